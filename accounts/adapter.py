@@ -1,0 +1,7 @@
+"""allauth's joint with our accounts."""
+
+from allauth.account.adapter import DefaultAccountAdapter
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """What allauth asks the project."""

@@ -1,0 +1,22 @@
+"""Where settings come from: the process environment, then the running demo's `.local/env`."""
+
+import os
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = Path(os.environ.get("KESSAI_LOCAL_DIR", BASE_DIR / ".local"))
+LOCAL_ENV_FILE = LOCAL_DIR / "env"
+
+
+def read_env() -> environ.Env:
+    """Return the environment; values of the process win over those that `make demo` left in `.local/env`.
+
+    The file lets `manage.py` commands in a second terminal speak to the services of the running demo.
+    It is not read where `DATABASE_URL` is given: real services and the demo's never mix.
+    """
+    env = environ.Env()
+    if "DATABASE_URL" not in os.environ and LOCAL_ENV_FILE.exists():
+        environ.Env.read_env(LOCAL_ENV_FILE)
+    return env

@@ -1,0 +1,17 @@
+"""Every address of the portal. dj-stripe's own webhook view is deliberately not among them."""
+
+from allauth.account.decorators import secure_admin_login
+from django.urls import include, path
+
+from ops.console.site import console
+
+# Operators sign in through the same pages as everybody, second factor included.
+console.login = secure_admin_login(console.login)  # type: ignore[method-assign]
+
+urlpatterns = [
+    path("admin/", console.urls),
+    path("accounts/", include("allauth.urls")),
+    path("", include("accounts.urls")),
+    path("", include("billing.urls")),
+    path("", include("ops.urls")),
+]

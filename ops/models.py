@@ -1,0 +1,26 @@
+"""What operators do is written down."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class StaffAct(models.Model):
+    """An operator's act: who, when, why, what before, what after. Rows are written once and never changed."""
+
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    act = models.CharField(_("act"), max_length=64)  # noun:verb
+    subject_kind = models.CharField(_("kind"), max_length=64)
+    subject_id = models.CharField(_("subject"), max_length=255)
+    reason = models.TextField(_("reason"), blank=True, default="")
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    at = models.DateTimeField(_("at"))
+
+    class Meta:
+        verbose_name = _("staff act")
+        verbose_name_plural = _("staff acts")
+        indexes = [models.Index(fields=["subject_id", "-at"], name="staff_act_by_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.subject_id}"

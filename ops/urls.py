@@ -1,0 +1,6 @@
+"""Addresses of operations outside the console."""
+
+from django.urls import URLPattern
+
+app_name = "ops"
+urlpatterns: list[URLPattern] = []

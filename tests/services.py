@@ -1,0 +1,26 @@
+"""The real services of a test run: started once by the process that starts the workers, who inherit the URLs."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def provide_services() -> None:
+    """Start PostgreSQL and Redis where `DATABASE_URL` or `REDIS_URL` do not name them; stop them at exit."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    place = Path(tempfile.mkdtemp(prefix="kessai-tests-"))
+    place.chmod(0o755)  # as root, PostgreSQL runs as another user and must get through
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    if "DATABASE_URL" not in os.environ:
+        from config.local import start_postgres
+
+        os.environ["DATABASE_URL"], stop_postgres = start_postgres(place / "postgres", durable=False)
+        atexit.register(stop_postgres)
+    if "REDIS_URL" not in os.environ:
+        from config.local import start_redis
+
+        os.environ["REDIS_URL"], redis = start_redis(place / "redis")
+        atexit.register(redis.terminate)
