@@ -1,0 +1,1 @@
+"""The Stripe that the portal's tests meet: the sandbox, over HTTP."""
