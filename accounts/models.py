@@ -160,6 +160,10 @@ class CustomerLink(models.Model):
     account = models.CharField(max_length=64, blank=True, default="")
     livemode = models.BooleanField()
     idempotency_key = models.CharField(max_length=128, unique=True)
+    # When this key was first used: Stripe forgets keys after 24 hours, so an older one no longer protects.
+    keyed_at = models.DateTimeField(default=timezone.now)
+    # What the creating call says. Kept as it was first said: Stripe refuses a key that comes back with other words.
+    parameters = models.JSONField(default=dict, blank=True)
     customer_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     linked_at = models.DateTimeField(null=True, blank=True)
