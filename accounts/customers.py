@@ -140,20 +140,17 @@ def find_or_start_over(link: CustomerLink, stripe: StripeClient, *, now: datetim
 def find_customer(link: CustomerLink, stripe: StripeClient) -> str | None:
     """Return the oldest living customer made under the link's key, by metadata, else None."""
     wanted = link.parameters["metadata"][METADATA_KEY]
-    found = [
-        customer
-        for customer in customers_of_the_key(link, stripe)
-        if read_metadata(customer).get(METADATA_KEY) == wanted
-    ]
+    found = [customer for customer in customers_of_the_key(link, stripe) if named_organization(customer) == wanted]
     return min(found, key=lambda customer: customer["created"])["id"] if found else None
 
 
-def customers_of_the_key(link: CustomerLink, stripe: StripeClient) -> Iterator[Any]:
+def customers_of_the_key(link: CustomerLink, stripe: StripeClient) -> Iterator[dict[str, Any]]:
     since, until = key_window(link)
     page = stripe.v1.customers.list(
         params={"limit": 100, "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp())}}
     )
-    yield from page.auto_paging_iter()
+    for customer in page.auto_paging_iter():
+        yield customer.to_dict()
 
 
 def key_window(link: CustomerLink) -> tuple[datetime, datetime]:
@@ -161,8 +158,8 @@ def key_window(link: CustomerLink) -> tuple[datetime, datetime]:
     return link.keyed_at - CLOCK_SKEW, link.keyed_at + KEY_LIFETIME + SETTLING + CLOCK_SKEW
 
 
-def read_metadata(customer: Any) -> dict[str, str]:
-    return dict(customer.get("metadata") or {}) if isinstance(customer, dict) else customer.metadata or {}
+def named_organization(customer: dict[str, Any]) -> str:
+    return (customer.get("metadata") or {}).get(METADATA_KEY, "")
 
 
 def renew_key(link: CustomerLink, *, now: datetime) -> CustomerLink:
@@ -205,11 +202,10 @@ def adopt_customer(customer: dict[str, Any], *, now: datetime) -> Organization |
 
 
 def waiting_link(customer: dict[str, Any]) -> CustomerLink | None:
-    wanted = read_metadata(customer).get(METADATA_KEY, "")
     link = (
         CustomerLink.objects.select_related("organization")
         .filter(
-            organization__public_id=wanted,
+            organization__public_id=named_organization(customer),
             account="",
             livemode=bool(customer.get("livemode")),
             customer_id__isnull=True,
