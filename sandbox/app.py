@@ -1,0 +1,252 @@
+"""HTTP in and out: who calls, which route, which parameters, the answer or the error, as Stripe gives them."""
+
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.routing import Route as HttpRoute
+from starlette.staticfiles import StaticFiles
+
+from sandbox import API_VERSION, idempotency, keys, routes
+from sandbox.context import Context, Scope
+from sandbox.documents import random_text, render
+from sandbox.engine import Engine
+from sandbox.errors import ApiError, unrecognized_url
+from sandbox.expand import expand
+from sandbox.idempotency import Stored
+from sandbox.params import check, parse_form
+from sandbox.routes import PageRequest, Route
+from sandbox.scheduler import Scheduler
+from sandbox.store import Transaction, dumps
+
+METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
+VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as plain values."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    base_url: str
+    id: str = field(default_factory=lambda: "req_" + random_text(14))
+
+    @property
+    def idempotency_key(self) -> str | None:
+        return (self.headers.get("idempotency-key") or None) if self.method == "POST" else None
+
+
+def create_app(engine: Engine) -> Starlette:
+    """The ASGI application. The scheduler runs while the application does."""
+    import sandbox.resources  # noqa: F401  (fills the table of routes)
+
+    async def serve(request: Request) -> Response:
+        call = Call(
+            request.method, request.url.path, request.url.query, request.headers, await request.body(),
+            f"{request.url.scheme}://{request.url.netloc}",
+        )  # fmt: skip
+        return await anyio.to_thread.run_sync(answer, engine, call)
+
+    scheduler = Scheduler(engine)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        scheduler.start()
+        yield
+        scheduler.stop()
+
+    return Starlette(
+        routes=[
+            Mount("/static", StaticFiles(directory=Path(__file__).parent / "static")),
+            HttpRoute("/{path:path}", serve, methods=METHODS),
+        ],
+        lifespan=lifespan,
+    )
+
+
+def answer(engine: Engine, call: Call) -> Response:
+    """The whole way of one request, in a worker thread."""
+    found = routes.match(call.method, call.path)
+    if found and found[0] in routes.PAGES:
+        return _answer_page(engine, call, *found)
+    try:
+        if found is None:
+            _count(engine, "url", f"{call.method} {call.path}")
+            raise unrecognized_url(call.method, call.path)
+        return _answer_route(engine, call, *found)
+    except ApiError as error:
+        return _respond(call, Stored(error.status, _error_body(call, error), call.id))
+    except Exception:
+        log.exception("%s %s failed", call.method, call.path)
+        error = ApiError("An unexpected error occurred in the sandbox; its log tells more.", type="api_error")
+        return _respond(call, Stored(500, _error_body(call, error), call.id))
+
+
+def _answer_route(engine: Engine, call: Call, route: Route, values: dict[str, str]) -> Response:
+    with engine.store.read() as tx:
+        caller = keys.identify(call.headers.get("authorization"), tx)
+        keys.permit(caller, route, tx)
+    keys.check_account_header(caller, call.headers.get("stripe-account"))
+    _check_version(call)
+    raw = _parameters(call)
+    if call.idempotency_key is None:
+        return _respond(call, _run(engine, call, route, values, caller, raw))
+    idempotency.check_length(call.idempotency_key)
+    with engine.in_flight.claim(str(caller.scope), call.idempotency_key):
+        stored = _recall(engine, call, caller.scope, raw)
+        if stored:
+            return _respond(call, stored, replayed=True)
+        return _respond(call, _run(engine, call, route, values, caller, raw))
+
+
+def _recall(engine: Engine, call: Call, scope: Scope, raw: dict[str, Any]) -> Stored | None:
+    with engine.store.read() as tx:
+        return idempotency.recall(
+            tx,
+            scope=str(scope),
+            key=call.idempotency_key or "",
+            path=call.path,
+            raw=raw,
+            now=engine.clock.now(),
+        )
+
+
+def _run(
+    engine: Engine, call: Call, route: Route, values: dict[str, str], caller: keys.Caller, raw: dict[str, Any]
+) -> Stored:
+    """Check the parameters, then do it: object changes, events and the stored answer commit together."""
+    ignored: list[str] = []
+    params = check(route.params, raw, ignored)
+    for name in ignored:
+        _count(engine, "parameter", f"{route.method} {route.path} {name}")
+    transaction = engine.store.read() if route.method == "GET" else engine.store.write()
+    with transaction as tx:
+        ctx = Context(
+            tx,
+            engine.clock.now(),
+            caller.scope,
+            call.base_url,
+            call.id,
+            call.idempotency_key,
+            caller.publishable,
+        )
+        result = _handle(ctx, call, route, values, params)
+        if call.idempotency_key:
+            idempotency.remember(
+                tx, result, scope=ctx.scope, key=call.idempotency_key, path=call.path, raw=raw, now=ctx.now
+            )
+    if route.method != "GET":
+        engine.work.set()
+    return result
+
+
+def _handle(ctx: Context, call: Call, route: Route, values: dict[str, str], params: dict[str, Any]) -> Stored:
+    ctx.tx.sql("SAVEPOINT handler")
+    try:
+        paths = params.pop("expand", None) or []
+        shown = expand(ctx, _shown(route.handler(ctx, params, **values)), paths)
+    except ApiError as error:
+        if not error.keeps_changes:
+            ctx.tx.sql("ROLLBACK TO handler")
+        return Stored(error.status, _error_body(call, error), call.id)
+    return Stored(200, dumps(shown), call.id)
+
+
+def _shown(doc: dict[str, Any]) -> dict[str, Any]:
+    if doc.get("object") in ("list", "search_result"):
+        return doc | {"data": [render(item) for item in doc["data"]]}
+    return render(doc)
+
+
+def _answer_page(engine: Engine, call: Call, route: Route, values: dict[str, str]) -> Response:
+    try:
+        request = PageRequest(parse_form(call.query), _body_fields(call), call.base_url)
+        with engine.store.read() if route.method == "GET" else engine.store.write() as tx:
+            ctx = engine.context(tx, Scope(keys.DEFAULT_ACCOUNT, livemode=False))
+            ctx.base_url = call.base_url
+            result = route.handler(ctx, request, **values)
+    except ApiError as error:
+        return Response(_error_body(call, error), status_code=error.status, media_type="application/json")
+    if route.method != "GET":
+        engine.work.set()
+    if isinstance(result, Response):
+        return result
+    return Response(json.dumps(result, indent=2, ensure_ascii=False), media_type="application/json")
+
+
+def _body_fields(call: Call) -> dict[str, Any]:
+    if "json" in call.headers.get("content-type", ""):
+        try:
+            fields = json.loads(call.body or b"{}")
+        except ValueError:
+            raise ApiError("The body is not JSON.") from None
+        return fields if isinstance(fields, dict) else {}
+    return parse_form(call.body.decode(errors="replace"))
+
+
+def _parameters(call: Call) -> dict[str, Any]:
+    """Query and form fields. A body of another type is refused as Stripe refuses it."""
+    raw = parse_form(call.query)
+    if call.body:
+        if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            raise ApiError(
+                "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you "
+                "have any questions, we can help at https://support.stripe.com/."
+            )
+        raw |= parse_form(call.body.decode(errors="replace"))
+    return raw
+
+
+def _check_version(call: Call) -> None:
+    version = call.headers.get("stripe-version")
+    if version and not VERSION.fullmatch(version):
+        raise ApiError(f"Invalid Stripe API version: {version}. You do not have permission to pass this version.")
+
+
+def _respond(call: Call, stored: Stored, *, replayed: bool = False) -> Response:
+    headers = {
+        "Request-Id": call.id,
+        "Stripe-Version": call.headers.get("stripe-version", API_VERSION),
+        "Cache-Control": "no-cache, no-store",
+    }
+    if call.idempotency_key:
+        headers |= {"Idempotency-Key": call.idempotency_key, "Original-Request": stored.request_id}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if stored.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="Stripe"'
+    return Response(stored.body, status_code=stored.status, headers=headers, media_type="application/json")
+
+
+def _error_body(call: Call, error: ApiError) -> str:
+    address = f"https://dashboard.stripe.com/test/logs/{call.id}"
+    return dumps({"error": dict(sorted((error.body() | {"request_log_url": address}).items()))})
+
+
+def _count(engine: Engine, what: str, name: str) -> None:
+    """Remember what was asked for in vain; GET /_sandbox/unsupported shows it."""
+    log.warning("not supported: %s", name)
+    with engine.store.write() as tx:
+        _count_in(tx, what, name, engine.clock.now())
+
+
+def _count_in(tx: Transaction, what: str, name: str, now: int) -> None:
+    tx.sql(
+        "INSERT INTO unsupported VALUES (?,?,1,?) ON CONFLICT (what, name) DO UPDATE SET count=count+1, last_at=?",
+        what, name, now, now,
+    )  # fmt: skip

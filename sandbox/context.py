@@ -1,0 +1,55 @@
+"""What a handler is given: the transaction, the time, whose request this is.
+
+A handler gets everything from `ctx` and nothing from the outside: `ctx.now` (simulated unix seconds),
+`ctx.tx` (store.Transaction), `ctx.scope`, `ctx.livemode`, `ctx.request_id` (None inside a job).
+"""
+
+from dataclasses import dataclass, field
+
+from sandbox import API_VERSION
+from sandbox.store import Transaction
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One account in one mode."""
+
+    account: str
+    livemode: bool
+
+    def __str__(self) -> str:
+        return f"{self.account}:{'live' if self.livemode else 'test'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Scope":
+        account, mode = text.rsplit(":", 1)
+        return cls(account, mode == "live")
+
+
+@dataclass
+class Context:
+    tx: Transaction
+    now: int
+    owner: Scope
+    base_url: str
+    request_id: str | None = None
+    idempotency_key: str | None = None
+    publishable: bool = False
+    api_version: str = API_VERSION
+    ignored: list[str] = field(default_factory=list)
+
+    @property
+    def scope(self) -> str:
+        return str(self.owner)
+
+    @property
+    def account(self) -> str:
+        return self.owner.account
+
+    @property
+    def livemode(self) -> bool:
+        return self.owner.livemode
+
+    def enter(self, scope: str) -> None:
+        """Work in another scope from here on; hosted pages do so once they know whose object they show."""
+        self.owner = Scope.parse(scope)

@@ -1,0 +1,66 @@
+"""Documents as values: ids, order of fields, what is shown, metadata. No reading or writing here."""
+
+import secrets
+import string
+from typing import Any
+
+from sandbox.context import Context
+from sandbox.kinds import KINDS, Doc
+
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+PAYMENT_KINDS = {"payment_intent", "charge", "refund", "balance_transaction"}
+
+
+def new_document(ctx: Context, kind: str, fields: Doc) -> Doc:
+    """The fields with id, object, created and livemode (as far as the kind has them), in Stripe's order."""
+    known = KINDS[kind]
+    doc: Doc = {"object": kind, "created": ctx.now, "livemode": ctx.livemode, **fields}
+    doc["id"] = fields.get("id") or new_id(ctx, kind)
+    for name in known.without:
+        doc.pop(name, None)
+    if "created" in known.without:
+        doc["_created"] = ctx.now
+    return ordered(doc)
+
+
+def new_id(ctx: Context, kind: str) -> str:
+    """`cus_` and 14 random letters, or `pi_` with a digit, the time, the account and 8 random letters."""
+    known = KINDS[kind]
+    if known.random_length is not None:
+        body = random_text(known.random_length)
+    else:
+        lead = "3" if kind in PAYMENT_KINDS else "1"
+        body = lead + _base62(ctx.now)[-5:] + ctx.account.removeprefix("acct_")[-10:].rjust(10, "0") + random_text(8)
+    return f"{known.prefix}_{body}" if known.prefix else body
+
+
+def random_text(length: int) -> str:
+    return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+def ordered(doc: Doc) -> Doc:
+    """Stripe's order of fields: id, object, then the alphabet."""
+    head = {name: doc[name] for name in ("id", "object") if name in doc}
+    return head | {name: doc[name] for name in sorted(doc) if name not in head}
+
+
+def render(doc: Doc) -> Doc:
+    """As the API shows it: without the sandbox's own fields, which begin with "_"."""
+    return {name: value for name, value in doc.items() if not name.startswith("_")}
+
+
+def merge_metadata(old: Doc | None, given: Any) -> Doc:
+    """Keys are set one by one, an empty value takes a key away, an empty `metadata` (None) takes all away.
+    Source: Stripe docs, "Metadata"."""
+    if given is None:
+        return {}
+    merged = {**(old or {}), **given}
+    return {key: value for key, value in merged.items() if value != ""}
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 62)
+        digits = BASE62[rest] + digits
+    return digits.rjust(6, "0")

@@ -1,0 +1,84 @@
+"""`expand[]=customer&expand[]=data.latest_invoice.payments`: ids become objects, hidden fields appear.
+
+What may be expanded is declared with each kind (kinds.py). Up to four levels. Source: Stripe docs, "Expanding
+Responses".
+"""
+
+from typing import Any
+
+from sandbox.context import Context
+from sandbox.documents import render
+from sandbox.errors import ApiError
+from sandbox.kinds import KINDS, Doc
+
+MAX_DEPTH = 4
+
+
+def expand(ctx: Context, answer: Doc, paths: list[str]) -> Doc:
+    """The rendered answer with the paths expanded. Raises ApiError for a path that cannot be."""
+    for path in paths:
+        parts = path.split(".")
+        depth = len([part for part in parts if part != "data"])
+        if depth > MAX_DEPTH:
+            raise ApiError(
+                f"You cannot expand more than {MAX_DEPTH} levels of a property. Property: {path}",
+                param="expand",
+            )
+        _walk(ctx, answer, parts, path)
+    return answer
+
+
+def _walk(ctx: Context, node: Any, parts: list[str], path: str) -> None:
+    if not parts or not isinstance(node, dict):
+        return
+    if node.get("object") == "list":
+        if parts[0] != "data":
+            raise _not_expandable(path, hint="data." + path if "data" not in path.split(".") else "")
+        for item in node["data"]:
+            _walk(ctx, item, parts[1:], path)
+        return
+    if node.get("deleted") is not True:
+        _walk_object(ctx, node, parts, path)
+
+
+def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str) -> None:
+    """Follow hashes inside the object until a field that is an id, a hidden field or an object is reached."""
+    kind = KINDS.get(node.get("object", ""))
+    holder: Any = node
+    for length in range(1, len(parts) + 1):
+        dotted, name = ".".join(parts[:length]), parts[length - 1]
+        if kind and dotted in kind.includable and name not in holder:
+            holder[name] = kind.includable[dotted](ctx, node)
+        value = holder.get(name)
+        target = kind.expandable.get(dotted) if kind else None
+        if target and isinstance(value, str):
+            value = holder[name] = _fetch(ctx, target, value)
+        known = target or (kind and dotted in kind.includable)
+        if isinstance(value, dict) and "object" in value:
+            return _walk(ctx, value, parts[length:], path)
+        if known:
+            return None
+        if not isinstance(value, dict):
+            break
+        holder = value
+    if value is None and _leads_somewhere(kind, parts):
+        return None
+    raise _not_expandable(path)
+
+
+def _leads_somewhere(kind: Any, parts: list[str]) -> bool:
+    """True when the path is right and only this object has nothing there."""
+    known = [*kind.expandable, *kind.includable] if kind else []
+    return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))
+
+
+def _fetch(ctx: Context, kind: str, id: str) -> Any:
+    doc = ctx.tx.get_any(ctx.scope, id) if kind == "*" else ctx.tx.get(ctx.scope, kind, id)
+    return render(doc) if doc else id
+
+
+def _not_expandable(path: str, *, hint: str = "") -> ApiError:
+    message = f"This property cannot be expanded ({path})."
+    if hint:
+        message += f" You may want to try expanding '{hint}' instead."
+    return ApiError(message)

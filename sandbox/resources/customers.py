@@ -1,0 +1,188 @@
+"""Customers."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from sandbox import objects
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, random_text
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc, kind
+from sandbox.pagination import list_object, list_page, listing
+from sandbox.params import ADDRESS, Array, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
+from sandbox.resources.payment_methods import attach, detach, resolve
+from sandbox.routes import route
+
+INVOICE_SETTINGS: Shape = {
+    "custom_fields": Array(Hash({"name": Str(required=True), "value": Str(required=True)}), unset=True),
+    "default_payment_method": Str(unset=True),
+    "footer": Str(unset=True),
+    "rendering_options": Hash(
+        {
+            "amount_tax_display": Enum("exclude_tax", "include_inclusive_tax", unset=True),
+            "template": Str(unset=True),
+        },
+        unset=True,
+    ),
+}
+SHIPPING: Shape = {
+    "address": Hash(ADDRESS, required=True),
+    "name": Str(required=True),
+    "phone": Str(unset=True),
+}
+COMMON: dict[str, Param] = {
+    "address": Hash(ADDRESS, unset=True),
+    "balance": Int(min=-99_999_999_999),
+    "business_name": Str(unset=True, max_length=150),
+    "cash_balance": Ignored(),
+    "description": Str(unset=True),
+    "email": Str(unset=True, max_length=512),
+    "individual_name": Str(unset=True, max_length=150),
+    "invoice_prefix": Str(max_length=12),
+    "invoice_settings": Hash(INVOICE_SETTINGS),
+    "metadata": Metadata(),
+    "name": Str(unset=True, max_length=256),
+    "next_invoice_sequence": Int(min=1),
+    "phone": Str(unset=True, max_length=20),
+    "preferred_locales": Array(Str(), unset=True),
+    "shipping": Hash(SHIPPING, unset=True),
+    "tax": Ignored(),
+    "tax_exempt": Enum("none", "exempt", "reverse", unset=True),
+}
+CREATE = COMMON | {
+    "payment_method": Str(),
+    "tax_id_data": Ignored(),
+    "test_clock": Str(),
+}
+UPDATE = COMMON | {"default_source": Str()}
+IGNORED = {name for name, param in CREATE.items() if isinstance(param, Ignored)}
+
+
+def _empty_list(name: str) -> Any:
+    return lambda ctx, doc: list_object([], url=f"/v1/customers/{doc['id']}/{name}")
+
+
+CUSTOMER = kind(
+    "customer",
+    prefix="cus",
+    random_length=14,
+    indexed=("email", "test_clock"),
+    expandable={
+        "default_source": "card",
+        "invoice_settings.default_payment_method": "payment_method",
+        "test_clock": "test_helpers.test_clock",
+    },
+    includable={"sources": _empty_list("sources"), "tax_ids": _empty_list("tax_ids")},
+)
+
+
+@route("POST", "/v1/customers", params=CREATE)
+def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a customer"""
+    payment_method = params.pop("payment_method", None)
+    new = _new_fields(ctx)
+    customer = objects.create(ctx, "customer", new | _changes(new, params), event="customer.created")
+    if payment_method:
+        attach(ctx, resolve(ctx, payment_method), customer)
+    _check_default(ctx, customer)
+    return customer
+
+
+def _new_fields(ctx: Context) -> Doc:
+    return {
+        "address": None,
+        "balance": 0,
+        "currency": None,
+        "default_source": None,
+        "delinquent": False,
+        "description": None,
+        "discount": None,
+        "email": None,
+        "invoice_prefix": random_text(8).upper(),
+        "invoice_settings": {
+            "custom_fields": None,
+            "default_payment_method": None,
+            "footer": None,
+            "rendering_options": None,
+        },
+        "metadata": {},
+        "name": None,
+        "next_invoice_sequence": 1,
+        "phone": None,
+        "preferred_locales": [],
+        "shipping": None,
+        "tax_exempt": "none",
+        "test_clock": None,
+    }
+
+
+def _changes(customer: Doc, params: dict[str, Any]) -> Doc:
+    """The customer's fields after these parameters."""
+    changes = {name: value for name, value in params.items() if name not in IGNORED}
+    for name, nothing in (("preferred_locales", []), ("tax_exempt", "none")):
+        if name in changes and changes[name] is None:
+            changes[name] = nothing
+    if changes.get("address"):
+        changes["address"] = dict.fromkeys(ADDRESS) | changes["address"]
+    if changes.get("shipping"):
+        address = dict.fromkeys(ADDRESS) | changes["shipping"]["address"]
+        changes["shipping"] = {"phone": None, **changes["shipping"], "address": address}
+    if "invoice_settings" in changes:
+        changes["invoice_settings"] = customer["invoice_settings"] | changes["invoice_settings"]
+    if "metadata" in changes:
+        changes["metadata"] = merge_metadata(customer["metadata"], changes["metadata"])
+    if "invoice_prefix" in changes and not re.fullmatch(r"[A-Z0-9]{3,12}", changes["invoice_prefix"]):
+        raise ApiError("Invoice prefixes must be 3-12 uppercase letters or numbers.", param="invoice_prefix")
+    return changes
+
+
+def _check_default(ctx: Context, customer: Doc) -> None:
+    default = customer["invoice_settings"]["default_payment_method"]
+    if default is None:
+        return
+    payment_method = objects.find(ctx, "payment_method", default)
+    if payment_method is None or payment_method["customer"] != customer["id"]:
+        raise ApiError(
+            f"The customer does not have a payment method with the ID {default}. The payment method must be attached "
+            "to the customer.",
+            code="resource_missing",
+            param="invoice_settings[default_payment_method]",
+        )
+
+
+@route("GET", "/v1/customers", params=listing(email=Str(), test_clock=Str()))
+def list_customers(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List customers"""
+    return list_page(ctx, "customer", params, {"email": params.get("email"), "test_clock": params.get("test_clock")})
+
+
+@route("GET", "/v1/customers/{id}")
+def retrieve_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a customer"""
+    return objects.load(ctx, "customer", id, in_path=True, deleted=True)
+
+
+@route("POST", "/v1/customers/{id}", params=UPDATE)
+def update_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a customer"""
+    customer = objects.load(ctx, "customer", id, in_path=True)
+    updated = objects.update(ctx, customer, _changes(customer, params), event="customer.updated")
+    _check_default(ctx, updated)
+    return updated
+
+
+@route("DELETE", "/v1/customers/{id}")
+def delete_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Delete a customer"""
+    customer = objects.load(ctx, "customer", id, in_path=True)
+    for before in BEFORE_DELETION:
+        before(ctx, customer)
+    stub = objects.delete(ctx, customer, event="customer.deleted")
+    for payment_method in objects.query(ctx, "payment_method", customer=id):
+        detach(ctx, payment_method)
+    return stub
+
+
+BEFORE_DELETION: list[Callable[[Context, Doc], None]] = []
+"""What other resources do when a customer goes: subscriptions are canceled."""

@@ -1,0 +1,144 @@
+"""Webhook delivery: which endpoints want an event, the signature, attempts and retries.
+
+A delivery is a row: pending → delivered, failed (attempts used up) or canceled (endpoint gone or disabled).
+Each attempt is a row too. Sources: Stripe docs, "Receive Stripe events in your webhook endpoint" (retries),
+"Resolve webhook signature verification errors" (scheme).
+"""
+
+import hashlib
+import hmac
+import json
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from sandbox.context import Context, Scope
+from sandbox.documents import random_text, render
+from sandbox.engine import Engine
+from sandbox.kinds import Doc, kind
+
+ENDPOINT = kind("webhook_endpoint", prefix="we", label="webhook endpoint", indexed=("status", "url"))
+TEST_RETRY_DELAYS = (10, 600, 7200)
+"""Seconds. Stripe retries three times over a few hours in test mode."""
+USER_AGENT = "Stripe/1.0 (+https://stripe.com/docs/webhooks)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the receiver did: a status, or the error that kept it from answering."""
+
+    status: int | None
+    error: str | None
+    duration_ms: int
+
+    @property
+    def delivered(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+
+def new_secret() -> str:
+    return "whsec_" + random_text(32)
+
+
+def endpoints_for(ctx: Context, type: str) -> list[Doc]:
+    enabled = ctx.tx.page(ctx.scope, "webhook_endpoint", {"status": "enabled"})
+    return [endpoint for endpoint in enabled if {"*", type} & set(endpoint["enabled_events"])]
+
+
+def queue(ctx: Context, event_id: str, endpoint_id: str) -> None:
+    ctx.tx.sql(
+        "INSERT INTO deliveries (scope, event, endpoint, state, due_at) VALUES (?,?,?,'pending',?)",
+        ctx.scope, event_id, endpoint_id, ctx.now,
+    )  # fmt: skip
+
+
+def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
+    """`t=…,v1=…`, one v1 for each secret in force."""
+    signed = f"{timestamp}.".encode() + payload
+    marks = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    return ",".join([f"t={timestamp}", *(f"v1={mark}" for mark in marks)])
+
+
+def deliver(engine: Engine, client: httpx.Client, delivery: int) -> None:
+    """Make one attempt and write down what came of it. The network is called outside of any transaction."""
+    prepared = _prepare(engine, delivery)
+    if prepared is None:
+        with engine.store.write() as tx:
+            tx.sql("UPDATE deliveries SET state='canceled' WHERE id=? AND state='pending'", delivery)
+        return
+    url, body, header = prepared
+    outcome = _post(client, url, body, header, engine.timeout)
+    with engine.store.write() as tx:
+        _record(engine, Context(tx, engine.clock.now(), Scope("", livemode=False), ""), delivery, outcome)
+
+
+def _prepare(engine: Engine, delivery: int) -> tuple[str, bytes, str] | None:
+    with engine.store.read() as tx:
+        row = tx.sql("SELECT scope, event, endpoint FROM deliveries WHERE id=?", delivery).fetchone()
+        if row is None:
+            return None
+        event, endpoint = tx.get(row[0], "event", row[1]), tx.get(row[0], "webhook_endpoint", row[2])
+    if event is None or endpoint is None or endpoint.get("status") != "enabled":
+        return None
+    shown = render(event) | ({"api_version": endpoint["api_version"]} if endpoint["api_version"] else {})
+    body = json.dumps(shown, indent=2, ensure_ascii=False).encode()
+    return endpoint["url"], body, signature(body, _secrets(endpoint, engine.clock.now()), engine.clock.wall())
+
+
+def _secrets(endpoint: Doc, now: int) -> list[str]:
+    """The newest first; an older one counts until it expires."""
+    return [held["secret"] for held in endpoint["_secrets"] if held["expires_at"] is None or held["expires_at"] > now]
+
+
+def _post(client: httpx.Client, url: str, body: bytes, header: str, timeout: float) -> Outcome:
+    headers = {
+        "Content-Type": "application/json; charset=utf-8",
+        "Stripe-Signature": header,
+        "User-Agent": USER_AGENT,
+        "Accept": "*/*; q=0.5, application/xml",
+        "Cache-Control": "no-cache",
+    }
+    begun = time.monotonic()
+    status, error = None, None
+    try:
+        status = client.post(url, content=body, headers=headers, timeout=timeout).status_code
+    except (httpx.HTTPError, httpx.InvalidURL) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    return Outcome(status, error, int((time.monotonic() - begun) * 1000))
+
+
+def _record(engine: Engine, ctx: Context, delivery: int, outcome: Outcome) -> None:
+    row = ctx.tx.sql("SELECT scope, event, attempts FROM deliveries WHERE id=?", delivery).fetchone()
+    if row is None:
+        return
+    ctx.enter(row[0])
+    attempts = row[2] + 1
+    ctx.tx.sql(
+        "INSERT INTO attempts (delivery, at, status, error, duration_ms) VALUES (?,?,?,?,?)",
+        delivery, ctx.now, outcome.status, outcome.error, outcome.duration_ms,
+    )  # fmt: skip
+    state, due_at = _next_state(outcome, attempts, ctx.now, engine.retry_delays)
+    ctx.tx.sql("UPDATE deliveries SET state=?, attempts=?, due_at=? WHERE id=?", state, attempts, due_at, delivery)
+    if outcome.delivered:
+        _count_down(ctx, row[1])
+
+
+def _next_state(outcome: Outcome, attempts: int, now: int, delays: tuple[int, ...]) -> tuple[str, int]:
+    if outcome.delivered:
+        return "delivered", now
+    if attempts > len(delays):
+        return "failed", now
+    return "pending", now + delays[attempts - 1]
+
+
+def _count_down(ctx: Context, event_id: str) -> None:
+    event = ctx.tx.get(ctx.scope, "event", event_id)
+    if event is None:
+        return
+    open = ctx.tx.sql(
+        "SELECT count(DISTINCT endpoint) FROM deliveries d WHERE event=? AND NOT EXISTS (SELECT 1 FROM deliveries o "
+        "WHERE o.event=d.event AND o.endpoint=d.endpoint AND o.state='delivered')",
+        event_id,
+    ).fetchone()[0]
+    ctx.tx.save(ctx.scope, event | {"pending_webhooks": open, "_delivered": open == 0})
