@@ -159,7 +159,7 @@ def key_window(link: CustomerLink) -> tuple[datetime, datetime]:
 
 
 def named_organization(customer: dict[str, Any]) -> str:
-    return (customer.get("metadata") or {}).get(METADATA_KEY, "")
+    return str((customer.get("metadata") or {}).get(METADATA_KEY, ""))
 
 
 def renew_key(link: CustomerLink, *, now: datetime) -> CustomerLink:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -89,6 +90,18 @@ class Organization(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Raise ValidationError for a parent that is, at any depth, the organization's own child."""
+        if self.pk and self.parent and self.pk in {self.parent.pk, *(above.pk for above in self.parent.ancestors())}:
+            raise ValidationError({"parent": _("This organization already stands above the one you chose.")})
+
+    def ancestors(self) -> list["Organization"]:
+        """Return the organizations above, nearest first."""
+        found: list[Organization] = []
+        while (above := (found[-1] if found else self).parent) and above not in found:
+            found.append(above)
+        return found
+
     @property
     def email(self) -> str:
         """The address under which dj-stripe knows its subscriber."""
@@ -130,6 +143,8 @@ class Invitation(models.Model):
     role = models.CharField(_("role"), max_length=10, choices=Role.choices, default=Role.MEMBER)
     token_hash = models.CharField(max_length=64, unique=True)
     invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    # Who signed up from its link and has yet to confirm the address.
+    signed_up = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     accepted_at = models.DateTimeField(null=True, blank=True)
