@@ -93,8 +93,8 @@ def answer(engine: Engine, call: Call) -> Response:
         return _respond(call, Stored(error.status, _error_body(call, error), call.id))
     except Exception:
         log.exception("%s %s failed", call.method, call.path)
-        error = ApiError("An unexpected error occurred in the sandbox; its log tells more.", type="api_error")
-        return _respond(call, Stored(500, _error_body(call, error), call.id))
+        broken = ApiError("An unexpected error occurred in the sandbox; its log tells more.", type="api_error")
+        return _respond(call, Stored(500, _error_body(call, broken), call.id))
 
 
 def _answer_route(engine: Engine, call: Call, route: Route, values: dict[str, str]) -> Response:

@@ -89,11 +89,11 @@ class Transaction:
     def get(self, scope: str, kind: str, id: str) -> Doc | None:
         """The stored document, a deleted object's stub too; None when there never was one."""
         row = self.sql("SELECT body FROM objects WHERE scope=? AND kind=? AND id=?", scope, kind, id).fetchone()
-        return json.loads(row[0]) if row else None
+        return _load(row[0]) if row else None
 
     def get_any(self, scope: str, id: str) -> Doc | None:
         row = self.sql("SELECT body FROM objects WHERE id=? AND scope=?", id, scope).fetchone()
-        return json.loads(row[0]) if row else None
+        return _load(row[0]) if row else None
 
     def locate(self, kind: str, id: str) -> str | None:
         """The scope an object lives in."""
@@ -102,7 +102,7 @@ class Transaction:
 
     def insert(self, scope: str, doc: Doc) -> None:
         """Store a new document. Raises sqlite3.IntegrityError when the id is taken."""
-        kind, created = doc["object"], doc.get("created", doc.get("_created", 0))
+        kind, created = doc["object"], int(doc.get("created") or doc.get("_created") or 0)
         cursor = self.sql(
             "INSERT INTO objects (scope, kind, id, created, body) VALUES (?,?,?,?,?)",
             scope, kind, doc["id"], created, dumps(doc),
@@ -157,9 +157,9 @@ class Transaction:
         return int(self.sql(f"SELECT count(*) FROM ({statement})", *values).fetchone()[0])  # noqa: S608
 
     def _row(self, scope: str, kind: str, id: str) -> tuple[int, int, str] | None:
-        return self.sql(
-            "SELECT seq, created, body FROM objects WHERE scope=? AND kind=? AND id=?", scope, kind, id
-        ).fetchone()  # type: ignore[no-any-return]
+        statement = "SELECT seq, created, body FROM objects WHERE scope=? AND kind=? AND id=?"
+        row: tuple[int, int, str] | None = self.sql(statement, scope, kind, id).fetchone()
+        return row
 
     def _index(self, scope: str, doc: Doc, created: int, seq: int, *, previous: Doc | None) -> None:
         kind = doc["object"]
@@ -185,6 +185,7 @@ def _page_query(
     wanted = {field: _as_values(value) for field, value in filters.items() if value is not None}
     driver = next((field for field, values in wanted.items() if len(values) == 1), None)
     if driver is None:
+        values: list[Any]
         clauses, values = ["t.scope=?", "t.kind=?", "t.deleted=0"], [scope, kind]
         source = "SELECT t.body FROM objects t WHERE "
     else:
@@ -194,8 +195,8 @@ def _page_query(
     for field, options in wanted.items():
         marks = ",".join("?" * len(options))
         clauses.append(
-            "EXISTS (SELECT 1 FROM object_index i WHERE i.scope=t.scope AND i.kind=t.kind AND i.field=? AND "
-            f"i.value IN ({marks}) AND i.created=t.created AND i.seq=t.seq)"
+            "EXISTS (SELECT 1 FROM object_index i WHERE i.scope=t.scope AND i.kind=t.kind AND i.field=? "  # noqa: S608
+            f"AND i.value IN ({marks}) AND i.created=t.created AND i.seq=t.seq)"
         )
         values += [field, *options]
     for name, bound in created.items():
@@ -236,6 +237,11 @@ def dig(doc: Mapping[str, Any], path: str) -> Any:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def _load(body: str) -> Doc:
+    doc: Doc = json.loads(body)
+    return doc
 
 
 def dumps(value: Any) -> str:

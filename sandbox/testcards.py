@@ -120,14 +120,14 @@ AUTHENTICATED = (
     ),
     TestCard(
         "4000000000003220", ("threeDSecure2Required", "three_d_secure_2_required"),
-        authentication=Authentication.UNLESS_SET_UP,
+        authentication=Authentication.ALWAYS,
     ),
     TestCard(
         "4000000000003063", ("threeDSecureRequired", "three_d_secure_required"),
-        authentication=Authentication.UNLESS_SET_UP,
+        authentication=Authentication.ALWAYS,
     ),
     TestCard(
-        "4000008400001629", ("threeDSecureRequiredChargeDeclined",), authentication=Authentication.UNLESS_SET_UP,
+        "4000008400001629", ("threeDSecureRequiredChargeDeclined",), authentication=Authentication.ALWAYS,
         code="card_declined", decline_code="generic_decline",
     ),
     TestCard("4000000000003055", ("threeDSecureOptional",)),

@@ -8,7 +8,7 @@ from sandbox.kinds import Doc
 from sandbox.routes import route
 
 BORN = 1_700_000_000
-REQUIREMENTS = {
+REQUIREMENTS: Doc = {
     "alternatives": [],
     "current_deadline": None,
     "currently_due": [],

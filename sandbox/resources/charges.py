@@ -1,0 +1,251 @@
+"""Charges and balance transactions.
+
+For payments: `charge_card` makes a charge with what the bank says, `capture` takes the money.
+"""
+
+from typing import Any
+
+from sandbox import ledger, objects
+from sandbox.context import Context
+from sandbox.documents import merge_metadata
+from sandbox.kinds import Doc, kind
+from sandbox.ledger import Entry
+from sandbox.pagination import list_object, list_page, listing
+from sandbox.params import Enum, Hash, Ignored, Metadata, Str
+from sandbox.resources.customers import SHIPPING
+from sandbox.resources.payment_methods import card_of
+from sandbox.routes import route
+from sandbox.testcards import TestCard, decline_message
+
+
+def _refunds(ctx: Context, charge: Doc) -> Doc:
+    docs = ctx.tx.page(ctx.scope, "refund", {"charge": charge["id"]}, limit=11)
+    shown = [{name: value for name, value in doc.items() if not name.startswith("_")} for doc in docs[:10]]
+    return list_object(shown, url=f"/v1/charges/{charge['id']}/refunds", has_more=len(docs) > 10)
+
+
+CHARGE = kind(
+    "charge",
+    prefix="ch",
+    indexed=("customer", "payment_intent", "transfer_group"),
+    expandable={
+        "balance_transaction": "balance_transaction",
+        "customer": "customer",
+        "failure_balance_transaction": "balance_transaction",
+        "invoice": "invoice",
+        "payment_intent": "payment_intent",
+        "review": "review",
+    },
+    includable={"refunds": _refunds},
+)
+BALANCE_TRANSACTION = kind(
+    "balance_transaction",
+    prefix="txn",
+    label="balance transaction",
+    without=("livemode",),
+    indexed=("source", "type", "currency"),
+    expandable={"source": "*"},
+)
+SELLER_MESSAGES = {
+    None: "Payment complete.",
+    "insufficient_funds": "The bank returned the decline code `insufficient_funds`.",
+    "generic_decline": "The bank did not return any further details with this decline.",
+}
+
+
+def charge_card(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc | None, *, challenged: bool) -> Doc:
+    """The charge for an intent. `refusal` is the error (code, decline_code, message) the bank gave, None for a yes."""
+    succeeded = refusal is None
+    fields: Doc = _from_intent(intent) | {
+        "billing_details": payment_method["billing_details"],
+        "failure_code": refusal["code"] if refusal else None,
+        "failure_message": refusal["message"] if refusal else None,
+        "outcome": _outcome(card_of(payment_method), refusal),
+        "paid": succeeded,
+        "payment_method": payment_method["id"],
+        "payment_method_details": _details(payment_method, intent, challenged=challenged),
+        "status": "succeeded" if succeeded else "failed",
+    }
+    charge = objects.create(ctx, "charge", fields)
+    charge = objects.update(ctx, charge, {"receipt_url": f"{ctx.base_url}/receipts/{charge['id']}"})
+    if succeeded and intent["capture_method"] != "manual":
+        charge = take(ctx, charge, intent["amount"])
+    objects.announce(ctx, "charge.succeeded" if succeeded else "charge.failed", charge)
+    return charge
+
+
+def _from_intent(intent: Doc) -> Doc:
+    nothing = dict.fromkeys(
+        ("application", "application_fee", "application_fee_amount", "balance_transaction",
+         "failure_balance_transaction", "receipt_number", "review", "source", "source_transfer", "transfer_data")
+    )  # fmt: skip
+    shared = (
+        "amount", "currency", "customer", "description", "metadata", "on_behalf_of", "receipt_email", "shipping",
+        "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
+    )  # fmt: skip
+    return (
+        nothing
+        | {name: intent[name] for name in shared}
+        | {
+            "amount_captured": 0,
+            "amount_refunded": 0,
+            "calculated_statement_descriptor": intent["statement_descriptor"] or "SANDBOX",
+            "captured": False,
+            "disputed": False,
+            "fraud_details": {},
+            "payment_intent": intent["id"],
+            "receipt_url": None,
+            "refunded": False,
+        }
+    )
+
+
+def _outcome(card: TestCard, refusal: Doc | None) -> Doc:
+    decline = refusal["decline_code"] if refusal else None
+    blocked = bool(refusal) and card.decline_code == "fraudulent"
+    return {
+        "advice_code": "try_again_later" if decline == "insufficient_funds" else None,
+        "network_advice_code": None,
+        "network_decline_code": None,
+        "network_status": ("not_sent_to_network" if blocked else "declined_by_network")
+        if refusal
+        else "approved_by_network",
+        "reason": "highest_risk_level" if blocked else decline,
+        "risk_level": "highest" if blocked else card.risk_level,
+        "seller_message": SELLER_MESSAGES.get(decline, f"The bank returned the decline code `{decline}`."),
+        "type": ("blocked" if blocked else "issuer_declined") if refusal else "authorized",
+    }
+
+
+def _details(payment_method: Doc, intent: Doc, *, challenged: bool) -> Doc:
+    card = payment_method["card"]
+    shared = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet",
+              "regulated_status")  # fmt: skip
+    secure = {
+        "authentication_flow": "challenge",
+        "electronic_commerce_indicator": "05",
+        "exemption_indicator": None,
+        "result": "authenticated",
+        "result_reason": None,
+        "transaction_id": None,
+        "version": "2.2.0",
+    }
+    details = {name: card[name] for name in shared} | {
+        "amount_authorized": intent["amount"],
+        "authorization_code": None,
+        "extended_authorization": {"status": "disabled"},
+        "incremental_authorization": {"status": "unavailable"},
+        "installments": None,
+        "mandate": None,
+        "multicapture": {"status": "unavailable"},
+        "network": card["brand"],
+        "network_token": {"used": False},
+        "network_transaction_id": None,
+        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
+        "three_d_secure": secure if challenged else None,
+        "transaction_link_id": None,
+    }
+    return {"card": dict(sorted(details.items())), "type": "card"}
+
+
+def refusal_of(card: TestCard) -> Doc | None:
+    """What the bank answers to a charge, None for a yes."""
+    if card.code is None:
+        return None
+    return {"code": card.code, "decline_code": card.decline_code, "message": decline_message(card)}
+
+
+def take(ctx: Context, charge: Doc, amount: int) -> Doc:
+    """Move the money: the charge is captured, the rest of what was held is released."""
+    transaction = balance_transaction(ctx, "charge", charge["id"], amount, charge["currency"], charge["description"])
+    ledger.record(
+        ctx,
+        Entry.CHARGE,
+        amount=amount,
+        currency=charge["currency"],
+        customer=charge["customer"],
+        cause=charge["id"],
+    )
+    return objects.update(
+        ctx,
+        charge,
+        {
+            "amount_captured": amount,
+            "amount_refunded": charge["amount"] - amount,
+            "balance_transaction": transaction["id"],
+            "captured": True,
+        },
+    )
+
+
+def balance_transaction(
+    ctx: Context, type: str, source: str, amount: int, currency: str, description: str | None
+) -> Doc:
+    """A line of the balance; a negative `amount` leaves it. No fees are taken."""
+    return objects.create(
+        ctx,
+        "balance_transaction",
+        {
+            "amount": amount,
+            "available_on": ctx.now,
+            "balance_type": "payments",
+            "currency": currency,
+            "description": description,
+            "exchange_rate": None,
+            "fee": 0,
+            "fee_details": [],
+            "net": amount,
+            "reporting_category": type,
+            "source": source,
+            "status": "available",
+            "type": type,
+        },
+    )
+
+
+@route("GET", "/v1/charges", params=listing(customer=Str(), payment_intent=Str(), transfer_group=Str()))
+def list_charges(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List charges"""
+    filters = {name: params.get(name) for name in ("customer", "payment_intent", "transfer_group")}
+    return list_page(ctx, "charge", params, filters)
+
+
+@route("GET", "/v1/charges/{id}")
+def retrieve_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a charge"""
+    return objects.load(ctx, "charge", id, in_path=True)
+
+
+UPDATE = {
+    "customer": Str(),
+    "description": Str(unset=True),
+    "fraud_details": Hash({"user_report": Enum("fraudulent", "safe", unset=True)}),
+    "metadata": Metadata(),
+    "receipt_email": Str(unset=True),
+    "shipping": Hash(SHIPPING),
+    "transfer_group": Str(),
+    "payment_details": Ignored(),
+}
+
+
+@route("POST", "/v1/charges/{id}", params=UPDATE)
+def update_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a charge"""
+    charge = objects.load(ctx, "charge", id, in_path=True)
+    params.pop("payment_details", None)
+    if "metadata" in params:
+        params["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
+    return objects.update(ctx, charge, params, event="charge.updated")
+
+
+@route("GET", "/v1/balance_transactions", params=listing(source=Str(), type=Str(), currency=Str()))
+def list_balance_transactions(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List balance transactions"""
+    filters = {name: params.get(name) for name in ("source", "type", "currency")}
+    return list_page(ctx, "balance_transaction", params, filters)
+
+
+@route("GET", "/v1/balance_transactions/{id}")
+def retrieve_balance_transaction(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a balance transaction"""
+    return objects.load(ctx, "balance_transaction", id, in_path=True)

@@ -1,0 +1,286 @@
+"""Payment intents: the routes. How an intent moves is in payments.py."""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, render
+from sandbox.errors import ApiError, CardError, no_such
+from sandbox.kinds import Doc
+from sandbox.money import check_chargeable, in_words
+from sandbox.pagination import list_page, listing
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str
+from sandbox.resources import payments
+from sandbox.resources.customers import SHIPPING
+from sandbox.resources.payment_methods import DATA, from_data, resolve
+from sandbox.resources.prices import checked_currency
+from sandbox.routes import route
+
+SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
+SETUP_USAGE = Enum("off_session", "on_session", unset=True)
+PAYMENT: dict[str, Param] = {
+    "payment_method": Str(unset=True),
+    "payment_method_data": Hash(DATA),
+    "payment_method_options": Ignored(),
+    "payment_method_types": Array(Str()),
+    "receipt_email": Str(unset=True),
+    "setup_future_usage": SETUP_USAGE,
+    "shipping": Hash(SHIPPING_TO, unset=True),
+    "capture_method": Enum("automatic", "automatic_async", "manual"),
+    "amount_details": Ignored(),
+    "hooks": Ignored(),
+    "payment_details": Ignored(),
+    "excluded_payment_method_types": Ignored(),
+}
+FIELDS: dict[str, Param] = PAYMENT | {
+    "application_fee_amount": Ignored(),
+    "customer": Str(),
+    "customer_account": Ignored(),
+    "description": Str(unset=True),
+    "metadata": Metadata(),
+    "payment_method_configuration": Ignored(),
+    "statement_descriptor": Str(unset=True, max_length=22),
+    "statement_descriptor_suffix": Str(unset=True, max_length=22),
+    "transfer_data": Ignored(),
+    "transfer_group": Str(),
+}
+CONFIRMATION: dict[str, Param] = {
+    "confirmation_token": Ignored(),
+    "error_on_requires_action": Bool(),
+    "mandate": Ignored(),
+    "mandate_data": Ignored(),
+    "off_session": OneOf(Bool(), Enum("one_off", "recurring")),
+    "radar_options": Ignored(),
+    "return_url": Str(),
+    "use_stripe_sdk": Bool(),
+}
+CREATE = (
+    FIELDS
+    | CONFIRMATION
+    | {
+        "amount": Int(min=1, required=True),
+        "automatic_payment_methods": Hash({"enabled": Bool(required=True), "allow_redirects": Enum("always", "never")}),
+        "confirm": Bool(),
+        "confirmation_method": Enum("automatic", "manual"),
+        "currency": Str(required=True),
+        "on_behalf_of": Str(),
+    }
+)
+UPDATE = FIELDS | {"amount": Int(min=1), "currency": Str()}
+CONFIRM = PAYMENT | CONFIRMATION | {"client_secret": Str(), "key": Ignored()}
+CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "client_secret"}
+SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
+CANCELABLE = "requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"
+IGNORED = {name for name, param in (CREATE | CONFIRM).items() if isinstance(param, Ignored)}
+
+
+@route("POST", "/v1/payment_intents", params=CREATE)
+def create_payment_intent(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a payment intent, and confirm it if asked to"""
+    if not params.get("confirm"):
+        for name in CONFIRMATION:
+            if name in params and name not in ("use_stripe_sdk", *IGNORED):
+                raise ApiError(f"You can only pass `{name}` when `confirm` is set to `true`.", param=name)
+    fields = _fields(ctx, None, params)
+    fields["currency"] = checked_currency(params["currency"])
+    check_chargeable(params["amount"], fields["currency"])
+    if "payment_method_types" not in params:
+        given = params.get("automatic_payment_methods") or {"enabled": True}
+        fields["automatic_payment_methods"] = {"allow_redirects": "always", **given} if given["enabled"] else None
+    intent = payments.new_intent(ctx, fields)
+    return _confirm(ctx, intent, params) if params.get("confirm") else intent
+
+
+def _fields(ctx: Context, intent: Doc | None, params: dict[str, Any]) -> Doc:
+    """The intent's own fields among the parameters, checked."""
+    fields = {name: value for name, value in params.items() if name not in CONFIRM_ONLY | IGNORED}
+    if "customer" in fields:
+        objects.load(ctx, "customer", fields["customer"], param="customer")
+    if params.get("payment_method_data"):
+        fields["payment_method"] = from_data(ctx, params["payment_method_data"])["id"]
+    elif fields.get("payment_method"):
+        customer = fields.get("customer") or (intent or {}).get("customer")
+        fields["payment_method"] = _usable(ctx, fields["payment_method"], customer)["id"]
+    if "metadata" in fields:
+        fields["metadata"] = merge_metadata(intent["metadata"] if intent else {}, fields["metadata"])
+    return fields
+
+
+def _usable(ctx: Context, id: str, customer: str | None) -> Doc:
+    """The payment method, if this customer may pay with it."""
+    payment_method = resolve(ctx, id)
+    owner = payment_method["customer"]
+    if owner and not customer:
+        raise ApiError(
+            f"The payment method `{payment_method['id']}` belongs to the customer `{owner}`. Please include the "
+            "customer in the `customer` parameter on the PaymentIntent.",
+            param="payment_method",
+        )
+    if owner and owner != customer:
+        raise ApiError(
+            f"The customer does not have a payment method with the ID {payment_method['id']}. The payment method must "
+            "be attached to the customer.",
+            code="resource_missing",
+            param="payment_method",
+        )
+    if payment_method.get("_detached"):
+        raise ApiError(
+            "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, shared "
+            "with a connected account without Customer attachment, or was detached from a Customer. It may not be "
+            "used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.",
+            param="payment_method",
+        )
+    return payment_method
+
+
+def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
+    """Try it; a decline is kept and raised, as the API answers it."""
+    if not intent["payment_method"]:
+        raise _unexpected(
+            intent,
+            "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
+            "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
+            "payment method or ConfirmationToken.",
+        )
+    off_session = bool(params.get("off_session"))
+    _check_return_url(ctx, intent, params, off_session=off_session)
+    payment_method = objects.load(ctx, "payment_method", intent["payment_method"], param="payment_method")
+    tried = payments.confirm(ctx, intent, payment_method, off_session=off_session, return_url=params.get("return_url"))
+    if tried["status"] == "requires_action" and params.get("error_on_requires_action"):
+        tried = payments.finish_challenge(ctx, tried, passed=False)
+        raise _card_error(tried, payments.AUTHENTICATION_REFUSED)
+    if tried["last_payment_error"]:
+        raise _card_error(tried, tried["last_payment_error"])
+    return tried
+
+
+def _check_return_url(ctx: Context, intent: Doc, params: dict[str, Any], *, off_session: bool) -> None:
+    automatic = intent["automatic_payment_methods"]
+    if not automatic or automatic["allow_redirects"] == "never" or off_session or ctx.publishable:
+        return
+    if not params.get("return_url"):
+        raise ApiError(
+            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of "
+            "these payment methods might redirect your customer off of your page, you must provide a `return_url`. If "
+            "you don't want to accept redirect-based payment methods, set `automatic_payment_methods[enabled]` to "
+            "`true` and `automatic_payment_methods[allow_redirects]` to `never` when creating Setup Intents and "
+            "Payment Intents.",
+            payment_intent=render(intent),
+        )
+
+
+def _card_error(intent: Doc, error: Doc) -> CardError:
+    more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name) is not None}
+    return CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
+
+
+def _unexpected(intent: Doc, message: str) -> ApiError:
+    return ApiError(message, code="payment_intent_unexpected_state", payment_intent=render(intent))
+
+
+def _load(ctx: Context, id: str, params: dict[str, Any]) -> Doc:
+    """A publishable key needs the client secret."""
+    intent = objects.load(ctx, "payment_intent", id, param="intent", in_path=True)
+    if (ctx.publishable or "client_secret" in params) and params.get("client_secret") != intent["client_secret"]:
+        raise no_such("payment_intent", id, param="intent", in_path=True)
+    return intent
+
+
+@route("GET", "/v1/payment_intents", params=listing(customer=Str(), customer_account=Ignored()))
+def list_payment_intents(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List payment intents"""
+    return list_page(ctx, "payment_intent", params, {"customer": params.get("customer")})
+
+
+@route("GET", "/v1/payment_intents/{id}", params={"client_secret": Str(), "key": Ignored()}, publishable=True)
+def retrieve_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a payment intent"""
+    return _load(ctx, id, params)
+
+
+@route("POST", "/v1/payment_intents/{id}", params=UPDATE)
+def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a payment intent"""
+    intent = _load(ctx, id, {})
+    if intent["status"] not in SETTLED and {"amount", "currency", "payment_method", "customer"} & set(params):
+        name = next(name for name in ("amount", "currency", "payment_method", "customer") if name in params)
+        raise _unexpected(
+            intent,
+            f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may "
+            f"only update the {name} of a PaymentIntent with one of the following statuses: {', '.join(SETTLED)}.",
+        )
+    fields = _fields(ctx, intent, params)
+    if "currency" in fields:
+        fields["currency"] = checked_currency(fields["currency"])
+    if "amount" in fields:
+        check_chargeable(fields["amount"], fields.get("currency") or intent["currency"])
+    if fields.get("payment_method"):
+        fields |= {"status": "requires_confirmation", "next_action": None}
+    return objects.update(ctx, intent, fields)
+
+
+@route("POST", "/v1/payment_intents/{id}/confirm", params=CONFIRM, publishable=True)
+def confirm_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Confirm a payment intent"""
+    intent = _load(ctx, id, params)
+    if intent["status"] not in SETTLED:
+        why = (
+            "it has already succeeded after being previously confirmed"
+            if intent["status"] == "succeeded"
+            else f"it has a status of {intent['status']}"
+        )
+        raise _unexpected(intent, f"You cannot confirm this PaymentIntent because {why}.")
+    intent = objects.update(ctx, intent, _fields(ctx, intent, params))
+    return _confirm(ctx, intent, params)
+
+
+@route("POST", "/v1/payment_intents/{id}/cancel", params={
+    "cancellation_reason": Enum("abandoned", "duplicate", "fraudulent", "requested_by_customer"),
+})  # fmt: skip
+def cancel_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Cancel a payment intent"""
+    intent = _load(ctx, id, {})
+    if intent["status"] not in CANCELABLE:
+        raise _unexpected(
+            intent,
+            f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
+            f"with one of the following statuses may be canceled: {', '.join(CANCELABLE)}.",
+        )
+    return payments.cancel(ctx, intent, params.get("cancellation_reason"))
+
+
+CAPTURE: dict[str, Param] = {
+    "amount_to_capture": Int(min=1),
+    "metadata": Metadata(),
+    "statement_descriptor": Str(max_length=22),
+    "statement_descriptor_suffix": Str(max_length=22),
+    "application_fee_amount": Ignored(),
+    "amount_details": Ignored(),
+    "final_capture": Ignored(),
+    "hooks": Ignored(),
+    "payment_details": Ignored(),
+    "transfer_data": Ignored(),
+}
+
+
+@route("POST", "/v1/payment_intents/{id}/capture", params=CAPTURE)
+def capture_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Capture a payment intent"""
+    intent = _load(ctx, id, {})
+    if intent["status"] != "requires_capture":
+        raise _unexpected(
+            intent,
+            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a "
+            "PaymentIntent with one of the following statuses may be captured: requires_capture.",
+        )
+    amount: int = params.get("amount_to_capture") or intent["amount_capturable"]
+    if amount > intent["amount_capturable"]:
+        raise ApiError(
+            f"The amount to capture ({in_words(amount, intent['currency'])}) must not be greater than the amount "
+            f"capturable ({in_words(intent['amount_capturable'], intent['currency'])}).",
+            code="amount_too_large",
+            param="amount_to_capture",
+        )
+    if "metadata" in params:
+        intent = objects.update(ctx, intent, {"metadata": merge_metadata(intent["metadata"], params["metadata"])})
+    return payments.capture(ctx, intent, amount)
