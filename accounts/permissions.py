@@ -11,6 +11,7 @@ class Act(StrEnum):
     SEE_BILLING = "billing:see"  # plan, state, thread
     SEE_INVOICES = "invoices:see"  # amounts and documents
     MANAGE_BILLING = "billing:manage"  # subscribe, change, cancel, payment method
+    SEE_MEMBERS = "members:see"  # who belongs to it, and in which role
     MANAGE_MEMBERS = "members:manage"  # invite, change role, remove
     EDIT_ORGANIZATION = "organization:edit"  # name, billing address
     TRANSFER_OWNERSHIP = "ownership:transfer"
@@ -19,8 +20,8 @@ class Act(StrEnum):
 ALLOWED: dict[Role, frozenset[Act]] = {
     Role.OWNER: frozenset(Act),
     Role.ADMIN: frozenset(Act) - {Act.TRANSFER_OWNERSHIP},
-    Role.BILLING: frozenset({Act.SEE_BILLING, Act.SEE_INVOICES, Act.MANAGE_BILLING}),
-    Role.MEMBER: frozenset({Act.SEE_BILLING}),
+    Role.BILLING: frozenset({Act.SEE_BILLING, Act.SEE_INVOICES, Act.MANAGE_BILLING, Act.SEE_MEMBERS}),
+    Role.MEMBER: frozenset({Act.SEE_BILLING, Act.SEE_MEMBERS}),
 }
 
 
