@@ -1,4 +1,4 @@
-"""Forms of people and organizations."""
+"""Forms of people and organizations. Django's form classes take no type argument at run time, hence the ignores."""
 
 from datetime import datetime
 from typing import Any
@@ -33,7 +33,7 @@ class RoleForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=OFFERED_ROLES)
 
 
-class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg] - not subscriptable when run
+class MemberField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """A choice of members, each with name and address, since names repeat."""
 
     def label_from_instance(self, obj: Membership) -> str:
@@ -53,7 +53,7 @@ class TransferForm(forms.Form):
         field.queryset = others.order_by("user__name", "user__email")
 
 
-class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg] - not subscriptable when run
+class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg]
     """What stands on the invoices, and where they go."""
 
     class Meta:
@@ -69,7 +69,7 @@ class OrganizationForm(forms.ModelForm):  # type: ignore[type-arg] - not subscri
         }
 
 
-class ProfileForm(forms.ModelForm):  # type: ignore[type-arg] - not subscriptable when run
+class ProfileForm(forms.ModelForm):  # type: ignore[type-arg]
     """How a person is called and how pages and mails speak to them."""
 
     language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
