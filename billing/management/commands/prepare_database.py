@@ -11,7 +11,8 @@ from billing.mirror.schema import prepare_database
 class Command(BaseCommand):
     help = (
         "Bring the database to the present schema. On an empty database dj-stripe's tables are made as its "
-        "migrations would leave them, in seconds instead of a minute; everything else is migrated. Safe at every deployment."
+        "migrations would leave them, in seconds instead of a minute; everything else is migrated. "
+        "Safe at every deployment."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
