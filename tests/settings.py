@@ -17,3 +17,5 @@ for name, value in TEST_ENVIRONMENT.items():
 provide_services()
 
 from config.settings import *  # noqa: E402, F403 - settings read the environment, which stands now
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real one is slow on purpose
