@@ -20,12 +20,15 @@ class CheckoutOrder(models.Model):
     organization = models.ForeignKey("accounts.Organization", on_delete=models.CASCADE, related_name="checkout_orders")
     price_id = models.CharField(max_length=255)
     state = models.CharField(max_length=10, choices=OrderState.choices, default=OrderState.OPENING)
+    # The whole call but its customer: whoever repeats it after a crash says the same words under the same key.
     idempotency_key = models.CharField(max_length=128, unique=True)
+    parameters = models.JSONField(default=dict)
     session_id = models.CharField(max_length=255, blank=True, default="", db_index=True)
     session_url = models.TextField(blank=True, default="")
     subscription_id = models.CharField(max_length=255, blank=True, default="")
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
+    returned_at = models.DateTimeField(null=True, blank=True)  # when the viewer came back from Stripe's page
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

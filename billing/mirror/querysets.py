@@ -1,0 +1,194 @@
+"""Business questions to the mirror. Every answer is local, bounded, and read from `stripe_data`.
+
+Whose customer is whose is asked of the customer links, never of Stripe's metadata.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from djstripe import models as mirror
+
+from accounts.models import CustomerLink, Organization
+from billing.mirror.facts import (
+    ENDED,
+    InvoiceFacts,
+    PaymentFailure,
+    PaymentMethodFacts,
+    ScheduleFacts,
+    SubscriptionFacts,
+    SubscriptionStatus,
+    id_of,
+    invoice_facts,
+    payment_failure,
+    payment_method_facts,
+    schedule_facts,
+    subscription_facts,
+)
+from billing.plans.catalog import Catalog, read_catalog
+
+MOST_SUBSCRIPTIONS = 50
+MOST_OWED = 20
+
+# Which of several subscriptions a page speaks of: the one that is in use, then the one that could be again.
+PRECEDENCE = (
+    SubscriptionStatus.ACTIVE,
+    SubscriptionStatus.TRIALING,
+    SubscriptionStatus.PAST_DUE,
+    SubscriptionStatus.UNPAID,
+    SubscriptionStatus.PAUSED,
+    SubscriptionStatus.UNKNOWN,
+    SubscriptionStatus.INCOMPLETE,
+    SubscriptionStatus.CANCELED,
+    SubscriptionStatus.INCOMPLETE_EXPIRED,
+)
+
+
+def customer_ids_of(organization: Organization) -> QuerySet[CustomerLink, str | None]:
+    """Return the organization's Stripe customers in the present mode, as a subquery."""
+    links = CustomerLink.objects.filter(organization=organization, livemode=settings.STRIPE_LIVE_MODE)
+    return links.exclude(customer_id=None).values_list("customer_id", flat=True)
+
+
+def subscriptions_of(organization: Organization) -> list[SubscriptionFacts]:
+    """Return the organization's subscriptions, the one that matters most first; ended ones too, at most 50."""
+    rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
+    newest = rows.order_by("-created", "-djstripe_id").values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS]
+    return sorted((subscription_facts(data) for data in newest), key=lambda sub: PRECEDENCE.index(sub.status))
+
+
+def current_subscription(organization: Organization) -> SubscriptionFacts | None:
+    """Return the subscription that matters most, which may have ended; None when there never was one."""
+    return next(iter(subscriptions_of(organization)), None)
+
+
+def living_subscription(organization: Organization) -> SubscriptionFacts | None:
+    """Return a subscription that has not ended: while there is one, no second is sold."""
+    rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
+    living = rows.exclude(stripe_data__status__in=list(ENDED)).order_by("-created")
+    found = (subscription_facts(data) for data in living.values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS])
+    return min(found, key=lambda sub: PRECEDENCE.index(sub.status), default=None)
+
+
+def invoices_of(organization: Organization) -> QuerySet[Any]:
+    """Return the organization's invoices, drafts excluded (they may still change), newest first."""
+    rows = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization))
+    return rows.exclude(stripe_data__status="draft").order_by("-created", "-id")
+
+
+def page_of_invoices(
+    organization: Organization, *, size: int, before: str = "", after: str = ""
+) -> tuple[list[InvoiceFacts], bool, bool]:
+    """Return one page, whether there are newer ones and whether there are older ones.
+
+    The page begins after the invoice `before` (going back in time) or ends before the invoice `after`; an unknown
+    id begins at the newest. Two queries at most, whatever the number of invoices.
+    """
+    rows = invoices_of(organization)
+    edge = rows.filter(id=before or after).values_list("created", "id").first() if before or after else None
+    if edge is None:
+        found = read_invoices(rows[: size + 1])
+        return found[:size], False, len(found) > size
+    created, invoice_id = edge
+    if after:
+        newer = rows.filter(Q(created__gt=created) | Q(created=created, id__gt=invoice_id)).order_by("created", "id")
+        found = read_invoices(newer[: size + 1])
+        return found[:size][::-1], len(found) > size, True
+    older = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=invoice_id))
+    found = read_invoices(older[: size + 1])
+    return found[:size], True, len(found) > size
+
+
+def find_invoice(organization: Organization, invoice_id: str) -> InvoiceFacts | None:
+    """Return the organization's invoice; None when it is another's, a draft, or unknown."""
+    return next(iter(read_invoices(invoices_of(organization).filter(id=invoice_id)[:1])), None)
+
+
+def invoices_for_thread(organization: Organization, *, latest: int) -> list[InvoiceFacts]:
+    """Return the latest invoices, drafts too, with every owed one among them; newest first; two queries."""
+    rows = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization)).order_by("-created", "-id")
+    found = read_invoices(rows[:latest]) + read_invoices(rows.filter(stripe_data__status="open")[:MOST_OWED])
+    return sorted({invoice.id: invoice for invoice in found}.values(), key=lambda i: (i.created, i.id), reverse=True)
+
+
+def read_invoices(rows: QuerySet[Any]) -> list[InvoiceFacts]:
+    return [invoice_facts(data) for data in rows.values_list("stripe_data", flat=True)]
+
+
+def payment_method_of(organization: Organization, subscription: SubscriptionFacts | None) -> PaymentMethodFacts | None:
+    """Return what the next payment would be made with: the subscription's own, else its customer's default."""
+    method_id = subscription.default_payment_method_id if subscription else ""
+    if not method_id:
+        method_id = default_method_id(organization, subscription)
+    if not method_id:
+        return None
+    data = mirror.PaymentMethod.objects.filter(id=method_id).values_list("stripe_data", flat=True).first()
+    return payment_method_facts(data) if data else None
+
+
+def default_method_id(organization: Organization, subscription: SubscriptionFacts | None) -> str:
+    customers = mirror.Customer.objects.filter(id__in=customer_ids_of(organization))
+    if subscription:
+        customers = customers.filter(id=subscription.customer_id)
+    data = customers.order_by("-created").values_list("stripe_data", flat=True).first() or {}
+    return id_of((data.get("invoice_settings") or {}).get("default_payment_method"))
+
+
+def currency_of(organization: Organization) -> str:
+    """Return the currency that Stripe has fixed for the organization's customer, empty before the first payment."""
+    customers = mirror.Customer.objects.filter(id__in=customer_ids_of(organization)).order_by("-created")
+    data = customers.values_list("stripe_data", flat=True).first() or {}
+    return str(data.get("currency") or "")
+
+
+def failure_of(invoice: InvoiceFacts) -> PaymentFailure | None:
+    """Return why the invoice's last payment did not succeed; None when Stripe has given no reason.
+
+    Where the invoice does not name its payment intents (`payments` is not expanded in events), the customer's
+    newest one of the same sum since the invoice is taken.
+    """
+    intents = mirror.PaymentIntent.objects.filter(customer_id=invoice.customer_id)
+    if invoice.payment_intent_ids:
+        intents = intents.filter(id__in=invoice.payment_intent_ids)
+    else:
+        intents = intents.filter(
+            created__gte=invoice.created,
+            stripe_data__amount=invoice.amount_due,
+            stripe_data__currency=invoice.currency,
+        )
+    data = intents.order_by("-created").values_list("stripe_data", flat=True).first()
+    return payment_failure(data) if data else None
+
+
+def schedule_of(subscription: SubscriptionFacts) -> ScheduleFacts | None:
+    if not subscription.schedule_id:
+        return None
+    rows = mirror.SubscriptionSchedule.objects.filter(id=subscription.schedule_id)
+    data = rows.values_list("stripe_data", flat=True).first()
+    return schedule_facts(data) if data else None
+
+
+def product_names(product_ids: Iterable[str]) -> dict[str, str]:
+    """Return names by product id; products that are not mirrored are left out."""
+    rows = mirror.Product.objects.filter(id__in=set(product_ids))
+    return {product_id: name for product_id, name in rows.values_list("id", "name") if name}
+
+
+def products_of_prices(price_ids: Iterable[str]) -> dict[str, str]:
+    """Return product ids by price id."""
+    rows = mirror.Price.objects.filter(id__in=set(price_ids))
+    return dict(rows.values_list("id", "product_id"))
+
+
+def catalog() -> Catalog:
+    """Return the plans on offer in the present mode; two queries."""
+    mode = {"livemode": settings.STRIPE_LIVE_MODE}
+    products: list[Mapping[str, Any]] = list(
+        mirror.Product.objects.filter(active=True, metadata__has_key="kessai_plan", **mode).values_list(
+            "stripe_data", flat=True
+        )
+    )
+    ids = [product["id"] for product in products]
+    prices = mirror.Price.objects.filter(active=True, product_id__in=ids, **mode)
+    return read_catalog(products, prices.values_list("stripe_data", flat=True))

@@ -1,0 +1,90 @@
+"""Read a situation from the database: the one place where the thread's facts come from. At most eleven queries."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from accounts.models import Organization
+from billing.activity.models import Activity
+from billing.checkout.models import CheckoutOrder, OrderState
+from billing.checkout.orders import unfinished_order
+from billing.mirror import querysets
+from billing.mirror.facts import ScheduleFacts, SubscriptionFacts
+from billing.thread.situation import ActivityFacts, OrderFacts, Situation
+
+LATEST_INVOICES = 12
+LATEST_ACTIVITIES = 20
+# How long a page that was never paid may go on being mentioned: Stripe's own word on it may be late.
+GRACE_OF_ORDER = timedelta(minutes=5)
+
+
+def load_situation(
+    organization: Organization,
+    *,
+    now: datetime,
+    language: str,
+    subscription: SubscriptionFacts | None = None,
+) -> Situation:
+    """Return the organization's situation, about `subscription` or else about the one that matters most."""
+    subscription = subscription or querysets.current_subscription(organization)
+    order = unfinished_order(organization)
+    schedule = querysets.schedule_of(subscription) if subscription else None
+    activities = latest_activities(organization)
+    price_products = price_products_of(schedule, order)
+    situation = Situation(
+        now=now,
+        language=language,
+        subscription=subscription,
+        invoices=tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES)),
+        method=querysets.payment_method_of(organization, subscription),
+        schedule=schedule,
+        activities=activities,
+        price_products=price_products,
+        product_names=querysets.product_names(products_named(subscription, activities, price_products.values())),
+    )
+    return with_failure(with_order(situation, order))
+
+
+def latest_activities(organization: Organization) -> tuple[ActivityFacts, ...]:
+    rows = Activity.objects.filter(organization=organization).order_by("-id")[:LATEST_ACTIVITIES]
+    return tuple(ActivityFacts(row.verb, row.subject_id, row.data, row.at) for row in rows)
+
+
+def price_products_of(schedule: ScheduleFacts | None, order: CheckoutOrder | None) -> dict[str, str]:
+    prices = [price for phase in schedule.phases for price in phase.price_ids] if schedule else []
+    if order:
+        prices.append(order.price_id)
+    return querysets.products_of_prices(prices) if prices else {}
+
+
+def products_named(
+    subscription: SubscriptionFacts | None, activities: Iterable[ActivityFacts], others: Iterable[str]
+) -> set[str]:
+    own = {item.product_id for item in subscription.items} if subscription else set()
+    told = {str(activity.data.get("product_id") or "") for activity in activities}
+    return (own | told | set(others)) - {""}
+
+
+def with_order(situation: Situation, order: CheckoutOrder | None) -> Situation:
+    if order is None or is_over(order, situation.now):
+        return situation
+    product_id = situation.price_products.get(order.price_id, "")
+    facts = OrderFacts(
+        plan_name=situation.product_names.get(product_id, product_id),
+        expires_at=order.expires_at,
+        returned=order.returned_at is not None,
+    )
+    return replace(situation, order=facts)
+
+
+def is_over(order: CheckoutOrder, now: datetime) -> bool:
+    """Whether an order that nobody came back from can be passed over: it is opening still, or its page has closed."""
+    if order.returned_at:
+        return False
+    return order.state == OrderState.OPENING or (order.expires_at is not None and order.expires_at + GRACE_OF_ORDER < now)
+
+
+def with_failure(situation: Situation) -> Situation:
+    """Add the bank's reason where a payment is in question; the query is spared everybody else."""
+    invoice = situation.troubled
+    return replace(situation, failure=querysets.failure_of(invoice)) if invoice else situation

@@ -1,0 +1,45 @@
+"""PAST: what happened. Activities tell it; what the mirror alone knows (a resync brings no news) is added from facts."""
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from billing.activity import verbs
+from billing.thread.sentences import tell
+from billing.mirror.facts import SubscriptionStatus
+from billing.thread.present import plan_name, say_money
+from billing.thread.shapes import GOOD, STOPPED, Moment
+from billing.thread.situation import Situation
+
+
+def what_happened(situation: Situation, *, limit: int) -> list[Moment]:
+    """Return at most `limit` moments, newest first; the same fact is told once."""
+    told = [moment for moment in (tell(activity, situation) for activity in situation.activities) if moment]
+    moments = [*told, *from_invoices(situation), *from_subscription(situation)]
+    past = [moment for moment in moments if moment.at and moment.at <= situation.now]
+    return sorted(past, key=lambda moment: moment.at or situation.now, reverse=True)[:limit]
+
+
+def from_invoices(situation: Situation) -> Iterator[Moment]:
+    told = {activity.subject_id for activity in situation.activities if activity.verb == verbs.INVOICE_PAID}
+    for invoice in situation.invoices:
+        if invoice.paid_at and invoice.amount_paid > 0 and invoice.id not in told:
+            money = say_money(invoice.amount_paid, invoice.currency, situation)
+            detail = _("Invoice %(number)s.") % {"number": invoice.number} if invoice.number else ""
+            yield Moment(invoice.paid_at, _("You paid %(money)s.") % {"money": money}, detail, GOOD)
+
+
+def from_subscription(situation: Situation) -> Iterator[Moment]:
+    sub = situation.subscription
+    if sub is None:
+        return
+    told = {activity.verb for activity in situation.activities if activity.subject_id == sub.id}
+    plan = plan_name(sub, situation)
+    begun = {verbs.SUBSCRIPTION_ACTIVATED, verbs.SUBSCRIPTION_TRIAL_STARTED}
+    unfinished = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
+    if not told & begun and sub.status not in unfinished:
+        yield Moment(sub.created, _("%(plan)s began.") % {"plan": plan}, tone=GOOD)
+    if sub.canceled_at and sub.living and verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED not in told:
+        yield Moment(sub.canceled_at, _("%(plan)s was cancelled.") % {"plan": plan})
+    if sub.ended_at and verbs.SUBSCRIPTION_CANCELED not in told and sub.status is SubscriptionStatus.CANCELED:
+        yield Moment(sub.ended_at, _("%(plan)s ended.") % {"plan": plan}, tone=STOPPED)

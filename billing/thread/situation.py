@@ -1,0 +1,65 @@
+"""Everything that a thread is computed from: facts of one organization at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from billing.mirror.facts import (
+    InvoiceFacts,
+    PaymentFailure,
+    PaymentMethodFacts,
+    ScheduleFacts,
+    SubscriptionFacts,
+)
+
+
+@dataclass(frozen=True)
+class OrderFacts:
+    """The unfinished checkout order: `returned` once the viewer has come back from the payment page."""
+
+    plan_name: str
+    expires_at: datetime | None
+    returned: bool
+
+
+@dataclass(frozen=True)
+class ActivityFacts:
+    verb: str
+    subject_id: str
+    data: Mapping[str, Any]
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Situation:
+    """`invoices` newest first, all open ones among them; `product_names` and `price_products` by Stripe's ids."""
+
+    now: datetime
+    language: str
+    subscription: SubscriptionFacts | None = None
+    invoices: tuple[InvoiceFacts, ...] = ()
+    method: PaymentMethodFacts | None = None
+    failure: PaymentFailure | None = None
+    order: OrderFacts | None = None
+    schedule: ScheduleFacts | None = None
+    activities: tuple[ActivityFacts, ...] = ()
+    product_names: Mapping[str, str] = field(default_factory=dict)
+    price_products: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owed(self) -> tuple[InvoiceFacts, ...]:
+        """The subscription's invoices that wait for money; every one when there is no subscription."""
+        sub = self.subscription
+        return tuple(i for i in self.invoices if i.owed and (sub is None or i.subscription_id in ("", sub.id)))
+
+    @property
+    def troubled(self) -> InvoiceFacts | None:
+        """The invoice whose payment is in question: a failed one first, else the newest that is owed."""
+        failed = [invoice for invoice in self.owed if invoice.failed]
+        return next(iter(failed or self.owed), None)
+
+    @property
+    def last_paid(self) -> InvoiceFacts | None:
+        paid = [invoice for invoice in self.invoices if invoice.paid_at and invoice.amount_paid > 0]
+        return max(paid, key=lambda invoice: invoice.paid_at or invoice.created, default=None)
