@@ -1,0 +1,1 @@
+"""What subscriptions and invoices are made of: calendar, sums, lines, collection, lifecycle."""

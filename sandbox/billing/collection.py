@@ -1,0 +1,247 @@
+"""How the money of an invoice comes in: which card, the payment intent, what an outcome means.
+
+An open invoice with something due has one payment intent and one `invoice_payment` that ties them. Whatever way the
+intent takes (here, by a client with its secret, on the challenge page), `payments` tells `_outcome`.
+Source: Stripe docs, "Payment method priority", "Invoice payments".
+"""
+
+from typing import Any
+
+from sandbox import jobs, objects
+from sandbox.billing import invoicing, lines
+from sandbox.billing.periods import DAY
+from sandbox.context import Context
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+from sandbox.resources import payments
+from sandbox.resources.payment_methods import resolve
+
+RETRIES_AFTER = (3 * DAY, 5 * DAY, 7 * DAY)
+"""Seconds between one failed attempt at a renewal and the next."""
+FAILED: list[Any] = []
+"""Functions (ctx, invoice, intent) told when a payment failed or wants the cardholder."""
+
+
+def payment_method_for(ctx: Context, subscription: Doc | None, customer: Doc | None = None) -> Doc | None:
+    """The subscription's own, else the customer's default."""
+    if subscription and subscription["default_payment_method"]:
+        return objects.find(ctx, "payment_method", subscription["default_payment_method"])
+    owner = customer or objects.load(ctx, "customer", subscription["customer"] if subscription else "")
+    return objects.find(ctx, "payment_method", owner["invoice_settings"]["default_payment_method"])
+
+
+def owned_payment_method(ctx: Context, customer: str, id: str, *, param: str = "default_payment_method") -> str:
+    """The id, when this customer may pay with it."""
+    payment_method = resolve(ctx, id, param=param)
+    if payment_method["customer"] != customer:
+        raise ApiError(
+            f"The customer does not have a payment method with the ID {payment_method['id']}. The payment method must "
+            "be attached to the customer.",
+            code="resource_missing",
+            param=param,
+        )
+    return str(payment_method["id"])
+
+
+def take_pending(ctx: Context, subscription: Doc) -> list[Doc]:
+    """The invoice items that wait for this subscription's next invoice, oldest first. The caller places them."""
+    waiting = objects.query(ctx, "invoiceitem", customer=subscription["customer"], _pending=True)
+    return [item for item in reversed(waiting) if _belongs(item, subscription)]
+
+
+def _belongs(item: Doc, subscription: Doc) -> bool:
+    details = (item["parent"] or {}).get("subscription_details") or {}
+    own = details.get("subscription") in (None, subscription["id"])
+    return own and item["currency"] == subscription["currency"]
+
+
+def waiting_for_invoice(ctx: Context, customer: str, currency: str, subscription: str | None) -> list[Doc]:
+    """What waits for an invoice made by hand: everything of the customer, or of one subscription."""
+    if subscription:
+        return take_pending(ctx, objects.load(ctx, "subscription", subscription, param="subscription"))
+    waiting = objects.query(ctx, "invoiceitem", customer=customer, _pending=True)
+    return [item for item in reversed(waiting) if item["currency"] == currency]
+
+
+def add_pending(ctx: Context, fields: Doc) -> Doc:
+    """An invoice item that waits for the next invoice. `fields` as for lines.new_item_fields."""
+    new = lines.new_item_fields(ctx, fields) | {"_pending": True}
+    return objects.create(ctx, "invoiceitem", new, event="invoiceitem.created")
+
+
+def place(ctx: Context, items: list[Doc], invoice: Doc) -> None:
+    """The items stand on the invoice from now on."""
+    for item in items:
+        objects.update(ctx, item, {"invoice": invoice["id"], "_pending": False})
+
+
+def open_payment(ctx: Context, invoice: Doc) -> Doc:
+    """The intent and its invoice payment, for an invoice that has just been finalised."""
+    intent = payments.new_intent(
+        ctx,
+        {
+            "amount": invoice["amount_due"],
+            "currency": invoice["currency"],
+            "customer": invoice["customer"],
+            "description": _description(invoice),
+            "receipt_email": None,
+            "setup_future_usage": "off_session" if invoicing.subscription_of(invoice) else None,
+            "_invoice": invoice["id"],
+        },
+    )
+    return objects.create(
+        ctx,
+        "invoice_payment",
+        {
+            "amount_paid": None,
+            "amount_requested": invoice["amount_due"],
+            "currency": invoice["currency"],
+            "invoice": invoice["id"],
+            "is_default": True,
+            "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
+            "status": "open",
+            "status_transitions": {"canceled_at": None, "paid_at": None},
+        },
+    )
+
+
+def _description(invoice: Doc) -> str | None:
+    reasons = {"subscription_create": "Subscription creation", "subscription_update": "Subscription update"}
+    if invoice["billing_reason"] == "manual":
+        return None if not invoice["number"] else f"Payment for Invoice {invoice['number']}"
+    return reasons.get(invoice["billing_reason"], "Subscription update")
+
+
+def open_intent(ctx: Context, invoice: Doc) -> Doc | None:
+    """The intent that would pay this invoice."""
+    for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="open"):
+        return objects.find(ctx, "payment_intent", payment["payment"]["payment_intent"])
+    return None
+
+
+def collect(
+    ctx: Context, invoice: Doc, payment_method: Doc | None, *, off_session: bool, return_url: str | None = None
+) -> tuple[Doc, Doc]:
+    """Ask the bank for what an open invoice asks. The invoice and the intent as they are then; a decline is a state."""
+    intent = open_intent(ctx, invoice)
+    if intent is None:
+        raise ApiError("This invoice has no payment to confirm.", param="invoice")
+    if payment_method is None:
+        _failed(ctx, invoice, intent)
+        return objects.load(ctx, "invoice", invoice["id"]), intent
+    intent = payments.confirm(ctx, intent, payment_method, off_session=off_session, return_url=return_url)
+    if intent["status"] == "requires_action":
+        _action_required(ctx, invoice, intent)
+    return objects.load(ctx, "invoice", invoice["id"]), objects.load(ctx, "payment_intent", intent["id"])
+
+
+def _action_required(ctx: Context, invoice: Doc, intent: Doc) -> None:
+    tried = objects.update(ctx, invoice, {"attempted": True}, event="invoice.updated")
+    objects.announce(ctx, "invoice.payment_action_required", tried)
+    _tell_failed(ctx, tried, intent)
+
+
+@payments.on_outcome
+def _outcome(ctx: Context, intent: Doc) -> None:
+    invoice = objects.find(ctx, "invoice", intent.get("_invoice"))
+    if invoice is None or invoice["status"] not in ("open", "uncollectible"):
+        return
+    if intent["status"] == "succeeded":
+        _settle(ctx, invoice, intent)
+    elif intent["status"] == "requires_payment_method":
+        _failed(ctx, invoice, intent)
+
+
+def _settle(ctx: Context, invoice: Doc, intent: Doc) -> None:
+    close_payments(ctx, invoice, paid_with=intent["id"])
+    customer = objects.load(ctx, "customer", invoice["customer"])
+    objects.update(ctx, customer, {"delinquent": False}, event="customer.updated")
+    invoicing.paid(ctx, invoice, amount=intent["amount_received"], attempted=True)
+
+
+def close_payments(ctx: Context, invoice: Doc, *, paid_with: str | None = None) -> None:
+    """Mark the open invoice payments: paid for the intent that paid, canceled for the rest."""
+    for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="open"):
+        used = payment["payment"]["payment_intent"] == paid_with
+        transition = {"paid_at" if used else "canceled_at": ctx.now}
+        changes = {
+            "amount_paid": payment["amount_requested"] if used else None,
+            "status": "paid" if used else "canceled",
+            "status_transitions": payment["status_transitions"] | transition,
+        }
+        closed = objects.update(ctx, payment, changes)
+        if used:
+            objects.announce(ctx, "invoice_payment.paid", closed)
+
+
+def cancel_payments(ctx: Context, invoice: Doc) -> None:
+    """Nothing will be taken for this invoice any more."""
+    intent = open_intent(ctx, invoice)
+    close_payments(ctx, invoice)
+    if intent and intent["status"] not in ("succeeded", "canceled"):
+        payments.cancel(ctx, intent, "void_invoice")
+
+
+def _failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
+    attempts = invoice["attempt_count"] + 1
+    again = _next_attempt(ctx, invoice, attempts)
+    changes = {"attempt_count": attempts, "attempted": True, "next_payment_attempt": again}
+    tried = objects.update(ctx, invoice, changes, event="invoice.updated")
+    objects.announce(ctx, "invoice.payment_failed", tried)
+    if again:
+        jobs.schedule(ctx, "invoice.retry", due_at=again, name=invoice["id"], payload={"invoice": invoice["id"]})
+    if invoice["billing_reason"] != "subscription_create":
+        customer = objects.load(ctx, "customer", invoice["customer"])
+        objects.update(ctx, customer, {"delinquent": True}, event="customer.updated")
+    _tell_failed(ctx, tried, intent)
+
+
+def _next_attempt(ctx: Context, invoice: Doc, attempts: int) -> int | None:
+    """A first invoice is left to the customer; a manual one without auto_advance too."""
+    if invoice["billing_reason"] == "subscription_create" or not invoice["auto_advance"]:
+        return None
+    return ctx.now + RETRIES_AFTER[attempts - 1] if attempts <= len(RETRIES_AFTER) else None
+
+
+def _tell_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
+    for tell in FAILED:
+        tell(ctx, invoice, intent)
+
+
+@jobs.job("invoice.finalize")
+def finalize_later(ctx: Context, payload: Doc) -> None:
+    """A draft's hour is over."""
+    invoice = objects.find(ctx, "invoice", payload["invoice"])
+    if invoice is None or invoice["status"] != "draft":
+        return
+    advance(ctx, open_up(ctx, invoice))
+
+
+def open_up(ctx: Context, invoice: Doc) -> Doc:
+    """Finalise, with an intent when something is due."""
+    finalized = invoicing.finalize(ctx, invoice)
+    if finalized["status"] == "open":
+        open_payment(ctx, finalized)
+    return finalized
+
+
+def advance(ctx: Context, invoice: Doc) -> Doc:
+    """What Stripe does by itself with a finalised invoice: collect, or send it."""
+    if invoice["status"] != "open":
+        return invoice
+    if invoice["collection_method"] == "send_invoice":
+        objects.announce(ctx, "invoice.sent", invoice)
+        return invoice
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    customer = objects.load(ctx, "customer", invoice["customer"])
+    default = objects.find(ctx, "payment_method", invoice["default_payment_method"])
+    payment_method = default or payment_method_for(ctx, subscription, customer)
+    return collect(ctx, invoice, payment_method, off_session=True)[0]
+
+
+@jobs.job("invoice.retry")
+def retry(ctx: Context, payload: Doc) -> None:
+    """Another attempt at an invoice whose payment failed."""
+    invoice = objects.find(ctx, "invoice", payload["invoice"])
+    if invoice and invoice["status"] == "open" and invoice["next_payment_attempt"]:
+        advance(ctx, invoice)

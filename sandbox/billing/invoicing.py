@@ -1,0 +1,219 @@
+"""The life of an invoice: draft, open, paid, void, uncollectible. What is called here is checked by the callers.
+
+    invoice = draft(ctx, customer, currency, {...}, lines)     # invoice.created
+    invoice = finalize(ctx, invoice)                           # invoice.finalized; paid at once when nothing is due
+    invoice = collection.collect(ctx, invoice, …)              # asks the bank
+
+Sources: Stripe docs, "How invoicing works", "Invoice statuses", "Customer credit balance".
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sandbox import jobs, objects
+from sandbox.context import Context
+from sandbox.documents import new_document, random_text
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+from sandbox.pagination import list_object
+
+DRAFT_FOR = 3600
+"""Seconds that an invoice stays a draft before it is finalised by itself."""
+AFTER: list[Callable[[Context, Doc], None]] = []
+"""Who wants to know that an invoice was paid, voided or given up, or that a payment failed: subscriptions."""
+
+
+def draft(ctx: Context, customer: Doc, currency: str, fields: Doc, lines: list[Doc]) -> Doc:
+    """A stored draft. Pins the customer to the currency, as Stripe does."""
+    customer = _pin_currency(ctx, customer, currency)
+    doc = new_document(ctx, "invoice", _new_fields(ctx, customer, currency) | fields)
+    placed = [line | {"invoice": doc["id"]} for line in lines]
+    doc["lines"] = list_object(placed, url=f"/v1/invoices/{doc['id']}/lines")
+    doc |= totals(doc, customer["balance"])
+    if doc["auto_advance"]:
+        doc["automatically_finalizes_at"] = ctx.now + DRAFT_FOR
+    return objects.create(ctx, "invoice", doc, event="invoice.created")
+
+
+def _pin_currency(ctx: Context, customer: Doc, currency: str) -> Doc:
+    if customer["currency"] == currency:
+        return customer
+    if customer["currency"] and objects.query(ctx, "subscription", customer=customer["id"], status=list(LIVE)):
+        raise ApiError(
+            "You cannot combine currencies on a single customer. This customer has an active subscription, "
+            f"subscription schedule, discount, quote, or invoice item with currency {customer['currency']}."
+        )
+    return objects.update(ctx, customer, {"currency": currency}, event="customer.updated")
+
+
+LIVE = ("incomplete", "trialing", "active", "past_due", "unpaid", "paused")
+
+
+def _new_fields(ctx: Context, customer: Doc, currency: str) -> Doc:
+    nothing = dict.fromkeys(
+        ("account_name", "account_tax_ids", "application", "automatically_finalizes_at", "custom_fields",
+         "customer_account", "default_payment_method", "default_source", "description", "due_date", "effective_at",
+         "ending_balance", "footer", "from_invoice", "hosted_invoice_url", "invoice_pdf", "last_finalization_error",
+         "latest_revision", "next_payment_attempt", "number", "on_behalf_of", "parent", "receipt_number", "rendering",
+         "shipping_cost", "shipping_details", "statement_descriptor", "test_clock", "webhooks_delivered_at")
+    )  # fmt: skip
+    return nothing | {
+        "account_country": "US",
+        "account_name": "Sandbox",
+        "amount_overpaid": 0,
+        "amount_paid": 0,
+        "amount_shipping": 0,
+        "attempt_count": 0,
+        "attempted": False,
+        "auto_advance": False,
+        "automatic_tax": {
+            "disabled_reason": None, "enabled": False, "liability": None, "provider": None, "status": None,
+        },
+        "billing_reason": "manual",
+        "collection_method": "charge_automatically",
+        "currency": currency,
+        "customer": customer["id"],
+        "default_tax_rates": [],
+        "discounts": [],
+        "issuer": {"type": "self"},
+        "metadata": {},
+        "payment_settings": {
+            "default_mandate": None, "payment_method_options": None, "payment_method_types": None,
+        },
+        "period_end": ctx.now,
+        "period_start": ctx.now,
+        "post_payment_credit_notes_amount": 0,
+        "pre_payment_credit_notes_amount": 0,
+        "starting_balance": 0,
+        "status": "draft",
+        "status_transitions": {
+            "finalized_at": None, "marked_uncollectible_at": None, "paid_at": None, "voided_at": None,
+        },
+        "total_discount_amounts": [],
+        "total_pretax_credit_amounts": [],
+        "total_taxes": [],
+        "webhooks_delivered_at": ctx.now,
+        **_customer_fields(customer),
+    }  # fmt: skip
+
+
+def _customer_fields(customer: Doc) -> Doc:
+    """What an invoice says of its customer; it is fixed when the invoice is finalised."""
+    return {
+        "customer_address": customer["address"],
+        "customer_email": customer["email"],
+        "customer_name": customer["name"],
+        "customer_phone": customer["phone"],
+        "customer_shipping": customer["shipping"],
+        "customer_tax_exempt": customer["tax_exempt"],
+        "customer_tax_ids": [],
+    }
+
+
+def totals(invoice: Doc, balance: int) -> Doc:
+    """The sums of an invoice whose customer has `balance` (negative: credit)."""
+    total = sum(line["amount"] for line in invoice["lines"]["data"])
+    due = max(total + balance, 0)
+    return {
+        "amount_due": due,
+        "amount_remaining": due - invoice["amount_paid"],
+        "starting_balance": balance,
+        "subtotal": total,
+        "subtotal_excluding_tax": total,
+        "total": total,
+        "total_excluding_tax": total,
+    }
+
+
+def with_lines(ctx: Context, invoice: Doc, lines: list[Doc]) -> Doc:
+    """A draft with other lines and the sums that follow."""
+    placed = [line | {"invoice": invoice["id"]} for line in lines]
+    changes: Doc = {"lines": invoice["lines"] | {"data": placed}}
+    balance = objects.load(ctx, "customer", invoice["customer"])["balance"]
+    changes |= totals(invoice | changes, balance)
+    return objects.update(ctx, invoice, changes, event="invoice.updated")
+
+
+def finalize(ctx: Context, invoice: Doc) -> Doc:
+    """From draft to open; to paid when nothing is due."""
+    customer = objects.load(ctx, "customer", invoice["customer"], param="customer")
+    number, customer = _take_number(ctx, customer)
+    ending = invoice["total"] + customer["balance"]
+    token = invoice.get("_token") or f"{'live' if ctx.livemode else 'test'}_{random_text(48)}"
+    address = f"{ctx.base_url}/i/{ctx.account}/{token}"
+    changes = totals(invoice, customer["balance"]) | _customer_fields(customer) | {
+        "automatically_finalizes_at": None,
+        "effective_at": invoice["effective_at"] or ctx.now,
+        "ending_balance": min(ending, 0),
+        "hosted_invoice_url": address,
+        "invoice_pdf": f"{address}/pdf",
+        "number": invoice["number"] or number,
+        "status": "open",
+        "status_transitions": invoice["status_transitions"] | {"finalized_at": ctx.now},
+        "_token": token,
+    }  # fmt: skip
+    jobs.cancel(ctx, "invoice.finalize", name=invoice["id"])
+    if customer["balance"] != changes["ending_balance"]:
+        balance = {"balance": changes["ending_balance"]}
+        objects.update(ctx, customer, balance, event="customer.updated")
+    finalized = objects.update(ctx, invoice, changes)
+    objects.announce(ctx, "invoice.finalized", finalized)
+    return finalized if finalized["amount_due"] else paid(ctx, finalized)
+
+
+def _take_number(ctx: Context, customer: Doc) -> tuple[str, Doc]:
+    sequence = customer["next_invoice_sequence"]
+    changed = objects.update(ctx, customer, {"next_invoice_sequence": sequence + 1})
+    return f"{customer['invoice_prefix']}-{sequence:04d}", changed
+
+
+def paid(ctx: Context, invoice: Doc, *, amount: int | None = None, attempted: bool = False) -> Doc:
+    """Nothing is owed any more. `attempted` counts the payment that did it."""
+    changes = {
+        "amount_paid": invoice["amount_due"] if amount is None else amount,
+        "amount_remaining": 0,
+        "attempt_count": invoice["attempt_count"] + (1 if attempted else 0),
+        "attempted": True,
+        "auto_advance": False,
+        "next_payment_attempt": None,
+        "status": "paid",
+        "status_transitions": invoice["status_transitions"] | {"paid_at": ctx.now},
+    }
+    jobs.cancel(ctx, "invoice.retry", name=invoice["id"])
+    settled = objects.update(ctx, invoice, changes, event="invoice.updated")
+    objects.announce(ctx, "invoice.paid", settled)
+    objects.announce(ctx, "invoice.payment_succeeded", settled)
+    return _tell(ctx, settled)
+
+
+def void(ctx: Context, invoice: Doc) -> Doc:
+    return _end(ctx, invoice, "void", "voided_at", "invoice.voided")
+
+
+def mark_uncollectible(ctx: Context, invoice: Doc) -> Doc:
+    return _end(ctx, invoice, "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible")
+
+
+def _end(ctx: Context, invoice: Doc, status: str, transition: str, event: str) -> Doc:
+    changes: Doc = {
+        "auto_advance": False,
+        "next_payment_attempt": None,
+        "status": status,
+        "status_transitions": invoice["status_transitions"] | {transition: ctx.now},
+    }
+    jobs.cancel(ctx, "invoice.retry", name=invoice["id"])
+    ended = objects.update(ctx, invoice, changes, event="invoice.updated")
+    objects.announce(ctx, event, ended)
+    return _tell(ctx, ended)
+
+
+def _tell(ctx: Context, invoice: Doc) -> Doc:
+    for after in AFTER:
+        after(ctx, invoice)
+    return objects.load(ctx, "invoice", invoice["id"])
+
+
+def subscription_of(invoice: Doc) -> str | None:
+    """The id of the subscription that an invoice is for."""
+    details: dict[str, Any] = (invoice["parent"] or {}).get("subscription_details") or {}
+    return details.get("subscription")

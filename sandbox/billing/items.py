@@ -1,0 +1,163 @@
+"""Subscription items and the prices behind them."""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.billing import lines
+from sandbox.billing.periods import Cycle, Period
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, new_document, render
+from sandbox.errors import ApiError, missing
+from sandbox.kinds import Doc
+from sandbox.pagination import list_object
+from sandbox.params import Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
+from sandbox.resources.prices import new_price
+
+PRICE_DATA: Shape = {
+    "currency": Str(required=True),
+    "product": Str(required=True),
+    "recurring": Hash(
+        {"interval": Enum("day", "month", "week", "year", required=True), "interval_count": Int(min=1)},
+        required=True,
+    ),
+    "tax_behavior": Enum("exclusive", "inclusive", "unspecified"),
+    "unit_amount": Int(min=0),
+    "unit_amount_decimal": Dec(),
+}
+ITEM: dict[str, Param] = {
+    "billing_thresholds": Ignored(),
+    "discounts": Ignored(),
+    "metadata": Metadata(),
+    "plan": Str(),
+    "price": Str(),
+    "price_data": Hash(PRICE_DATA),
+    "quantity": Int(min=0),
+    "tax_rates": Ignored(),
+}
+CHANGED_ITEM = ITEM | {"id": Str(), "clear_usage": Bool(), "deleted": Bool()}
+MOST_ITEMS = 20
+
+
+def price_for(ctx: Context, given: dict[str, Any], path: str) -> Doc:
+    """The stored recurring price that an item names (by id or inline). Raises Stripe's errors for a wrong one."""
+    if "price_data" in given:
+        objects.load(ctx, "product", given["price_data"]["product"], param=f"{path}[price_data][product]")
+        return new_price(ctx, dict(given["price_data"]) | {"active": False})
+    id = given.get("price") or given.get("plan")
+    if not id:
+        raise missing(f"{path}[price]")
+    price = objects.load(ctx, "price", id, param=f"{path}[price]")
+    if not price["active"]:
+        raise ApiError(
+            "The price specified is inactive. This field only accepts active prices.", param=f"{path}[price]"
+        )
+    if price["type"] != "recurring":
+        raise ApiError(
+            "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`.",
+            param=f"{path}[price]",
+        )
+    return price
+
+
+def new_item(ctx: Context, subscription: str, price: Doc, given: dict[str, Any], period: Period) -> Doc:
+    metered = price["recurring"]["usage_type"] == "metered"
+    if metered and "quantity" in given:
+        raise ApiError(
+            f"The price '{price['id']}' has `usage_type=metered`; a quantity cannot be set for it.", param="quantity"
+        )
+    item = new_document(
+        ctx,
+        "subscription_item",
+        {
+            "billing_thresholds": None,
+            "created": ctx.now,
+            "current_period_end": period.end,
+            "current_period_start": period.start,
+            "discounts": [],
+            "metadata": merge_metadata({}, given.get("metadata")),
+            "plan": plan_of(price),
+            "price": render(price),
+            "quantity": None if metered else given.get("quantity", 1),
+            "subscription": subscription,
+            "tax_rates": [],
+        },
+    )
+    if metered:
+        del item["quantity"]
+    return item
+
+
+def plan_of(price: Doc) -> Doc:
+    """The older form of a price, which items still carry."""
+    return {
+        "id": price["id"],
+        "object": "plan",
+        "active": price["active"],
+        "amount": price["unit_amount"],
+        "amount_decimal": price["unit_amount_decimal"],
+        "billing_scheme": price["billing_scheme"],
+        "created": price["created"],
+        "currency": price["currency"],
+        "interval": price["recurring"]["interval"],
+        "interval_count": price["recurring"]["interval_count"],
+        "livemode": price["livemode"],
+        "metadata": price["metadata"],
+        "meter": price["recurring"]["meter"],
+        "nickname": price["nickname"],
+        "product": price["product"],
+        "tiers_mode": price["tiers_mode"],
+        "transform_usage": None,
+        "trial_period_days": price["recurring"]["trial_period_days"],
+        "usage_type": price["recurring"]["usage_type"],
+    }
+
+
+def stored_price(ctx: Context, item: Doc) -> Doc:
+    """The price as it is now, with its tiers."""
+    return objects.find(ctx, "price", item["price"]["id"]) or item["price"]
+
+
+def product_name(ctx: Context, price: Doc) -> str:
+    product = ctx.tx.get(ctx.scope, "product", price["product"])
+    return str(product.get("name", price["product"])) if product else str(price["product"])
+
+
+def cycle_of(price: Doc, anchor: int) -> Cycle:
+    return Cycle(anchor, price["recurring"]["interval"], price["recurring"]["interval_count"])
+
+
+def period_of(item: Doc) -> Period:
+    return Period(item["current_period_start"], item["current_period_end"])
+
+
+def line_for(ctx: Context, subscription: Doc, item: Doc, period: Period, *, trial: bool = False) -> Doc:
+    """The invoice line that charges an item for a period."""
+    price = stored_price(ctx, item)
+    name = product_name(ctx, price)
+    return lines.subscription_line(ctx, subscription, item, price, name, period, trial=trial)
+
+
+def with_items(subscription: Doc, items: list[Doc]) -> Doc:
+    """The fields of a subscription that hold its items, and by which it is found."""
+    url = f"/v1/subscription_items?subscription={subscription['id']}"
+    return {
+        "items": list_object(items, url=url),
+        "_items": [item["id"] for item in items],
+        "_prices": [item["price"]["id"] for item in items],
+    }
+
+
+def check_together(items: list[Doc]) -> None:
+    """One currency, no price twice."""
+    prices = [item["price"]["id"] for item in items]
+    for price in prices:
+        if prices.count(price) > 1:
+            raise ApiError(f"Cannot add multiple subscription items with the same plan: {price}", param="items")
+    if len({item["price"]["currency"] for item in items}) > 1:
+        raise ApiError(
+            "All prices on a subscription must have the same currency. If you need to use multiple currencies, create "
+            "one subscription for each.",
+            param="items",
+        )
+    if len(items) > MOST_ITEMS:
+        raise ApiError(f"A subscription can have at most {MOST_ITEMS} items.", param="items")

@@ -1,0 +1,260 @@
+"""What happens to a subscription by itself: it becomes active, renews, falls due, ends.
+
+`plan` writes down what comes next as a job; each job plans the one after. Sources: Stripe docs, "How subscriptions
+work" (statuses), "Trial periods", "Cancel subscriptions".
+"""
+
+from typing import Any
+
+from sandbox import jobs, objects
+from sandbox.billing import collection, invoicing, items
+from sandbox.billing.lines import item_line
+from sandbox.billing.periods import DAY
+from sandbox.context import Context
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+
+INCOMPLETE_FOR = 23 * 3600
+"""Seconds that the first payment may take."""
+WARN_BEFORE_TRIAL_END = 3 * DAY
+LIVE = ("trialing", "active", "past_due", "unpaid")
+ENDED = ("canceled", "incomplete_expired")
+
+
+def changed(ctx: Context, subscription: Doc, changes: Doc) -> Doc:
+    """Store, without a word to anybody."""
+    return objects.update(ctx, subscription, changes)
+
+
+def updated(ctx: Context, subscription: Doc, changes: Doc) -> Doc:
+    """Store, and tell with customer.subscription.updated."""
+    return objects.update(ctx, subscription, changes, event="customer.subscription.updated")
+
+
+def subscription_invoice(ctx: Context, subscription: Doc, customer: Doc, reason: str, lines: list[Doc]) -> Doc:
+    """A draft for a subscription, with the items that were waiting placed on it."""
+    waiting = collection.take_pending(ctx, subscription)
+    extra = [item_line(ctx, item) for item in waiting]
+    sent = subscription["collection_method"] == "send_invoice"
+    starts = [line["period"]["start"] for line in lines] or [ctx.now]
+    invoice = invoicing.draft(
+        ctx,
+        customer,
+        subscription["currency"],
+        {
+            "auto_advance": True,
+            "billing_reason": reason,
+            "collection_method": subscription["collection_method"],
+            "default_payment_method": None,
+            "due_date": ctx.now + subscription["days_until_due"] * DAY if sent else None,
+            "parent": {
+                "quote_details": None,
+                "subscription_details": {
+                    "metadata": subscription["metadata"], "subscription": subscription["id"],
+                },
+                "type": "subscription_details",
+            },
+            "period_end": ctx.now,
+            "period_start": min(starts) if reason == "subscription_create" else _previous_start(subscription, ctx),
+            "test_clock": subscription["test_clock"],
+            "_subscription": subscription["id"],
+        },
+        [*extra, *lines],
+    )  # fmt: skip
+    collection.place(ctx, waiting, invoice)
+    if reason != "subscription_create" or sent:
+        due = ctx.now + invoicing.DRAFT_FOR
+        jobs.schedule(ctx, "invoice.finalize", due_at=due, name=invoice["id"], payload={"invoice": invoice["id"]})
+    return invoice
+
+
+def _previous_start(subscription: Doc, ctx: Context) -> int:
+    starts = [item["current_period_start"] for item in subscription["items"]["data"]]
+    return min(starts, default=ctx.now)
+
+
+def plan(ctx: Context, subscription: Doc) -> None:
+    """Write down the next thing that will happen to this subscription."""
+    name, payload = subscription["id"], {"subscription": subscription["id"]}
+    for kind in ("subscription.step", "subscription.trial_will_end"):
+        jobs.cancel(ctx, kind, name=name)
+    if subscription["status"] in ENDED:
+        return
+    if subscription["status"] == "incomplete":
+        due = subscription["created"] + INCOMPLETE_FOR
+    else:
+        ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+        due = min([*ends, *([subscription["cancel_at"]] if subscription["cancel_at"] else [])])
+    jobs.schedule(ctx, "subscription.step", due_at=due, name=name, payload=payload)
+    _plan_warning(ctx, subscription)
+
+
+def _plan_warning(ctx: Context, subscription: Doc) -> None:
+    if subscription["status"] != "trialing" or subscription.get("_warned"):
+        return
+    due = max(subscription["trial_end"] - WARN_BEFORE_TRIAL_END, ctx.now)
+    id = subscription["id"]
+    jobs.schedule(ctx, "subscription.trial_will_end", due_at=due, name=id, payload={"subscription": id})
+
+
+@jobs.job("subscription.trial_will_end")
+def warn(ctx: Context, payload: Doc) -> None:
+    subscription = objects.find(ctx, "subscription", payload["subscription"])
+    if subscription and subscription["status"] == "trialing":
+        objects.announce(ctx, "customer.subscription.trial_will_end", changed(ctx, subscription, {"_warned": True}))
+
+
+@jobs.job("subscription.step")
+def step(ctx: Context, payload: Doc) -> None:
+    """The planned time has come."""
+    subscription = objects.find(ctx, "subscription", payload["subscription"])
+    if subscription is None or subscription["status"] in ENDED:
+        return
+    if subscription["status"] == "incomplete":
+        expire(ctx, subscription)
+    elif subscription["cancel_at"] and subscription["cancel_at"] <= ctx.now:
+        end(ctx, subscription, subscription["cancellation_details"])
+    else:
+        renew(ctx, subscription)
+
+
+def expire(ctx: Context, subscription: Doc) -> Doc:
+    """The first payment never came."""
+    changes = {"status": "incomplete_expired", "ended_at": ctx.now}
+    expired = updated(ctx, subscription, changes)
+    invoice = objects.find(ctx, "invoice", subscription["latest_invoice"])
+    if invoice and invoice["status"] == "open":
+        collection.cancel_payments(ctx, invoice)
+        invoicing.void(ctx, invoice)
+    plan(ctx, expired)
+    return expired
+
+
+def renew(ctx: Context, subscription: Doc) -> Doc:
+    """A new period for every item whose period is over, and the invoice for it."""
+    if subscription["status"] == "trialing" and _ends_without_card(ctx, subscription):
+        return end(ctx, subscription, subscription["cancellation_details"])
+    renewed, lines = [], []
+    for item in subscription["items"]["data"]:
+        if item["current_period_end"] > ctx.now:
+            renewed.append(item)
+            continue
+        period = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
+        moved = item | {"current_period_end": period.end, "current_period_start": period.start}
+        renewed.append(moved)
+        lines.append(items.line_for(ctx, subscription, moved, period))
+    customer = objects.load(ctx, "customer", subscription["customer"])
+    invoice = subscription_invoice(ctx, subscription, customer, "subscription_cycle", lines)
+    status = "active" if subscription["status"] == "trialing" else subscription["status"]
+    changes = items.with_items(subscription, renewed) | {"latest_invoice": invoice["id"], "status": status}
+    renewed_subscription = updated(ctx, subscription, changes)
+    plan(ctx, renewed_subscription)
+    return renewed_subscription
+
+
+def _ends_without_card(ctx: Context, subscription: Doc) -> bool:
+    behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
+    return behavior == "cancel" and collection.payment_method_for(ctx, subscription) is None
+
+
+def cancellation(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
+    """The fields that `cancel_at` and `cancel_at_period_end` change."""
+    if "cancel_at" in params and params.get("cancel_at_period_end"):
+        raise ApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
+    details = subscription["cancellation_details"] | (params.get("cancellation_details") or {})
+    if "cancel_at" in params:
+        return _cancel_at(ctx, subscription, details, _cancel_time(subscription, params["cancel_at"]), at_end=False)
+    if "cancel_at_period_end" in params and params["cancel_at_period_end"] != subscription["cancel_at_period_end"]:
+        at_end = params["cancel_at_period_end"]
+        return _cancel_at(ctx, subscription, details, _last_end(subscription) if at_end else None, at_end=at_end)
+    return {"cancellation_details": details}
+
+
+def _cancel_at(ctx: Context, subscription: Doc, details: Doc, at: int | None, *, at_end: bool) -> Doc:
+    if at is None:
+        nothing = {"comment": None, "feedback": None, "reason": None}
+        return {
+            "cancel_at": None, "cancel_at_period_end": False, "canceled_at": None, "cancellation_details": nothing,
+        }  # fmt: skip
+    return {
+        "cancel_at": at,
+        "cancel_at_period_end": at_end,
+        "canceled_at": ctx.now,
+        "cancellation_details": details | {"reason": "cancellation_requested"},
+    }
+
+
+def _cancel_time(subscription: Doc, given: Any) -> int | None:
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    return {"min_period_end": min(ends), "max_period_end": max(ends)}.get(given, given)
+
+
+def _last_end(subscription: Doc) -> int:
+    return max(item["current_period_end"] for item in subscription["items"]["data"])
+
+
+def end(ctx: Context, subscription: Doc, details: Doc) -> Doc:
+    """Over, now. Open invoices are left as they are, but nobody tries to collect them any more."""
+    ended = changed(
+        ctx,
+        subscription,
+        {
+            "canceled_at": subscription["canceled_at"] or ctx.now,
+            "cancellation_details": details,
+            "ended_at": ctx.now,
+            "status": "canceled",
+        },
+    )
+    for invoice in objects.query(ctx, "invoice", _subscription=subscription["id"], status=["open", "draft"]):
+        jobs.cancel(ctx, "invoice.retry", name=invoice["id"])
+        jobs.cancel(ctx, "invoice.finalize", name=invoice["id"])
+        stopped = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
+        objects.update(ctx, invoice, stopped, event="invoice.updated")
+    objects.announce(ctx, "customer.subscription.deleted", ended)
+    plan(ctx, ended)
+    return ended
+
+
+def _invoice_ended(ctx: Context, invoice: Doc) -> None:
+    """Told by invoicing: an invoice was paid, voided or given up."""
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    if subscription is None or subscription["status"] in ENDED or subscription["latest_invoice"] is None:
+        return
+    if invoice["status"] == "void" and subscription["status"] == "incomplete":
+        plan(ctx, updated(ctx, subscription, {"status": "incomplete_expired", "ended_at": ctx.now}))
+    elif invoice["status"] == "paid" and _is_announced(subscription):
+        _revive(ctx, subscription, invoice)
+
+
+def _is_announced(subscription: Doc) -> bool:
+    return bool(subscription.get("_announced"))
+
+
+def _revive(ctx: Context, subscription: Doc, invoice: Doc) -> None:
+    first = subscription["status"] == "incomplete" and invoice["id"] == subscription["latest_invoice"]
+    owing = objects.query(ctx, "invoice", _subscription=subscription["id"], status="open")
+    late = subscription["status"] in ("past_due", "unpaid") and not owing
+    if first or late:
+        changes: Doc = {"status": "active"} | _card_to_keep(ctx, subscription, invoice)
+        plan(ctx, updated(ctx, subscription, changes))
+
+
+def _card_to_keep(ctx: Context, subscription: Doc, invoice: Doc) -> Doc:
+    """payment_settings[save_default_payment_method]=on_subscription."""
+    if subscription["payment_settings"].get("save_default_payment_method") != "on_subscription":
+        return {}
+    for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="paid"):
+        intent = objects.load(ctx, "payment_intent", payment["payment"]["payment_intent"])
+        return {"default_payment_method": intent["payment_method"]}
+    return {}
+
+
+def _payment_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    if subscription and subscription["status"] in ("active", "trialing") and _is_announced(subscription):
+        if invoice["billing_reason"] != "subscription_create":
+            updated(ctx, subscription, {"status": "past_due"})
+
+
+invoicing.AFTER.append(_invoice_ended)
+collection.FAILED.append(_payment_failed)

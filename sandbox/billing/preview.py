@@ -1,0 +1,130 @@
+"""What the next invoice would be. Nothing is stored: everything is made as if, then taken back.
+
+The change is carried out by the code that would carry it out, in a savepoint that is always rolled back, so that a
+preview can never differ from what happens. Source: API reference, "Create a preview invoice".
+"""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.billing import changing, collection, invoicing, items, lines
+from sandbox.context import Context
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str, Timestamp
+
+DETAILS: Shape = {
+    "billing_cycle_anchor": Enum("now", "unchanged"),
+    "billing_mode": Ignored(),
+    "billing_schedules": Ignored(),
+    "cancel_at": Ignored(),
+    "cancel_at_period_end": Bool(),
+    "cancel_now": Bool(),
+    "default_tax_rates": Ignored(),
+    "items": Array(Hash(items.CHANGED_ITEM)),
+    "metadata": Metadata(),
+    "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
+    "proration_date": Timestamp(),
+    "resume_at": Ignored(),
+    "start_date": Ignored(),
+    "trial_end": Timestamp(words=("now",)),
+}
+PARAMS: dict[str, Param] = {
+    "automatic_tax": Ignored(),
+    "currency": Str(),
+    "customer": Str(),
+    "customer_account": Ignored(),
+    "customer_details": Ignored(),
+    "discounts": Ignored(),
+    "invoice_items": Ignored(),
+    "issuer": Ignored(),
+    "on_behalf_of": Ignored(),
+    "preview_mode": Enum("next", "recurring"),
+    "schedule": Ignored(),
+    "schedule_details": Ignored(),
+    "subscription": Str(),
+    "subscription_details": Hash(DETAILS),
+}
+
+
+def preview(ctx: Context, params: dict[str, Any]) -> Doc:
+    """An invoice document with a temporary id."""
+    ctx.tx.sql("SAVEPOINT preview")
+    try:
+        made = _made(ctx, params)
+    finally:
+        ctx.tx.sql("ROLLBACK TO preview")
+    id = made["id"].replace("in_", "upcoming_in_", 1)
+    shown = [line | {"id": line["id"].replace("il_", "il_tmp_", 1), "invoice": id} for line in made["lines"]["data"]]
+    return made | {"id": id, "lines": made["lines"] | {"data": shown, "url": f"/v1/invoices/{id}/lines"}}
+
+
+def _made(ctx: Context, params: dict[str, Any]) -> Doc:
+    details = dict(params.get("subscription_details") or {})
+    if "subscription" in params:
+        return _for_subscription(
+            ctx, objects.load(ctx, "subscription", params["subscription"], param="subscription"), details
+        )
+    if "customer" not in params:
+        raise ApiError("You must pass `customer` or `subscription` to preview an invoice.", param="customer")
+    customer = objects.load(ctx, "customer", params["customer"], param="customer")
+    if details.get("items"):
+        return _for_new(ctx, customer, details)
+    for subscription in objects.query(ctx, "subscription", customer=customer["id"], status=["active", "trialing"]):
+        return _for_subscription(ctx, subscription, details)
+    raise ApiError(f"No upcoming invoices for customer: {customer['id']}", status=404, code="invoice_upcoming_none")
+
+
+def _for_new(ctx: Context, customer: Doc, details: dict[str, Any]) -> Doc:
+    from sandbox.billing import subscribing
+
+    wanted = {"customer": customer["id"], "items": details["items"], "payment_behavior": "default_incomplete"}
+    if "trial_end" in details:
+        wanted["trial_end"] = details["trial_end"]
+    begun = subscribing.begin(ctx, wanted)
+    return _as_draft(objects.load(ctx, "invoice", begun["latest_invoice"]))
+
+
+def _as_draft(invoice: Doc) -> Doc:
+    unset = dict.fromkeys(("hosted_invoice_url", "invoice_pdf", "number", "effective_at"))
+    transitions = dict.fromkeys(invoice["status_transitions"])
+    return invoice | unset | {"billing_reason": "upcoming", "status": "draft", "status_transitions": transitions}
+
+
+def _for_subscription(ctx: Context, subscription: Doc, details: dict[str, Any]) -> Doc:
+    """The invoice that a change would make at once, else the one at the next renewal."""
+    changes = {name: value for name, value in details.items() if name not in ("cancel_now", "billing_mode")}
+    changed = subscription
+    if changes:
+        at_once = details.get("proration_behavior") == "always_invoice"
+        changed = changing.change(ctx, subscription, changes | {"payment_behavior": "default_incomplete"})
+        if changed["latest_invoice"] != subscription["latest_invoice"] and (
+            at_once or _restarted(subscription, changed)
+        ):
+            return _as_draft(objects.load(ctx, "invoice", changed["latest_invoice"]))
+    return _next(ctx, changed)
+
+
+def _restarted(before: Doc, after: Doc) -> bool:
+    return bool(before["billing_cycle_anchor"] != after["billing_cycle_anchor"])
+
+
+def _next(ctx: Context, subscription: Doc) -> Doc:
+    if subscription["cancel_at_period_end"]:
+        raise ApiError(
+            f"No upcoming invoices for customer: {subscription['customer']}", status=404, code="invoice_upcoming_none"
+        )
+    customer = objects.load(ctx, "customer", subscription["customer"])
+    charged = []
+    for item in subscription["items"]["data"]:
+        anchor = subscription["billing_cycle_anchor"]
+        period = items.cycle_of(item["price"], anchor).holding(item["current_period_end"])
+        charged.append(items.line_for(ctx, subscription, item, period))
+    waiting = [lines.item_line(ctx, item) for item in collection.take_pending(ctx, subscription)]
+    at = min(item["current_period_end"] for item in subscription["items"]["data"])
+    start = min(item["current_period_start"] for item in subscription["items"]["data"])
+    details = {"metadata": subscription["metadata"], "subscription": subscription["id"]}
+    parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
+    fields = {"auto_advance": True, "billing_reason": "upcoming", "created": at, "parent": parent,
+              "period_end": at, "period_start": start, "next_payment_attempt": at + invoicing.DRAFT_FOR}  # fmt: skip
+    return invoicing.draft(ctx, customer, subscription["currency"], fields, [*waiting, *charged])

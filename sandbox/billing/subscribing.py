@@ -1,0 +1,229 @@
+"""How a subscription begins: its fields, its first invoice, the first payment.
+
+Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API reference "Create a subscription"
+(payment_behavior).
+"""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.billing import collection, items, lifecycle, lines, sums
+from sandbox.billing.periods import DAY, Period
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, new_document
+from sandbox.errors import ApiError, missing
+from sandbox.kinds import Doc
+from sandbox.resources.payment_methods import card_of, declined
+
+NO_PAYMENT_METHOD = (
+    "This customer has no attached payment source or default payment method. Please consider adding a default payment "
+    "method. For more information, visit "
+    "https://stripe.com/docs/billing/subscriptions/payment-methods-setting#payment-method-priority."
+)
+LONGEST_TRIAL = 730
+
+
+def begin(ctx: Context, params: dict[str, Any]) -> Doc:
+    """A subscription with its first invoice, paid as `payment_behavior` says. Raises CardError for
+    error_if_incomplete when the bank refuses."""
+    customer = objects.load(ctx, "customer", params["customer"], param="customer")
+    _check(params)
+    subscription = _stored(ctx, customer, params)
+    payment_method = collection.payment_method_for(ctx, subscription)
+    behavior = params.get("payment_behavior", "allow_incomplete")
+    automatic = subscription["collection_method"] == "charge_automatically"
+    if automatic and behavior != "default_incomplete" and not subscription["trial_end"] and not payment_method:
+        raise ApiError(NO_PAYMENT_METHOD, code="resource_missing")
+    for number, given in enumerate(params.get("add_invoice_items") or []):
+        _add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
+    invoice = first_invoice(ctx, subscription, customer)
+    subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
+    if not automatic:
+        return _opened(ctx, subscription, "active")
+    invoice = collection.open_up(ctx, invoice)
+    if invoice["status"] == "paid":
+        return _opened(ctx, subscription, "trialing" if subscription["trial_end"] else "active")
+    if behavior == "default_incomplete":
+        return _opened(ctx, subscription, "incomplete")
+    return _paid_now(ctx, subscription, invoice, payment_method, behavior, off_session=params.get("off_session", False))
+
+
+def _check(params: dict[str, Any]) -> None:
+    if not params.get("items"):
+        raise missing("items")
+    automatic = params.get("collection_method", "charge_automatically") == "charge_automatically"
+    if automatic and "days_until_due" in params:
+        raise ApiError(
+            "You can only set `days_until_due` if `collection_method` is `send_invoice`.", param="days_until_due"
+        )
+    if not automatic and "days_until_due" not in params:
+        raise ApiError(
+            "You must pass a `days_until_due` with the `collection_method` set to `send_invoice`.",
+            param="days_until_due",
+        )
+    if "trial_end" in params and "trial_period_days" in params:
+        raise ApiError("You may only specify one of these parameters: trial_end, trial_period_days.")
+
+
+def _stored(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
+    """The subscription without an invoice, status incomplete, not announced yet."""
+    shell = new_document(ctx, "subscription", _fields(ctx, customer, params))
+    prices = [items.price_for(ctx, given, f"items[{at}]") for at, given in enumerate(params["items"])]
+    trial_end = _trial_end(ctx, params, prices)
+    anchor = trial_end or _anchor(ctx, params)
+    made = [
+        items.new_item(ctx, shell["id"], price, given, first_period(ctx, price, anchor, trial_end))
+        for price, given in zip(prices, params["items"], strict=True)
+    ]
+    items.check_together(made)
+    shell |= items.with_items(shell, made) | {
+        "billing_cycle_anchor": anchor,
+        "currency": prices[0]["currency"],
+        "trial_end": trial_end,
+        "trial_start": ctx.now if trial_end else None,
+    }
+    shell |= lifecycle.cancellation(ctx, shell, params)
+    return objects.create(ctx, "subscription", shell)
+
+
+def first_period(ctx: Context, price: Doc, anchor: int, trial_end: int | None) -> Period:
+    """From now to the end of the trial, or to the next boundary of the cycle."""
+    if trial_end:
+        return Period(ctx.now, trial_end)
+    return Period(ctx.now, items.cycle_of(price, anchor).holding(ctx.now).end)
+
+
+def _trial_end(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int | None:
+    given = params.get("trial_end")
+    if given == "now":
+        return None
+    if given is not None:
+        if given <= ctx.now:
+            raise ApiError("`trial_end` must be in the future.", param="trial_end")
+        if given > ctx.now + LONGEST_TRIAL * DAY:
+            raise ApiError("`trial_end` can be at most two years from now.", param="trial_end")
+        return int(given)
+    days = params.get("trial_period_days")
+    if days is None and params.get("trial_from_plan"):
+        days = prices[0]["recurring"]["trial_period_days"]
+    return ctx.now + days * DAY if days else None
+
+
+def _anchor(ctx: Context, params: dict[str, Any]) -> int:
+    anchor = params.get("billing_cycle_anchor")
+    if anchor is not None and anchor <= ctx.now:
+        raise ApiError("`billing_cycle_anchor` must be in the future.", param="billing_cycle_anchor")
+    return int(anchor or ctx.now)
+
+
+def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
+    nothing = dict.fromkeys(
+        ("application", "application_fee_percent", "billing_cycle_anchor_config", "billing_thresholds", "cancel_at",
+         "canceled_at", "customer_account", "default_source", "ended_at", "latest_invoice",
+         "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection", "pending_invoice_item_interval",
+         "pending_setup_intent", "pending_update", "schedule", "transfer_data")
+    )  # fmt: skip
+    payment = {"payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off"}
+    billing_mode = (params.get("billing_mode") or {}).get("type", "flexible")
+    flexible = {"proration_discounts": "included"} if billing_mode == "flexible" else None
+    return nothing | {
+        "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
+        "billing_cycle_anchor": ctx.now,
+        "billing_mode": {"flexible": flexible, "type": billing_mode},
+        "billing_schedules": [],
+        "cancel_at_period_end": False,
+        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "collection_method": params.get("collection_method", "charge_automatically"),
+        "currency": "",
+        "customer": customer["id"],
+        "days_until_due": params.get("days_until_due"),
+        "default_payment_method": _default_payment_method(ctx, customer, params),
+        "default_tax_rates": [],
+        "description": params.get("description"),
+        "discounts": [],
+        "invoice_settings": {
+            "account_tax_ids": None, "custom_fields": None, "description": None, "footer": None,
+            "issuer": {"type": "self"},
+        },
+        "managed_payments": {"enabled": False},
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "payment_settings": payment | (params.get("payment_settings") or {}),
+        "start_date": ctx.now,
+        "status": "incomplete",
+        "test_clock": customer["test_clock"],
+        "trial_settings": params.get("trial_settings")
+        or {"end_behavior": {"missing_payment_method": "create_invoice"}},
+    }  # fmt: skip
+
+
+def _default_payment_method(ctx: Context, customer: Doc, params: dict[str, Any]) -> str | None:
+    id = params.get("default_payment_method")
+    return collection.owned_payment_method(ctx, customer["id"], id) if id else None
+
+
+def first_invoice(ctx: Context, subscription: Doc, customer: Doc) -> Doc:
+    """The draft for the first period, with what was pending."""
+    trial = subscription["trial_end"] is not None
+    charged = [
+        items.line_for(ctx, subscription, item, items.period_of(item), trial=trial)
+        for item in subscription["items"]["data"]
+    ]
+    return lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_create", charged)
+
+
+def _add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) -> None:
+    """A one-time price on the first invoice."""
+    price = objects.load(ctx, "price", given["price"], param=f"{path}[price]")
+    if price["type"] != "one_time":
+        raise ApiError(
+            "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.",
+            param=f"{path}[price]",
+        )
+    quantity = given.get("quantity", 1)
+    collection.add_pending(
+        ctx,
+        {
+            "amount": sums.price_amount(price, quantity),
+            "currency": price["currency"],
+            "customer": subscription["customer"],
+            "description": items.product_name(ctx, price),
+            "metadata": given.get("metadata") or {},
+            "parent": {
+                "subscription_details": {"subscription": subscription["id"], "subscription_item": None},
+                "type": "subscription_details",
+            },
+            "pricing": lines.price_pricing(price),
+            "quantity": quantity,
+        },
+    )
+
+
+def _opened(ctx: Context, subscription: Doc, status: str) -> Doc:
+    """Give the status, tell the world, plan what comes."""
+    opened = lifecycle.changed(ctx, subscription, {"status": status, "_announced": True})
+    objects.announce(ctx, "customer.subscription.created", opened)
+    lifecycle.plan(ctx, opened)
+    return opened
+
+
+def _paid_now(
+    ctx: Context, subscription: Doc, invoice: Doc, payment_method: Doc | None, behavior: str, *, off_session: bool
+) -> Doc:
+    """Ask the bank while the subscription is not announced, so that it is born with its final status."""
+    invoice, intent = collection.collect(ctx, invoice, payment_method, off_session=off_session)
+    if invoice["status"] != "paid" and behavior == "error_if_incomplete":
+        raise _refusal(payment_method, intent)
+    status = "active" if invoice["status"] == "paid" else "incomplete"
+    return _opened(ctx, objects.load(ctx, "subscription", subscription["id"]), status)
+
+
+def _refusal(payment_method: Doc | None, intent: Doc) -> ApiError:
+    """Nothing of the attempt stays: error_if_incomplete creates no subscription."""
+    if intent["status"] == "requires_action" or payment_method is None:
+        return ApiError(
+            "This payment requires additional user action before it can be completed successfully. Payment can be "
+            "completed using the PaymentIntent associated with the subscription.",
+            status=402, type="card_error", code="subscription_payment_intent_requires_action",
+        )  # fmt: skip
+    error = declined(card_of(payment_method))
+    return ApiError(error.message, status=402, type="card_error", code=error.code, param=error.param, **error.fields)

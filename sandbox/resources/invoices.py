@@ -1,0 +1,334 @@
+"""Invoices: the routes. Their life is in billing/invoicing.py, their money in billing/collection.py."""
+
+from typing import Any
+
+from sandbox import jobs, objects
+from sandbox.billing import collection, invoicing, lines, preview
+from sandbox.billing.periods import DAY
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, render
+from sandbox.errors import ApiError, CardError, missing
+from sandbox.kinds import Doc, kind
+from sandbox.pagination import list_object, list_page, listing
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, Param, Str, Timestamp
+from sandbox.resources.payment_methods import resolve
+from sandbox.resources.prices import checked_currency
+from sandbox.routes import route
+
+
+def _payments(ctx: Context, invoice: Doc) -> Doc:
+    docs = objects.query(ctx, "invoice_payment", invoice=invoice["id"])
+    return list_object([render(doc) for doc in docs], url="/v1/invoice_payments")
+
+
+def _confirmation_secret(ctx: Context, invoice: Doc) -> Doc | None:
+    intent = collection.open_intent(ctx, invoice)
+    return {"client_secret": intent["client_secret"], "type": "payment_intent"} if intent else None
+
+
+INVOICE = kind(
+    "invoice",
+    prefix="in",
+    indexed=("customer", "status", "collection_method", "test_clock", "_subscription", "_token"),
+    expandable={
+        "customer": "customer",
+        "default_payment_method": "payment_method",
+        "discounts": "discount",
+        "from_invoice.invoice": "invoice",
+        "latest_revision": "invoice",
+        "parent.subscription_details.subscription": "subscription",
+        "test_clock": "test_helpers.test_clock",
+    },
+    includable={"confirmation_secret": _confirmation_secret, "payments": _payments},
+)
+LINE_ITEM = kind(
+    "line_item",
+    prefix="il",
+    label="line item",
+    without=("created",),
+    expandable={
+        "discounts": "discount",
+        "pricing.price_details.price": "price",
+        "subscription": "subscription",
+    },
+)
+COMMON: dict[str, Param] = {
+    "account_tax_ids": Ignored(),
+    "application_fee_amount": Ignored(),
+    "auto_advance": Bool(),
+    "automatic_tax": Ignored(),
+    "automatically_finalizes_at": Timestamp(),
+    "collection_method": Enum("charge_automatically", "send_invoice"),
+    "custom_fields": Array(Hash({"name": Str(required=True), "value": Str(required=True)}), unset=True),
+    "days_until_due": Int(min=0),
+    "default_payment_method": Str(unset=True),
+    "default_source": Ignored(),
+    "default_tax_rates": Ignored(),
+    "description": Str(unset=True),
+    "discounts": Ignored(),
+    "due_date": Timestamp(),
+    "effective_at": Timestamp(unset=True),
+    "footer": Str(unset=True),
+    "issuer": Ignored(),
+    "metadata": Metadata(),
+    "number": Str(unset=True, max_length=26),
+    "on_behalf_of": Ignored(),
+    "payment_settings": Ignored(),
+    "rendering": Ignored(),
+    "shipping_cost": Ignored(),
+    "shipping_details": Ignored(),
+    "statement_descriptor": Str(max_length=22),
+    "transfer_data": Ignored(),
+}
+CREATE = COMMON | {
+    "currency": Str(),
+    "customer": Str(),
+    "customer_account": Ignored(),
+    "from_invoice": Ignored(),
+    "pending_invoice_items_behavior": Enum("exclude", "include"),
+    "subscription": Str(),
+}
+COPIED = (
+    "auto_advance", "automatically_finalizes_at", "collection_method", "custom_fields", "default_payment_method",
+    "description", "due_date", "effective_at", "footer", "number", "statement_descriptor",
+)  # fmt: skip
+AFTER_FINALIZED = {"auto_advance", "default_payment_method", "description", "footer", "metadata", "custom_fields"}
+NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
+
+
+@route("POST", "/v1/invoices", params=CREATE)
+def create_invoice(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a draft invoice"""
+    if "customer" not in params:
+        raise missing("customer")
+    customer = objects.load(ctx, "customer", params["customer"], param="customer")
+    currency = checked_currency(params.get("currency") or customer["currency"] or "usd")
+    fields = _fields(ctx, customer["id"], {}, params)
+    if "subscription" in params:
+        fields |= _of_subscription(ctx, params["subscription"], customer)
+    waiting = []
+    if params.get("pending_invoice_items_behavior", "exclude") == "include" or "subscription" in params:
+        waiting = collection.waiting_for_invoice(ctx, customer["id"], currency, params.get("subscription"))
+    made = invoicing.draft(ctx, customer, currency, fields, [lines.item_line(ctx, item) for item in waiting])
+    collection.place(ctx, waiting, made)
+    if made["auto_advance"]:
+        _finalize_later(ctx, made)
+    return made
+
+
+def _fields(ctx: Context, customer: str, invoice: Doc, params: dict[str, Any]) -> Doc:
+    """The fields that parameters set on a draft."""
+    fields = {name: params[name] for name in COPIED if name in params}
+    method = params.get("collection_method") or invoice.get("collection_method", "charge_automatically")
+    if method == "send_invoice" and not invoice and not {"days_until_due", "due_date"} & set(params):
+        raise ApiError(
+            "If invoice collection method is 'send_invoice', you must specify 'due_date' or 'days_until_due'.",
+            param="days_until_due",
+        )
+    if "days_until_due" in params:
+        if method != "send_invoice":
+            raise ApiError(
+                "You can only specify `days_until_due` if the invoice's `collection_method` is `send_invoice`.",
+                param="days_until_due",
+            )
+        fields["due_date"] = ctx.now + params["days_until_due"] * DAY
+    if params.get("default_payment_method"):
+        id = params["default_payment_method"]
+        fields["default_payment_method"] = collection.owned_payment_method(ctx, customer, id)
+    if "metadata" in params:
+        fields["metadata"] = merge_metadata(invoice.get("metadata", {}), params["metadata"])
+    return fields
+
+
+def _of_subscription(ctx: Context, id: str, customer: Doc) -> Doc:
+    subscription = objects.load(ctx, "subscription", id, param="subscription")
+    if subscription["customer"] != customer["id"]:
+        raise ApiError("The subscription does not belong to the customer.", param="subscription")
+    details = {"metadata": subscription["metadata"], "subscription": id}
+    return {
+        "parent": {"quote_details": None, "subscription_details": details, "type": "subscription_details"},
+        "_subscription": id,
+    }
+
+
+def _finalize_later(ctx: Context, invoice: Doc) -> None:
+    due = invoice["automatically_finalizes_at"] or ctx.now + invoicing.DRAFT_FOR
+    jobs.schedule(ctx, "invoice.finalize", due_at=due, name=invoice["id"], payload={"invoice": invoice["id"]})
+
+
+@route("GET", "/v1/invoices", params=listing(
+    collection_method=Enum("charge_automatically", "send_invoice"), customer=Str(), customer_account=Ignored(),
+    due_date=Ignored(), status=Enum("draft", "open", "paid", "uncollectible", "void"), subscription=Str(),
+))  # fmt: skip
+def list_invoices(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List invoices"""
+    filters = {
+        "_subscription": params.get("subscription"),
+        "customer": params.get("customer"),
+        "status": params.get("status"),
+        "collection_method": params.get("collection_method"),
+    }
+    return list_page(ctx, "invoice", params, filters)
+
+
+@route("POST", "/v1/invoices/create_preview", params=preview.PARAMS)
+def create_preview(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Preview the next invoice of a customer or subscription"""
+    return preview.preview(ctx, params)
+
+
+@route("GET", "/v1/invoices/{id}")
+def retrieve_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve an invoice"""
+    return _load(ctx, id, deleted=True)
+
+
+def _load(ctx: Context, id: str, *, deleted: bool = False) -> Doc:
+    return objects.load(ctx, "invoice", id, param="invoice", in_path=True, deleted=deleted)
+
+
+@route("POST", "/v1/invoices/{id}", params=COMMON)
+def update_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update an invoice; most of it only while it is a draft"""
+    invoice = _load(ctx, id)
+    late = set(params) - AFTER_FINALIZED
+    if invoice["status"] != "draft" and late:
+        raise ApiError(
+            f"Finalized invoices can't be updated in this way: {', '.join(sorted(late))}.",
+            code="invoice_not_editable",
+            param=sorted(late)[0],
+        )
+    changed = objects.update(ctx, invoice, _fields(ctx, invoice["customer"], invoice, params), event="invoice.updated")
+    if params.get("auto_advance") and invoice["status"] == "draft":
+        _finalize_later(ctx, changed)
+    elif params.get("auto_advance") is False:
+        jobs.cancel(ctx, "invoice.finalize", name=id)
+    return changed
+
+
+@route("DELETE", "/v1/invoices/{id}")
+def delete_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Delete a draft"""
+    invoice = _load(ctx, id)
+    if invoice["status"] != "draft":
+        raise ApiError(
+            "You can only delete draft invoices. If you want to void this invoice, see "
+            "https://stripe.com/docs/api/invoices/void.",
+            code="invoice_not_editable",
+        )
+    if invoicing.subscription_of(invoice) and invoice["billing_reason"] != "manual":
+        raise ApiError("You can only delete invoices that are not attached to a subscription.")
+    for item in objects.query(ctx, "invoiceitem", invoice=id):
+        objects.update(ctx, item, {"invoice": None, "_pending": True})
+    jobs.cancel(ctx, "invoice.finalize", name=id)
+    return objects.delete(ctx, invoice, event="invoice.deleted")
+
+
+@route("POST", "/v1/invoices/{id}/finalize", params={"auto_advance": Bool()})
+def finalize_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Finalize a draft"""
+    invoice = _load(ctx, id)
+    if invoice["status"] != "draft":
+        raise ApiError("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
+    if "auto_advance" in params:
+        invoice = objects.update(ctx, invoice, {"auto_advance": params["auto_advance"]})
+    opened = collection.open_up(ctx, invoice)
+    return collection.advance(ctx, opened) if params.get("auto_advance") else opened
+
+
+@route("POST", "/v1/invoices/{id}/pay", params={
+    "forgive": Bool(), "mandate": Ignored(), "off_session": Bool(), "paid_out_of_band": Bool(),
+    "payment_method": Str(), "source": Ignored(),
+})  # fmt: skip
+def pay_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Pay an invoice"""
+    invoice = _load(ctx, id)
+    if invoice["status"] == "paid":
+        raise ApiError("Invoice is already paid")
+    if invoice["status"] == "void":
+        raise ApiError("This invoice can no longer be paid.")
+    if invoice["status"] == "draft":
+        invoice = collection.open_up(ctx, invoice)
+    if invoice["status"] == "paid":
+        return invoice
+    if params.get("paid_out_of_band"):
+        collection.cancel_payments(ctx, invoice)
+        return invoicing.paid(ctx, objects.load(ctx, "invoice", id))
+    return _pay(ctx, invoice, params)
+
+
+def _pay(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
+    """Raises CardError with the bank's refusal; what was tried stays."""
+    payment_method = _payment_method(ctx, invoice, params.get("payment_method"))
+    invoice, intent = collection.collect(ctx, invoice, payment_method, off_session=params.get("off_session", True))
+    if invoice["status"] == "paid":
+        return invoice
+    error = intent["last_payment_error"] or {
+        "code": "invoice_payment_intent_requires_action",
+        "message": "This payment requires additional user action before it can be completed successfully. Payment can "
+        "be completed using the PaymentIntent associated with the invoice.",
+    }
+    more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name)}
+    raise CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
+
+
+def _payment_method(ctx: Context, invoice: Doc, id: str | None) -> Doc:
+    if id:
+        owned = collection.owned_payment_method(ctx, invoice["customer"], id, param="payment_method")
+        return resolve(ctx, owned)
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    customer = objects.load(ctx, "customer", invoice["customer"])
+    default = objects.find(ctx, "payment_method", invoice["default_payment_method"])
+    found = default or collection.payment_method_for(ctx, subscription, customer)
+    if found is None:
+        raise ApiError(
+            "There is no `default_payment_method` set on this Customer or Invoice. Please set a "
+            "`default_payment_method` or provide a `payment_method` to pay this Invoice.",
+            code="resource_missing",
+        )
+    return found
+
+
+@route("POST", "/v1/invoices/{id}/void")
+def void_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Void an open invoice"""
+    invoice = _load(ctx, id)
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise ApiError(NOT_OPEN)
+    collection.cancel_payments(ctx, invoice)
+    return invoicing.void(ctx, objects.load(ctx, "invoice", id))
+
+
+@route("POST", "/v1/invoices/{id}/mark_uncollectible")
+def mark_uncollectible(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Write an open invoice off"""
+    invoice = _load(ctx, id)
+    if invoice["status"] != "open":
+        raise ApiError(NOT_OPEN)
+    return invoicing.mark_uncollectible(ctx, invoice)
+
+
+@route("POST", "/v1/invoices/{id}/send")
+def send_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Send an invoice to its customer"""
+    invoice = _load(ctx, id)
+    if invoice["collection_method"] != "send_invoice":
+        raise ApiError(
+            "You can only manually send an invoice if its collection method is 'send_invoice'.", param="invoice"
+        )
+    if invoice["status"] == "draft":
+        invoice = collection.open_up(ctx, invoice)
+    if invoice["status"] not in ("open", "paid"):
+        raise ApiError(NOT_OPEN)
+    objects.announce(ctx, "invoice.sent", invoice)
+    return invoice
+
+
+@route("GET", "/v1/invoices/{id}/lines", params=listing())
+def list_invoice_lines(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """List an invoice's lines"""
+    known = _load(ctx, id)["lines"]["data"]
+    limit, ids = params.get("limit", 10), [line["id"] for line in known]
+    after = params.get("starting_after")
+    rest = known[ids.index(after) + 1 :] if after in ids else known
+    return list_object(rest[:limit], url=f"/v1/invoices/{id}/lines", has_more=len(rest) > limit)

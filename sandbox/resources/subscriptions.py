@@ -1,0 +1,170 @@
+"""Subscriptions: the routes. How one begins, changes and lives is in sandbox/billing."""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.billing import changing, items, lifecycle, subscribing
+from sandbox.context import Context
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc, kind
+from sandbox.pagination import list_page, listing
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.resources.customers import BEFORE_DELETION
+from sandbox.routes import route
+
+SUBSCRIPTION = kind(
+    "subscription",
+    prefix="sub",
+    indexed=("customer", "status", "collection_method", "test_clock", "_items", "_prices"),
+    expandable={
+        "customer": "customer",
+        "default_payment_method": "payment_method",
+        "discounts": "discount",
+        "latest_invoice": "invoice",
+        "pending_setup_intent": "setup_intent",
+        "schedule": "subscription_schedule",
+        "test_clock": "test_helpers.test_clock",
+    },
+)
+SUBSCRIPTION_ITEM = kind("subscription_item", prefix="si", random_length=14, without=("livemode",))
+
+PRORATION = Enum("always_invoice", "create_prorations", "none")
+BEHAVIOR = Enum("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")
+CANCELLATION: Shape = {
+    "comment": Str(unset=True),
+    "feedback": Enum(
+        "customer_service", "low_quality", "missing_features", "other", "switched_service", "too_complex",
+        "too_expensive", "unused", unset=True,
+    ),
+}  # fmt: skip
+PAYMENT_SETTINGS: Shape = {
+    "payment_method_options": Ignored(),
+    "payment_method_types": Array(Str(), unset=True),
+    "save_default_payment_method": Enum("off", "on_subscription"),
+}
+TRIAL_SETTINGS: Shape = {
+    "end_behavior": Hash(
+        {"missing_payment_method": Enum("cancel", "create_invoice", "pause", required=True)}, required=True
+    )
+}
+COMMON: dict[str, Param] = {
+    "add_invoice_items": Array(
+        Hash({"price": Str(required=True), "quantity": Int(min=0), "metadata": Metadata(), "period": Ignored()})
+    ),
+    "application_fee_percent": Ignored(),
+    "automatic_tax": Ignored(),
+    "billing_schedules": Ignored(),
+    "billing_thresholds": Ignored(),
+    "cancel_at": OneOf(Enum("max_period_end", "min_period_end"), Timestamp(), unset=True),
+    "cancel_at_period_end": Bool(),
+    "collection_method": Enum("charge_automatically", "send_invoice"),
+    "days_until_due": Int(min=0),
+    "default_payment_method": Str(unset=True),
+    "default_source": Ignored(),
+    "default_tax_rates": Ignored(),
+    "description": Str(unset=True, max_length=500),
+    "discounts": Ignored(),
+    "invoice_settings": Ignored(),
+    "metadata": Metadata(),
+    "off_session": Bool(),
+    "on_behalf_of": Ignored(),
+    "payment_behavior": BEHAVIOR,
+    "payment_settings": Hash(PAYMENT_SETTINGS),
+    "pending_invoice_item_interval": Ignored(),
+    "proration_behavior": PRORATION,
+    "transfer_data": Ignored(),
+    "trial_end": Timestamp(words=("now",)),
+    "trial_from_plan": Bool(),
+    "trial_settings": Hash(TRIAL_SETTINGS),
+}
+CREATE = COMMON | {
+    "backdate_start_date": Ignored(),
+    "billing_cycle_anchor": Timestamp(),
+    "billing_cycle_anchor_config": Ignored(),
+    "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
+    "currency": Str(),
+    "customer": Str(required=True),
+    "customer_account": Ignored(),
+    "items": Array(Hash(items.ITEM)),
+    "trial_period_days": Int(min=0, max=730),
+}
+UPDATE = COMMON | {
+    "billing_cycle_anchor": Enum("now", "unchanged"),
+    "cancellation_details": Hash(CANCELLATION),
+    "items": Array(Hash(items.CHANGED_ITEM)),
+    "pause_collection": Hash(
+        {
+            "behavior": Enum("keep_as_draft", "mark_uncollectible", "void", required=True),
+            "resumes_at": Timestamp(),
+        },
+        unset=True,
+    ),
+    "proration_date": Timestamp(),
+}
+STATUSES = (
+    "active", "all", "canceled", "ended", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid",
+)  # fmt: skip
+NOT_ENDED = ["active", "past_due", "trialing", "unpaid", "incomplete", "paused"]
+
+
+@route("POST", "/v1/subscriptions", params=CREATE)
+def create_subscription(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a subscription"""
+    return subscribing.begin(ctx, params)
+
+
+@route("GET", "/v1/subscriptions", params=listing(
+    automatic_tax=Ignored(), collection_method=Enum("charge_automatically", "send_invoice"), customer=Str(),
+    current_period_end=Ignored(), current_period_start=Ignored(), customer_account=Ignored(), plan=Str(),
+    price=Str(), status=Enum(*STATUSES), test_clock=Str(),
+))  # fmt: skip
+def list_subscriptions(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List subscriptions; without `status` those that have not ended"""
+    if "customer" in params:
+        objects.load(ctx, "customer", params["customer"], param="customer", deleted=True)
+    status: Any = params.get("status")
+    wanted = {None: NOT_ENDED, "all": None, "ended": list(lifecycle.ENDED)}.get(status, status)
+    filters = {
+        "customer": params.get("customer"),
+        "_prices": params.get("price") or params.get("plan"),
+        "collection_method": params.get("collection_method"),
+        "test_clock": params.get("test_clock"),
+        "status": wanted,
+    }
+    return list_page(ctx, "subscription", params, filters)
+
+
+@route("GET", "/v1/subscriptions/{id}")
+def retrieve_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a subscription"""
+    return objects.load(ctx, "subscription", id, in_path=True)
+
+
+@route("POST", "/v1/subscriptions/{id}", params=UPDATE)
+def update_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a subscription"""
+    subscription = objects.load(ctx, "subscription", id, in_path=True)
+    if subscription["status"] in lifecycle.ENDED:
+        if set(params) - {"metadata", "cancellation_details"}:
+            raise ApiError("A canceled subscription can only update its cancellation_details and metadata.")
+        return changing.change_words(ctx, subscription, params)
+    return changing.change(ctx, subscription, params)
+
+
+@route("DELETE", "/v1/subscriptions/{id}", params={
+    "cancellation_details": Hash(CANCELLATION), "invoice_now": Bool(), "prorate": Bool(),
+})  # fmt: skip
+def cancel_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Cancel a subscription now"""
+    subscription = objects.load(ctx, "subscription", id, in_path=True)
+    if subscription["status"] in lifecycle.ENDED:
+        raise ApiError(f"No such subscription: '{id}'", status=404, code="resource_missing", param="id")
+    return changing.cancel(ctx, subscription, params)
+
+
+def _end_with_customer(ctx: Context, customer: Doc) -> None:
+    for subscription in objects.query(ctx, "subscription", customer=customer["id"], status=NOT_ENDED):
+        lifecycle.end(ctx, subscription, subscription["cancellation_details"] | {"reason": "cancellation_requested"})
+
+
+BEFORE_DELETION.append(_end_with_customer)
