@@ -1,0 +1,25 @@
+"""The verbs of activities, `noun:verb`: what pages translate, filter and count by."""
+
+CHECKOUT_COMPLETED = "checkout:completed"
+CHECKOUT_EXPIRED = "checkout:expired"
+
+SUBSCRIPTION_STARTED = "subscription:started"  # it exists, but its first payment has not succeeded
+SUBSCRIPTION_ACTIVATED = "subscription:activated"  # from now on it serves: active or trialing
+SUBSCRIPTION_CHANGED = "subscription:changed"  # plan, quantity or trial
+SUBSCRIPTION_PAST_DUE = "subscription:past_due"
+SUBSCRIPTION_CANCELLATION_SCHEDULED = "subscription:cancellation_scheduled"
+SUBSCRIPTION_RESUMED = "subscription:resumed"  # a scheduled cancellation or a pause was taken back
+SUBSCRIPTION_PAUSED = "subscription:paused"
+SUBSCRIPTION_CANCELED = "subscription:canceled"
+
+INVOICE_FINALIZED = "invoice:finalized"
+INVOICE_PAID = "invoice:paid"
+INVOICE_PAYMENT_FAILED = "invoice:payment_failed"
+INVOICE_VOIDED = "invoice:voided"
+
+PAYMENT_METHOD_ATTACHED = "payment_method:attached"
+PAYMENT_METHOD_CHANGED = "payment_method:changed"  # another one is the default now
+PAYMENT_METHOD_DETACHED = "payment_method:detached"
+
+REFUND_SUCCEEDED = "refund:succeeded"
+REFUND_FAILED = "refund:failed"

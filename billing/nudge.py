@@ -1,0 +1,56 @@
+"""Nudges through Redis. They only say "look now": when Redis is away nothing is lost, and nobody waits for it."""
+
+import time
+from collections.abc import Callable
+from functools import lru_cache
+
+import redis
+import structlog
+from django.conf import settings
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 0.3  # a Redis on the same network answers within a few milliseconds
+REST_SECONDS = 5.0  # after a failure Redis is left alone so long: a hanging one must not slow down every caller
+_resting_until = 0.0
+
+
+@lru_cache(maxsize=1)
+def nudge_redis() -> "redis.Redis":
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_connect_timeout=PATIENCE_SECONDS,
+        socket_timeout=PATIENCE_SECONDS,
+        retry=None,
+    )
+
+
+def publish_quietly(channel: str, message: str) -> bool:
+    """Publish on a Redis channel; return whether Redis took it. Never raises, never waits for long."""
+    return _try(lambda: nudge_redis().publish(channel, message)) is not None
+
+
+def first_within(name: str, seconds: int) -> bool:
+    """Say whether nobody called this with `name` for `seconds` (or since `forget`); False when Redis is away."""
+    return bool(_try(lambda: nudge_redis().set(name, 1, nx=True, ex=seconds)))
+
+
+def forget(name: str) -> None:
+    _try(lambda: nudge_redis().delete(name))
+
+
+def rest() -> None:
+    """Leave Redis alone for a while: it has just failed somebody."""
+    global _resting_until
+    _resting_until = time.monotonic() + REST_SECONDS
+
+
+def _try(call: Callable[[], object]) -> object | None:
+    if time.monotonic() < _resting_until:
+        return None
+    try:
+        return call()
+    except redis.RedisError as error:
+        rest()
+        log.warning("redis:unreachable", error=type(error).__name__)
+        return None
