@@ -51,13 +51,20 @@ def react_to_subscription(before: Data | None, after: Data, *, fresh: bool, at: 
     news = [*news_of_status(old, new), *news_of_ending(old, new), *news_of_plan(old, new)]
     organization = organization_of(new.customer_id) if news else None
     for verb, key in news:
-        data = {"product_id": new.product_id, "price_id": new.price_id}
-        if new.ends_at:
-            data["ends_at"] = int(new.ends_at.timestamp())  # type: ignore[assignment]
-        tell(organization, verb, new.id, data, key=f"{new.id}:{key}", at=at)
+        tell(organization, verb, new.id, describe(new), key=f"{new.id}:{key}", at=at)
     tell_new_method(
         old.default_payment_method_id if old else None, new.default_payment_method_id, new.customer_id, at=at
     )
+
+
+def describe(subscription: SubscriptionFacts) -> Data:
+    end = subscription.ends_at
+    return {
+        "product_id": subscription.product_id,
+        "price_id": subscription.price_id,
+        "status": subscription.status,
+        "ends_at": int(end.timestamp()) if end else None,
+    }
 
 
 def news_of_status(old: SubscriptionFacts | None, new: SubscriptionFacts) -> list[tuple[str, str]]:
@@ -66,10 +73,11 @@ def news_of_status(old: SubscriptionFacts | None, new: SubscriptionFacts) -> lis
         return []
     news = {
         SubscriptionStatus.ACTIVE: (verbs.SUBSCRIPTION_ACTIVATED, new.latest_invoice_id),
-        SubscriptionStatus.TRIALING: (verbs.SUBSCRIPTION_TRIAL_STARTED, ""),
+        SubscriptionStatus.TRIALING: (verbs.SUBSCRIPTION_ACTIVATED, "trial"),
         SubscriptionStatus.PAST_DUE: (verbs.SUBSCRIPTION_PAST_DUE, new.latest_invoice_id),
+        SubscriptionStatus.PAUSED: (verbs.SUBSCRIPTION_PAUSED, new.latest_invoice_id),
         SubscriptionStatus.CANCELED: (verbs.SUBSCRIPTION_CANCELED, ""),
-        SubscriptionStatus.INCOMPLETE_EXPIRED: (verbs.SUBSCRIPTION_LAPSED, ""),
+        SubscriptionStatus.INCOMPLETE_EXPIRED: (verbs.SUBSCRIPTION_CANCELED, ""),
     }.get(new.status)
     return [news] if news else []
 
@@ -78,7 +86,7 @@ def news_of_ending(old: SubscriptionFacts | None, new: SubscriptionFacts) -> lis
     if old is None or not new.living or old.ends_at == new.ends_at:
         return []
     if new.ends_at:
-        return [(verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED, f"{new.ends_at.isoformat()}:{new.canceled_at or ''}")]
+        return [(verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED, f"{new.ends_at}:{new.canceled_at or ''}")]
     return [(verbs.SUBSCRIPTION_RESUMED, f"{old.ends_at.isoformat() if old.ends_at else ''}:{old.canceled_at or ''}")]
 
 

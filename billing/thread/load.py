@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from accounts.models import Organization
-from billing.activity.models import Activity
+from billing.activity.feed import recent
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.checkout.orders import unfinished_order
 from billing.mirror import querysets
@@ -46,7 +46,7 @@ def load_situation(
 
 
 def latest_activities(organization: Organization) -> tuple[ActivityFacts, ...]:
-    rows = Activity.objects.filter(organization=organization).order_by("-id")[:LATEST_ACTIVITIES]
+    rows = recent(organization, limit=LATEST_ACTIVITIES)
     return tuple(ActivityFacts(row.verb, row.subject_id, row.data, row.at) for row in rows)
 
 

@@ -35,9 +35,8 @@ def from_subscription(situation: Situation) -> Iterator[Moment]:
         return
     told = {activity.verb for activity in situation.activities if activity.subject_id == sub.id}
     plan = plan_name(sub, situation)
-    begun = {verbs.SUBSCRIPTION_ACTIVATED, verbs.SUBSCRIPTION_TRIAL_STARTED}
     unfinished = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
-    if not told & begun and sub.status not in unfinished:
+    if verbs.SUBSCRIPTION_ACTIVATED not in told and sub.status not in unfinished:
         yield Moment(sub.created, _("%(plan)s began.") % {"plan": plan}, tone=GOOD)
     if sub.canceled_at and sub.living and verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED not in told:
         yield Moment(sub.canceled_at, _("%(plan)s was cancelled.") % {"plan": plan})

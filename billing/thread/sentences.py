@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from billing.activity import verbs
-from billing.mirror.facts import PaymentFailure, PaymentMethodFacts
+from billing.mirror.facts import PaymentFailure, PaymentMethodFacts, SubscriptionStatus
 from billing.money import format_money
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Moment
 from billing.thread.situation import ActivityFacts, Situation
@@ -26,11 +26,10 @@ def tell(activity: ActivityFacts, situation: Situation) -> Moment | None:
 
 
 def tell_activated(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("%(plan)s became active.") % {"plan": name_plan(data, situation)}, "", GOOD
-
-
-def tell_trial_started(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("The trial of %(plan)s began.") % {"plan": name_plan(data, situation)}, "", GOOD
+    plan = {"plan": name_plan(data, situation)}
+    if data.get("status") == SubscriptionStatus.TRIALING:
+        return _("The trial of %(plan)s began.") % plan, "", GOOD
+    return _("%(plan)s became active.") % plan, "", GOOD
 
 
 def tell_changed(data: Mapping[str, Any], situation: Situation) -> Telling:
@@ -41,12 +40,15 @@ def tell_past_due(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("%(plan)s became past due.") % {"plan": name_plan(data, situation)}, "", ATTENTION
 
 
+def tell_paused(data: Mapping[str, Any], situation: Situation) -> Telling:
+    return _("%(plan)s was paused.") % {"plan": name_plan(data, situation)}, "", WAITING
+
+
 def tell_canceled(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("%(plan)s ended.") % {"plan": name_plan(data, situation)}, "", STOPPED
-
-
-def tell_lapsed(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("The order of %(plan)s lapsed.") % {"plan": name_plan(data, situation)}, _("Nothing was charged."), STOPPED
+    plan = {"plan": name_plan(data, situation)}
+    if data.get("status") == SubscriptionStatus.INCOMPLETE_EXPIRED:
+        return _("The order of %(plan)s lapsed.") % plan, _("Nothing was charged."), STOPPED
+    return _("%(plan)s ended.") % plan, "", STOPPED
 
 
 def tell_cancellation(data: Mapping[str, Any], situation: Situation) -> Telling:
@@ -58,7 +60,7 @@ def tell_cancellation(data: Mapping[str, Any], situation: Situation) -> Telling:
 
 
 def tell_resumed(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("%(plan)s goes on: the cancellation was taken back.") % {"plan": name_plan(data, situation)}, "", GOOD
+    return _("%(plan)s goes on as before.") % {"plan": name_plan(data, situation)}, "", GOOD
 
 
 def tell_paid(data: Mapping[str, Any], situation: Situation) -> Telling:
@@ -84,11 +86,10 @@ def tell_method(data: Mapping[str, Any], situation: Situation) -> Telling:
 
 TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.SUBSCRIPTION_ACTIVATED: tell_activated,
-    verbs.SUBSCRIPTION_TRIAL_STARTED: tell_trial_started,
     verbs.SUBSCRIPTION_CHANGED: tell_changed,
     verbs.SUBSCRIPTION_PAST_DUE: tell_past_due,
     verbs.SUBSCRIPTION_CANCELED: tell_canceled,
-    verbs.SUBSCRIPTION_LAPSED: tell_lapsed,
+    verbs.SUBSCRIPTION_PAUSED: tell_paused,
     verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED: tell_cancellation,
     verbs.SUBSCRIPTION_RESUMED: tell_resumed,
     verbs.INVOICE_PAID: tell_paid,

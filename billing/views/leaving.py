@@ -1,0 +1,108 @@
+"""Cancel, with its consequence said first, and resume; and the payment method."""
+
+import secrets
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from accounts.permissions import Act
+from accounts.viewer import OrganizationRequest, organization_page
+from billing.mirror import querysets
+from billing.mirror.facts import SubscriptionFacts
+from billing.stripe_client import stripe_client
+from billing.subscriptions import cancel as leaving
+from billing.subscriptions.cancel import Done
+from billing.subscriptions.portal import PortalPage, open_portal
+from billing.thread import Situation
+from billing.thread.load import load_situation
+from billing.thread.present import plan_name
+from billing.views.addresses import absolute, local
+from billing.views.answers import Retry, show_answer
+
+LONGEST_INTENT = 64
+
+
+@require_http_methods(["GET", "POST"])
+@organization_page(Act.MANAGE_BILLING)
+def cancel(request: OrganizationRequest) -> HttpResponse:
+    """GET says until when it goes on and what ends; POST does it."""
+    living = querysets.living_subscription(request.organization)
+    if living is None or not leaving.can_cancel(living):
+        messages.info(request, _("There is nothing to cancel: no plan is set to renew."))
+        return redirect(local("billing:overview", request.organization))
+    if request.method == "POST":
+        return do_cancel(request, living)
+    situation = load_situation(
+        request.organization, now=timezone.now(), language=get_language() or "en", subscription=living
+    )
+    return render(request, "billing/cancel.html", describe_consequence(living, situation))
+
+
+def describe_consequence(living: SubscriptionFacts, situation: Situation) -> dict[str, object]:
+    """Tell what cancelling means, each part from the subscription's own facts."""
+    plan = next((p for p in querysets.catalog().plans if p.product_id == living.product_id), None)
+    return {
+        "plan_name": plan_name(living, situation),
+        "ends_at": None if leaving.ends_at_once(living) else living.last_period_end,
+        "at_once": leaving.ends_at_once(living),
+        "features": plan.features if plan else (),
+        "owed": situation.owed,
+        "metered": any(item.metered for item in living.items),
+        "intent": secrets.token_hex(8),
+    }
+
+
+def do_cancel(request: OrganizationRequest, living: SubscriptionFacts) -> HttpResponse:
+    intent = intent_of(request)
+    answer = leaving.cancel(living, intent=intent, stripe=stripe_client())
+    if isinstance(answer, Done):
+        messages.success(
+            request, _("Stripe has taken your cancellation. This page shows it as soon as it is confirmed.")
+        )
+        return redirect(local("billing:overview", request.organization))
+    retry = Retry(local("billing:cancel", request.organization), _("Cancel the plan"), {"intent": intent})
+    return show_answer(request, answer, retry=retry, back=local("billing:overview", request.organization))
+
+
+@require_POST
+@organization_page(Act.MANAGE_BILLING)
+def resume(request: OrganizationRequest) -> HttpResponse:
+    overview = local("billing:overview", request.organization)
+    living = querysets.living_subscription(request.organization)
+    if living is None or not leaving.can_resume(living):
+        messages.info(request, _("There is no cancellation to take back."))
+        return redirect(overview)
+    intent = intent_of(request)
+    answer = leaving.resume(living, intent=intent, stripe=stripe_client())
+    if isinstance(answer, Done):
+        messages.success(request, _("Stripe has taken your wish to go on. This page shows it as soon as it is confirmed."))
+        return redirect(overview)
+    retry = Retry(local("billing:resume", request.organization), _("Keep the plan"), {"intent": intent})
+    return show_answer(request, answer, retry=retry, back=overview)
+
+
+def intent_of(request: OrganizationRequest) -> str:
+    """Return the name of this decision from the form: a click repeated carries the same one."""
+    return request.POST.get("intent", "")[:LONGEST_INTENT] or secrets.token_hex(8)
+
+
+@require_POST
+@organization_page(Act.MANAGE_BILLING)
+def payment_method(request: OrganizationRequest) -> HttpResponse:
+    """Go to Stripe's own page for it; card numbers never reach us."""
+    answer = open_portal(
+        request.organization,
+        return_url=absolute("billing:overview", request.organization),
+        language=get_language() or "en",
+        stripe=stripe_client(),
+        now=timezone.now(),
+    )
+    if isinstance(answer, PortalPage):
+        return redirect(answer.url)
+    retry = Retry(local("billing:payment_method", request.organization), _("Change payment method"))
+    return show_answer(request, answer, retry=retry, back=local("billing:overview", request.organization))

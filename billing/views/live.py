@@ -1,0 +1,48 @@
+"""News while it happens: server-sent events of one organization's activities."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from asgiref.sync import sync_to_async
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.views.decorators.http import require_GET
+
+from accounts.permissions import Act, may
+from accounts.viewer import find_membership
+from billing.activity.stream import stream
+
+LONGEST_SECONDS = 300.0  # then the browser connects anew, and whoever is no longer a member is turned away
+
+
+@require_GET
+async def live(request: HttpRequest, organization_id: str) -> HttpResponseBase:
+    """Stream what happens from now on, or from after the `Last-Event-ID` that a reconnecting browser sends."""
+    user = await request.auser()
+    if not user.is_authenticated:
+        raise PermissionDenied
+    membership = await sync_to_async(find_membership)(request, organization_id)
+    if not may(membership.role, Act.SEE_BILLING):
+        raise PermissionDenied
+    response = StreamingHttpResponse(
+        for_a_while(stream(membership.organization_id, read_last_id(request)), LONGEST_SECONDS), content_type="text/event-stream"
+    )
+    response["Cache-Control"] = "no-cache, no-transform"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def read_last_id(request: HttpRequest) -> int | None:
+    """Return where the browser left off, by header or `?after=`; None for a first visit or nonsense."""
+    value = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+
+
+async def for_a_while(frames: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Pass frames on and end the response in order after `seconds`; heartbeats make the clock looked at."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    async for frame in frames:
+        yield frame
+        if loop.time() > until:
+            return

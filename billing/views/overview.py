@@ -1,0 +1,88 @@
+"""The organization's first page: the thread, the plan, the payment method, the latest invoices."""
+
+from dataclasses import dataclass
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import get_language
+from django.views.decorators.http import require_GET
+
+from accounts.permissions import Act, may
+from accounts.viewer import OrganizationRequest, organization_page
+from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionStatus
+from billing.plans.prices import interval_words, price_words
+from billing.subscriptions.cancel import can_cancel, can_resume
+from billing.thread import Situation, build_thread
+from billing.thread.load import load_situation
+from billing.thread.words import method_words, reason_words
+from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
+
+IN_TROUBLE = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.INCOMPLETE, SubscriptionStatus.UNPAID})
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """One line of what is subscribed: "Business", "3 × ¥5,000 per month"."""
+
+    name: str
+    price: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A payment in question, with the reason and the page of Stripe's on which it can be paid."""
+
+    invoice: InvoiceFacts
+    reason: str
+    pay_url: str
+
+
+@require_GET
+@organization_page(Act.SEE_BILLING)
+def overview(request: OrganizationRequest) -> HttpResponse:
+    situation = load_situation(request.organization, now=timezone.now(), language=get_language() or "en")
+    subscription = situation.subscription
+    sees_invoices = may(request.membership.role, Act.SEE_INVOICES)
+    context = {
+        "thread": build_thread(situation),
+        "subscription": subscription,
+        "living": bool(subscription and subscription.living),
+        "order": situation.order,
+        "lines": plan_lines(situation),
+        "method": method_words(situation.method),
+        "method_facts": situation.method,
+        "trouble": trouble_of(situation) if sees_invoices else None,
+        "invoices": latest_invoices(situation) if sees_invoices else [],
+        "can_cancel": can_cancel(subscription),
+        "can_resume": can_resume(subscription),
+    }
+    return render(request, "billing/overview.html", context)
+
+
+def plan_lines(situation: Situation) -> list[PlanLine]:
+    sub = situation.subscription
+    if sub is None or not sub.living:
+        return []
+    return [PlanLine(situation.product_names.get(item.product_id, ""), say_price(item, situation)) for item in sub.items]
+
+
+def say_price(item: ItemFacts, situation: Situation) -> str:
+    """Say what an item costs; how often alone, when the amount depends on usage or tiers."""
+    if item.amount is None or item.unit_amount is None:
+        return interval_words(item.interval, item.interval_count)
+    words = price_words(item.unit_amount, item.currency, item.interval, item.interval_count, situation.language)
+    return f"{item.quantity} × {words}" if item.quantity != 1 else words
+
+
+def trouble_of(situation: Situation) -> Trouble | None:
+    """Return the payment that needs somebody now: a failed one, or any owed while the subscription depends on it."""
+    sub, invoice = situation.subscription, situation.troubled
+    if invoice is None or not (invoice.failed or (sub and sub.status in IN_TROUBLE)):
+        return None
+    return Trouble(invoice, reason_words(situation.failure), invoice.hosted_url)
+
+
+def latest_invoices(situation: Situation) -> list[InvoiceRow]:
+    final = [invoice for invoice in situation.invoices if invoice.status is not InvoiceStatus.DRAFT]
+    return [describe_invoice(invoice, now=situation.now) for invoice in final[:SHOWN_ON_OVERVIEW]]
