@@ -91,8 +91,7 @@ def create_setup_intent(ctx: Context, params: dict[str, Any]) -> Doc:
 def new_setup_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored setup intent, not yet confirmed."""
     nothing = dict.fromkeys(
-        ("application", "automatic_payment_methods", "cancellation_reason", "customer", "customer_account",
-         "description", "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt",
+        ("application", "automatic_payment_methods", "cancellation_reason", "customer",          "description", "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt",
          "mandate", "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "single_use_mandate")
     )  # fmt: skip
