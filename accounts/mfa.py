@@ -1,0 +1,31 @@
+"""Second factors: their secrets lie encrypted in the database."""
+
+import base64
+
+from allauth.mfa.adapter import DefaultMFAAdapter
+from cryptography.fernet import Fernet, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from django.conf import settings
+
+
+class MfaAdapter(DefaultMFAAdapter):
+    """What allauth's second factors ask the project."""
+
+    def encrypt(self, text: str) -> str:
+        return keys().encrypt(text.encode()).decode()
+
+    def decrypt(self, encrypted_text: str) -> str:
+        """Raises cryptography.fernet.InvalidToken where no key of ours fits: SECRET_KEY changed without a fallback."""
+        return keys().decrypt(encrypted_text.encode()).decode()
+
+
+def keys() -> MultiFernet:
+    """Encrypt under SECRET_KEY; read also what its fallbacks wrote, so that it can be rotated."""
+    return MultiFernet([derive(secret) for secret in [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]])
+
+
+def derive(secret: str) -> Fernet:
+    # A key of its own, so that nothing else made from SECRET_KEY (signatures, tokens) tells anything about it.
+    derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=b"kessai second factors").derive(secret.encode())
+    return Fernet(base64.urlsafe_b64encode(derived))
