@@ -12,15 +12,17 @@ def provide_services() -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
     place = Path(tempfile.mkdtemp(prefix="kessai-tests-"))
-    place.chmod(0o755)  # as root, PostgreSQL runs as another user and must get through
+    place.chmod(0o711)  # as root, PostgreSQL runs as another user and must get through
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     if "DATABASE_URL" not in os.environ:
         from config.local import start_postgres
 
-        os.environ["DATABASE_URL"], stop_postgres = start_postgres(place / "postgres", durable=False)
-        atexit.register(stop_postgres)
+        postgres = start_postgres(place / "postgres", durable=False)
+        os.environ["DATABASE_URL"] = postgres.url
+        atexit.register(postgres.stop)
     if "REDIS_URL" not in os.environ:
         from config.local import start_redis
 
-        os.environ["REDIS_URL"], redis = start_redis(place / "redis")
-        atexit.register(redis.terminate)
+        redis = start_redis(place / "redis")
+        os.environ["REDIS_URL"] = redis.url
+        atexit.register(redis.stop)
