@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import BASE_DIR, LOCAL_DIR, read_env
 from config.logging import logging_config
+from ops.console.theme import UNFOLD as UNFOLD  # the look and navigation of the console
 
 env = read_env()
 

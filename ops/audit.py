@@ -1,0 +1,42 @@
+"""The one place where operators' acts are written down."""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+
+from ops.models import StaffAct
+
+REPLAY_EVENT = "inbox-event:replay"  # an operator lets the mirror look at a stored event again
+
+
+def record_act(
+    actor: AbstractBaseUser | AnonymousUser,
+    act: str,
+    *,
+    subject_kind: str,
+    subject_id: str,
+    reason: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    now: datetime,
+) -> StaffAct:
+    """Write down who did what to which subject, why, and what was so before and after.
+
+    Must be called inside the transaction of the act itself, so that neither stands without the other:
+    raises `TransactionManagementError` outside of one.
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise transaction.TransactionManagementError("An operator's act is recorded in the act's own transaction.")
+    return StaffAct.objects.create(
+        actor=actor,
+        act=act,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        reason=reason,
+        before=before,
+        after=after,
+        at=now,
+    )

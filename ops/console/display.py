@@ -1,0 +1,147 @@
+"""How the console shows single values: states as pills, ids to copy, JSON with colours, spans of time."""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from billing.models import InboxState, OrderState
+
+
+class Tone(StrEnum):
+    """What a state means to who looks; always shown with an icon and a word."""
+
+    GOOD = "good"
+    WAITING = "waiting"
+    ATTENTION = "attention"
+    STOPPED = "stopped"
+
+
+ICONS = {Tone.GOOD: "check_circle", Tone.WAITING: "schedule", Tone.ATTENTION: "error", Tone.STOPPED: "block"}
+
+INBOX_TONES: Mapping[str, Tone] = {
+    InboxState.RECEIVED: Tone.WAITING,
+    InboxState.MIRRORED: Tone.GOOD,
+    InboxState.STORED: Tone.STOPPED,
+    InboxState.FAILED: Tone.ATTENTION,
+}
+ORDER_TONES: Mapping[str, Tone] = {
+    OrderState.OPENING: Tone.WAITING,
+    OrderState.OPEN: Tone.WAITING,
+    OrderState.PAID: Tone.GOOD,
+    OrderState.EXPIRED: Tone.STOPPED,
+}
+# Stripe's own words, as an operator meets them in Stripe's dashboard.
+SUBSCRIPTION_STATES: Mapping[str, tuple[Any, Tone]] = {
+    "active": (gettext_lazy("Active"), Tone.GOOD),
+    "trialing": (gettext_lazy("Trialing"), Tone.GOOD),
+    "past_due": (gettext_lazy("Past due"), Tone.ATTENTION),
+    "unpaid": (gettext_lazy("Unpaid"), Tone.ATTENTION),
+    "incomplete": (gettext_lazy("Incomplete"), Tone.WAITING),
+    "paused": (gettext_lazy("Paused"), Tone.WAITING),
+    "incomplete_expired": (gettext_lazy("Incomplete, expired"), Tone.STOPPED),
+    "canceled": (gettext_lazy("Canceled"), Tone.STOPPED),
+}
+INVOICE_STATES: Mapping[str, tuple[Any, Tone]] = {
+    "draft": (gettext_lazy("Draft"), Tone.WAITING),
+    "open": (gettext_lazy("Open"), Tone.WAITING),
+    "paid": (gettext_lazy("Paid"), Tone.GOOD),
+    "void": (gettext_lazy("Void"), Tone.STOPPED),
+    "uncollectible": (gettext_lazy("Uncollectible"), Tone.ATTENTION),
+}
+
+
+def pill(word: str, tone: Tone) -> SafeString:
+    return format_html(
+        '<span class="pill" data-tone="{}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+        tone.value,
+        ICONS[tone],
+        word,
+    )
+
+
+def stripe_pill(states: Mapping[str, tuple[Any, Tone]], status: str | None) -> SafeString:
+    """Show one of Stripe's statuses; one that Stripe added since stands in Stripe's own word, waiting."""
+    word, tone = states.get(status or "", (status or _("unknown"), Tone.WAITING))
+    return pill(str(word), tone)
+
+
+def copyable(value: str) -> SafeString:
+    """Show an id in monospace with a button that copies it."""
+    if not value:
+        return mark_safe("–")
+    return format_html(
+        '<span class="copyable"><code>{}</code><button type="button" data-copy="{}" aria-label="{}" title="{}">'
+        '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button></span>',
+        value,
+        value,
+        _("Copy %(value)s") % {"value": value},
+        _("Copy"),
+    )
+
+
+def id_link(value: str) -> SafeString:
+    """Show an id that leads to its own page; which that is, the console finds out when it is opened."""
+    if not value:
+        return mark_safe("–")
+    return format_html('<a class="id-link" href="{}"><code>{}</code></a>', reverse("admin:find", args=[value]), value)
+
+
+# Ids of the things that have a page here. Keys of idempotency and secrets have other beginnings.
+LINKED = re.compile(r"^(?:sub|cus|in|evt|price|prod|org)_[A-Za-z0-9]{6,}$")
+# A key and its colon, a string, a number, or one of JSON's three words, in text that `json.dumps` wrote.
+TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\b|\b(true|false|null)\b')
+
+
+def json_block(value: Any) -> SafeString:
+    """Write JSON indented, coloured, its ids linked; for a `<pre>`. Everything in it is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    parts, last = [], 0
+    for match in TOKEN.finditer(text):
+        parts += [escape(text[last : match.start()]), token_html(match)]
+        last = match.end()
+    parts.append(escape(text[last:]))
+    return mark_safe("".join(parts))  # noqa: S308 - every part is escaped above
+
+
+def token_html(match: re.Match[str]) -> SafeString:
+    string, colon, number, word = match.groups()
+    if colon:
+        return format_html('<span class="k">{}</span>{}', string, colon)
+    if string:
+        inner = string[1:-1]
+        if LINKED.match(inner):
+            return format_html('"<a class="s" href="{}">{}</a>"', reverse("admin:find", args=[inner]), inner)
+        return format_html('<span class="s">{}</span>', string)
+    return format_html('<span class="n">{}</span>', number or word)
+
+
+def span(length: timedelta | None) -> str:
+    """Say a length of time in its largest sensible unit: "0.4 s", "12 s", "3 min", "5 h", "2 days"."""
+    if length is None:
+        return "–"
+    seconds = max(length.total_seconds(), 0.0)
+    if seconds < 10:
+        return _("%(n).1f s") % {"n": seconds}
+    if seconds < 120:
+        return _("%(n)d s") % {"n": seconds}
+    if seconds < 7200:
+        return _("%(n)d min") % {"n": seconds // 60}
+    if seconds < 172_800:
+        return _("%(n)d h") % {"n": seconds // 3600}
+    days = int(seconds // 86_400)
+    return ngettext("%(n)d day", "%(n)d days", days) % {"n": days}
+
+
+def ago(moment: datetime | None, now: datetime) -> str:
+    """Say how long ago a moment was: "3 min ago"."""
+    return "–" if moment is None else _("%(span)s ago") % {"span": span(now - moment)}

@@ -1,0 +1,49 @@
+"""The operators' groups: who sees what and who may act. Written by `manage.py console_groups`."""
+
+from collections.abc import Mapping, Sequence
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q
+
+VIEW_CUSTOMERS = (
+    "accounts.view_organization", "accounts.view_membership", "accounts.view_invitation",
+    "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
+    "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
+    "djstripe.view_price", "ops.view_staffact",
+)  # fmt: skip
+VIEW_MACHINERY = ("billing.view_inboxevent", "django_celery_beat.view_periodictask")
+
+GROUPS: Mapping[str, Sequence[str]] = {
+    # answers customers: sees all about them, and the events behind it
+    "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent"),
+    # answers for the money: sees all about customers
+    "Finance": VIEW_CUSTOMERS,
+    # keeps it running: sees all, replays events
+    "On-call": (*VIEW_CUSTOMERS, *VIEW_MACHINERY, "billing.change_inboxevent"),
+}
+
+
+def write_groups() -> dict[str, int]:
+    """Make the groups, or give those that exist what they lack; return each one's number of permissions.
+
+    Permissions that were added by hand stay.
+    """
+    written = {}
+    for name, wanted in GROUPS.items():
+        group, _made = Group.objects.get_or_create(name=name)
+        group.permissions.add(*permissions_named(wanted))
+        written[name] = group.permissions.count()
+    return written
+
+
+def permissions_named(names: Sequence[str]) -> list[Permission]:
+    """Return the permissions of "app.codename"s; `LookupError` names those that are not there."""
+    pairs = [name.split(".") for name in names]
+    wanted = Q()
+    for app, codename in pairs:
+        wanted |= Q(content_type__app_label=app, codename=codename)
+    found = list(Permission.objects.filter(wanted).select_related("content_type"))
+    there = {f"{permission.content_type.app_label}.{permission.codename}" for permission in found}
+    if missing := sorted(set(names) - there):
+        raise LookupError(f"Permissions are not there yet: {', '.join(missing)}. Run `manage.py migrate` first.")
+    return found

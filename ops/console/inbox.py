@@ -1,0 +1,174 @@
+"""Inbox events: what came in, how far it has come, why it stopped, and letting the mirror look again."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import register
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy, ngettext
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, DropdownFilter
+from unfold.decorators import action, display
+
+from billing.models import InboxEvent, InboxState
+from ops.console import replay
+from ops.console.display import INBOX_TONES, id_link, pill, span
+from ops.console.event_page import event_context
+from ops.console.readonly import PageAdmin
+from ops.console.site import console
+
+# evt_1PX…, sub_1PX…, cus_Pab…, but not the type "payment_intent.succeeded".
+STRIPE_ID = re.compile(r"^[a-z]+_(?=.*[0-9A-Z])[A-Za-z0-9_]+$")
+
+FAMILIES = (
+    "account", "billing", "charge", "checkout", "coupon", "credit_note", "customer", "customer.subscription",
+    "entitlements", "invoice", "invoice_payment", "invoiceitem", "payment_intent", "payment_method", "payout",
+    "plan", "price", "product", "quote", "refund", "setup_intent", "subscription_schedule", "tax_rate", "test_helpers",
+)  # fmt: skip
+
+
+class FamilyFilter(DropdownFilter):
+    """Types by their beginning: "invoice" finds invoice.paid, invoice.created, …; exact types are searched for."""
+
+    title = gettext_lazy("type")
+    parameter_name = "family"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(family, f"{family}.…") for family in FAMILIES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
+        return queryset.filter(type__startswith=f"{self.value()}.") if self.value() else queryset
+
+
+class ArrivalFilter(DropdownFilter):
+    """How long ago an event was received."""
+
+    title = gettext_lazy("arrival")
+    parameter_name = "within"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("1", gettext_lazy("Last hour")),
+            ("24", gettext_lazy("Last 24 hours")),
+            ("168", gettext_lazy("Last 7 days")),
+            ("720", gettext_lazy("Last 30 days")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
+        hours = self.value() or ""
+        if not hours.isdigit():
+            return queryset
+        return queryset.filter(received_at__gt=timezone.now() - timedelta(hours=min(int(hours), 100_000)))
+
+
+class WaitingFilter(DropdownFilter):
+    """What the mirror should have looked at already."""
+
+    title = gettext_lazy("waiting")
+    parameter_name = "waiting"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("due", gettext_lazy("Due now")), ("later", gettext_lazy("Will be tried again later"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
+        waiting = queryset.filter(state=InboxState.RECEIVED)
+        match self.value():
+            case "due":
+                return waiting.filter(due_at__lte=timezone.now())
+            case "later":
+                return waiting.filter(due_at__gt=timezone.now())
+        return queryset
+
+
+class EventList(ChangeList):
+    """The list without the payloads, which no row of it shows."""
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[InboxEvent]:
+        found: QuerySet[InboxEvent] = super().get_queryset(request, exclude_parameters)
+        return found.defer("payload")
+
+
+@register(InboxEvent, site=console)
+class InboxEventAdmin(PageAdmin):
+    list_display = (
+        "type_shown", "object_shown", "state_shown", "door", "occurred_at", "received_at", "took", "attempts",
+    )  # fmt: skip
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        FamilyFilter,
+        ("door", ChoicesDropdownFilter),
+        ArrivalFilter,
+        WaitingFilter,
+        ("livemode", BooleanRadioFilter),
+    )
+    list_filter_submit = True
+    search_fields = ("external_id", "object_id", "customer_id", "type")
+    search_help_text = gettext_lazy("Event id, object id, customer id, or a part of the type")
+    ordering = ("-received_at", "-pk")
+    actions = ("replay_selected",)
+    actions_detail = ("replay_one",)
+    change_form_template = "ops/event.html"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[InboxEvent], search_term: str
+    ) -> tuple[QuerySet[InboxEvent], bool]:
+        """Look an id up in the indexes; anything else is a part of a type."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if STRIPE_ID.match(term):
+            return queryset.filter(Q(external_id=term) | Q(object_id=term) | Q(customer_id=term)), False
+        return queryset.filter(Q(type__icontains=term) | Q(external_id=term)), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return type("EventList", (EventList, super().get_changelist(request, **kwargs)), {})
+
+    def page_context(self, request: HttpRequest, row: InboxEvent) -> dict[str, Any]:
+        return event_context(row)
+
+    def has_replay_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+        """Replaying is changing: those who may only view events may not."""
+        return request.user.has_perm("billing.change_inboxevent")
+
+    @action(description=gettext_lazy("Replay"), permissions=["replay"], icon="replay", url_path="replay")
+    def replay_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        event = get_object_or_404(InboxEvent, pk=object_id)
+        back = reverse("admin:billing_inboxevent_change", args=[event.pk])
+        return replay.ask_and_replay(request, [event], back=back)
+
+    @action(description=gettext_lazy("Replay the selected events"), permissions=["replay"])
+    def replay_selected(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> HttpResponse:
+        events = list(queryset.defer("payload").order_by("occurred_at", "pk")[: replay.AT_ONCE + 1])
+        back = request.get_full_path()
+        if len(events) > replay.AT_ONCE:
+            said = ngettext(
+                "At most %(n)d event is replayed at once. Narrow the list by its filters and select again.",
+                "At most %(n)d events are replayed at once. Narrow the list by its filters and select again.",
+                replay.AT_ONCE,
+            )
+            messages.warning(request, said % {"n": replay.AT_ONCE})
+            return redirect(back)
+        return replay.ask_and_replay(request, events, back=back)
+
+    @display(description=gettext_lazy("type"), ordering="type")
+    def type_shown(self, event: InboxEvent) -> str:
+        return event.type
+
+    @display(description=gettext_lazy("object"), ordering="object_id")
+    def object_shown(self, event: InboxEvent) -> SafeString:
+        return id_link(event.object_id)
+
+    @display(description=gettext_lazy("state"), ordering="state")
+    def state_shown(self, event: InboxEvent) -> SafeString:
+        return pill(event.get_state_display(), INBOX_TONES[event.state])
+
+    @display(description=gettext_lazy("mirrored after"))
+    def took(self, event: InboxEvent) -> str:
+        return span(event.mirrored_at - event.occurred_at) if event.mirrored_at else "–"

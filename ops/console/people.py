@@ -1,0 +1,156 @@
+"""Organizations and the people in them. Organizations are shown; what a user may do here is changed, with a reason."""
+
+from typing import Any
+
+from django.contrib.admin import register
+from django.contrib.auth.models import Group
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
+from djstripe.models import Subscription
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
+from unfold.decorators import display
+
+from accounts.models import CustomerLink, Invitation, Membership, Organization, User
+from billing.models import Activity, CheckoutOrder
+from ops.console.audited import AuditedAdmin
+from ops.console.display import copyable, id_link
+from ops.console.readonly import PageAdmin, ReadOnlyAdmin
+from ops.console.site import console
+
+ROWS = 50
+
+
+@register(Organization, site=console)
+class OrganizationAdmin(PageAdmin):
+    list_display = ("name", "billing_email", "members_count", "parent", "created_at")
+    list_select_related = ("parent",)
+    search_fields = ("name", "billing_email", "public_id", "customer_links__customer_id")
+    search_help_text = gettext_lazy("Name, billing e-mail address, organization id or customer id")
+    ordering = ("-created_at", "-pk")
+    change_form_template = "ops/organization.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Organization]:
+        found: QuerySet[Organization] = super().get_queryset(request)
+        return found.annotate(member_count=Count("memberships"))
+
+    def page_context(self, request: HttpRequest, row: Organization) -> dict[str, Any]:
+        return {
+            "organization": row,
+            "memberships": row.memberships.select_related("user").order_by("created_at")[:ROWS],
+            "invitations": row.invitations.order_by("-created_at")[:ROWS],
+            "links": row.customer_links.order_by("-created_at"),
+            "subscriptions": subscriptions_of(row),
+            "orders": CheckoutOrder.objects.filter(organization=row).order_by("-created_at")[:ROWS],
+            "activities": Activity.objects.filter(organization=row).order_by("-id")[:ROWS],
+            "children": row.children.order_by("name")[:ROWS],
+        }
+
+    @display(description=gettext_lazy("members"), ordering="member_count")
+    def members_count(self, row: Any) -> int:
+        return int(row.member_count)
+
+
+def subscriptions_of(organization: Organization) -> QuerySet[Subscription]:
+    found: QuerySet[Subscription] = Subscription.objects.filter(customer__subscriber=organization)
+    return found.order_by("-created")[:ROWS]
+
+
+@register(Membership, site=console)
+class MembershipAdmin(ReadOnlyAdmin):
+    list_display = ("user", "organization", "role", "created_at")
+    list_select_related = ("user", "organization")
+    list_filter = (("role", ChoicesDropdownFilter),)
+    list_filter_submit = True
+    search_fields = ("user__email", "user__name", "organization__name")
+    search_help_text = gettext_lazy("Person or organization")
+
+
+@register(Invitation, site=console)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("email", "organization", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_select_related = ("organization",)
+    list_filter = (("role", ChoicesDropdownFilter),)
+    list_filter_submit = True
+    search_fields = ("email", "organization__name")
+    search_help_text = gettext_lazy("E-mail address or organization")
+    exclude = ("token_hash",)
+    ordering = ("-created_at",)
+
+
+@register(CustomerLink, site=console)
+class CustomerLinkAdmin(ReadOnlyAdmin):
+    list_display = ("organization", "customer", "livemode", "created_at", "linked_at")
+    list_select_related = ("organization",)
+    list_filter = (("livemode", BooleanRadioFilter),)
+    list_filter_submit = True
+    search_fields = ("customer_id", "organization__name", "idempotency_key")
+    search_help_text = gettext_lazy("Organization, customer id or idempotency key")
+    fields = (("organization", "customer"), "key", ("livemode", "account"), ("created_at", "linked_at"))
+    readonly_fields = ("customer", "key")
+    ordering = ("-created_at",)
+
+    @display(description=gettext_lazy("customer"), ordering="customer_id")
+    def customer(self, link: CustomerLink) -> SafeString:
+        return id_link(link.customer_id or "")
+
+    @display(description=gettext_lazy("idempotency key"))
+    def key(self, link: CustomerLink) -> SafeString:
+        return copyable(link.idempotency_key)
+
+
+@register(User, site=console)
+class UserAdmin(AuditedAdmin):
+    """People sign up themselves and own their passwords; here it is said who may operate, and who may not sign in."""
+
+    list_display = ("email", "name", "is_staff", "is_active", "date_joined", "last_login")
+    list_filter = (("is_staff", BooleanRadioFilter), ("is_active", BooleanRadioFilter))
+    list_filter_submit = True
+    search_fields = ("email", "name")
+    search_help_text = gettext_lazy("E-mail address or name")
+    ordering = ("-date_joined",)
+    fieldsets = (
+        (
+            None,
+            {"fields": ("email", "name", ("language", "time_zone"), ("date_joined", "last_login"), "organizations")},
+        ),
+        (gettext_lazy("What they may do"), {"fields": (("is_active", "is_staff"), "is_superuser", "groups")}),
+        (gettext_lazy("The record"), {"fields": ("reason",)}),
+    )
+    readonly_fields = ("email", "language", "time_zone", "date_joined", "last_login", "organizations")
+    filter_horizontal = ("groups",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who may change users may not change one who stands above them."""
+        above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return bool(super().has_change_permission(request, obj) and not above)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """Only those who have every right hand rights out."""
+        powers = () if request.user.is_superuser else ("is_staff", "is_superuser", "groups")
+        return (*self.readonly_fields, *powers)
+
+    @display(description=gettext_lazy("organizations"))
+    def organizations(self, user: User) -> SafeString | str:
+        memberships = user.memberships.select_related("organization").order_by("created_at")
+        names = [f"{membership.organization.name} ({membership.get_role_display()})" for membership in memberships]
+        return format_html("{}", ", ".join(names) or "–")
+
+
+@register(Group, site=console)
+class GroupAdmin(AuditedAdmin):
+    list_display = ("name",)
+    search_fields = ("name",)
+    fields = ("name", "permissions", "reason")
+    filter_horizontal = ("permissions",)
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name == "permissions":
+            field.queryset = field.queryset.select_related("content_type")  # each one's name names its model's app
+        return field

@@ -1,0 +1,162 @@
+"""Subscriptions: every one with its state, found by organization, customer, plan or status."""
+
+from typing import Any
+
+from django.contrib.admin import register
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KT
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
+from django.utils.translation import get_language, gettext_lazy
+from django.utils.translation import gettext as _
+from djstripe.models import Product, Subscription
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
+from unfold.decorators import display
+
+from billing.mirror.facts import SubscriptionFacts, subscription_facts
+from billing.money import format_money
+from billing.plans.prices import interval_words
+from ops.console.display import SUBSCRIPTION_STATES, id_link, stripe_pill
+from ops.console.readonly import PageAdmin
+from ops.console.site import console
+from ops.console.subscription_page import subscription_context
+
+FIRST_ITEM = "stripe_data__items__data__0"
+
+
+class StatusFilter(DropdownFilter):
+    """Stripe's status, read from the JSON: an index on that expression, or a column, makes it cheap."""
+
+    title = gettext_lazy("status")
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [(status, word) for status, (word, _tone) in SUBSCRIPTION_STATES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        return queryset.filter(stripe_data__status=self.value()) if self.value() else queryset
+
+
+class PlanFilter(DropdownFilter):
+    """The product of any of a subscription's items as Stripe says them now: rows of removed items do not count."""
+
+    title = gettext_lazy("plan")
+    parameter_name = "product"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Product.objects.order_by("-active", "name").values_list("id", "name")[:200])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        if not self.value():
+            return queryset
+        return queryset.filter(stripe_data__contains={"items": {"data": [{"price": {"product": self.value()}}]}})
+
+
+class EndingFilter(DropdownFilter):
+    """Whether a subscription is going to end by itself."""
+
+    title = gettext_lazy("going on")
+    parameter_name = "ending"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("yes", gettext_lazy("Will be canceled")), ("no", gettext_lazy("Renews"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
+        ended = queryset.exclude(stripe_data__status__in=["canceled", "incomplete_expired"])
+        renewing = {"stripe_data__cancel_at_period_end": False, "stripe_data__cancel_at": None}
+        match self.value():
+            case "yes":
+                return ended.exclude(**renewing)
+            case "no":
+                return ended.filter(**renewing)
+        return queryset
+
+
+@register(Subscription, site=console)
+class SubscriptionAdmin(PageAdmin):
+    list_display = ("id_shown", "organization", "plan", "status", "amount", "period_end", "ending", "created")
+    list_filter = (
+        StatusFilter,
+        PlanFilter,
+        ("customer__subscriber", AutocompleteSelectFilter),
+        EndingFilter,
+    )
+    list_filter_submit = True
+    search_fields = ("id", "customer__id", "customer__email", "customer__subscriber__name")
+    search_help_text = gettext_lazy("Organization, e-mail address, subscription id or customer id")
+    ordering = ("-created", "-pk")
+    change_form_template = "ops/subscription.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        """Bring the organization and the plan's name along: one query a page, however many rows."""
+        plan_name = Product.objects.filter(id=OuterRef("first_product")).values("name")[:1]
+        found: QuerySet[Subscription] = super().get_queryset(request)
+        return (
+            found.select_related("customer__subscriber")
+            .defer("customer__stripe_data", "customer__metadata", "metadata")
+            .annotate(first_product=KT(f"{FIRST_ITEM}__price__product"))
+            .annotate(plan_name=Subquery(plan_name))
+        )
+
+    def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
+        return subscription_context(row)
+
+    @display(description=gettext_lazy("subscription"), ordering="id")
+    def id_shown(self, row: Subscription) -> SafeString:
+        return format_html("<code>{}</code>", row.id)
+
+    @display(description=gettext_lazy("organization"), ordering="customer__subscriber__name")
+    def organization(self, row: Subscription) -> SafeString | str:
+        organization = row.customer.subscriber
+        if organization is None:
+            return row.customer.email or id_link(row.customer_id)
+        url = reverse("admin:accounts_organization_change", args=[organization.pk])
+        return format_html('<a class="text-link" href="{}">{}</a>', url, organization.name)
+
+    @display(description=gettext_lazy("plan"), ordering="plan_name")
+    def plan(self, row: Subscription) -> str:
+        items = facts_of(row).items
+        name = row.plan_name or (items[0].product_id if items else "–")
+        return str(name) if len(items) < 2 else _("%(plan)s and %(n)d more") % {"plan": name, "n": len(items) - 1}
+
+    @display(description=gettext_lazy("status"), ordering=KT("stripe_data__status"))
+    def status(self, row: Subscription) -> SafeString:
+        return stripe_pill(SUBSCRIPTION_STATES, row.stripe_data.get("status"))
+
+    @display(description=gettext_lazy("amount"))
+    def amount(self, row: Subscription) -> SafeString:
+        return format_html('<span class="figure">{}</span>', amount_words(facts_of(row)))
+
+    @display(description=gettext_lazy("period ends"), ordering=KT(f"{FIRST_ITEM}__current_period_end"))
+    def period_end(self, row: Subscription) -> str:
+        end = facts_of(row).period_end
+        return date_format(localtime(end), "DATE_FORMAT") if end else "–"
+
+    @display(description=gettext_lazy("going on"))
+    def ending(self, row: Subscription) -> str:
+        facts = facts_of(row)
+        if not facts.living:
+            return "–"
+        if facts.ends_at is None:
+            return _("Renews")
+        return _("Ends on %(day)s") % {"day": date_format(localtime(facts.ends_at), "SHORT_DATE_FORMAT")}
+
+
+def facts_of(row: Subscription) -> SubscriptionFacts:
+    """Read a row's facts once, though several columns ask."""
+    if not hasattr(row, "_facts"):
+        row._facts = subscription_facts(row.stripe_data)
+    return row._facts  # type: ignore[no-any-return]
+
+
+def amount_words(facts: SubscriptionFacts) -> str:
+    """Say what one period costs before discounts and tax; where usage decides, say that."""
+    amounts = [item.amount for item in facts.items]
+    if not amounts or None in amounts:
+        return _("by usage") if amounts else "–"
+    money = format_money(sum(filter(None, amounts)), facts.currency, get_language() or "en")
+    return f"{money} {interval_words(facts.items[0].interval, facts.items[0].interval_count)}"

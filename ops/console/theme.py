@@ -1,0 +1,114 @@
+"""How unfold looks and where it leads: the console's name, colours and navigation."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+from django.utils.translation import gettext_lazy as _
+
+INDIGO = {
+    "50": "oklch(96.2% .018 272.3)",
+    "100": "oklch(93% .034 272.8)",
+    "200": "oklch(87% .065 274)",
+    "300": "oklch(78.5% .115 274.7)",
+    "400": "oklch(67.3% .182 276.9)",
+    "500": "oklch(58.5% .205 277.1)",
+    "600": "oklch(48.5% .21 276.9)",
+    "700": "oklch(42.5% .2 277)",
+    "800": "oklch(37.5% .17 277.4)",
+    "900": "oklch(33% .13 278.7)",
+    "950": "oklch(24% .09 281.3)",
+}
+
+
+def permitted(permission: str) -> Callable[[HttpRequest], bool]:
+    """Return what asks whether the operator may see the pages behind a link of the navigation."""
+
+    def ask(request: HttpRequest) -> bool:
+        return request.user.has_perm(permission)
+
+    return ask
+
+
+def page(title: Any, icon: str, model: str, **more: Any) -> dict[str, Any]:
+    """A link of the navigation to the list of `model` ("app.model"), for those who may view it."""
+    app, name = model.split(".")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{app}_{name}_changelist"),
+        "permission": permitted(f"{app}.view_{name}"),
+        **more,
+    }
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": _("Kessai console"),
+    "SITE_HEADER": "Kessai",
+    "SITE_SUBHEADER": _("Console"),
+    "SITE_SYMBOL": "waves",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "SHOW_BACK_BUTTON": False,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {"primary": INDIGO},
+    "STYLES": [lambda request: static("ops/console.css")],
+    "SCRIPTS": [lambda request: static("ops/console.js")],
+    "COMMAND": {"search_callback": "ops.console.find.search", "show_history": False},
+    "ACCOUNT": {
+        "navigation": [
+            {"title": _("Two-factor authentication"), "link": reverse_lazy("mfa_index")},
+        ]
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "command_search": True,
+        "navigation": [
+            {
+                "title": _("Flow"),
+                "items": [
+                    {"title": _("What flows"), "icon": "waves", "link": reverse_lazy("admin:index")},
+                    page(
+                        _("Inbox events"), "inbox", "billing.inboxevent", badge="ops.console.flow.failed_events_badge"
+                    ),
+                    page(_("Activities"), "notifications", "billing.activity"),
+                ],
+            },
+            {
+                "title": _("Subscriptions"),
+                "separator": True,
+                "items": [
+                    page(_("Subscriptions"), "autorenew", "djstripe.subscription"),
+                    page(_("Invoices"), "receipt_long", "djstripe.invoice"),
+                    page(_("Checkout orders"), "shopping_cart_checkout", "billing.checkoutorder"),
+                    page(_("Products"), "category", "djstripe.product"),
+                    page(_("Prices"), "sell", "djstripe.price"),
+                ],
+            },
+            {
+                "title": _("Organizations"),
+                "separator": True,
+                "items": [
+                    page(_("Organizations"), "apartment", "accounts.organization"),
+                    page(_("Customers"), "person_search", "djstripe.customer"),
+                    page(_("Customer links"), "link", "accounts.customerlink"),
+                    page(_("Memberships"), "badge", "accounts.membership"),
+                    page(_("Invitations"), "mail", "accounts.invitation"),
+                ],
+            },
+            {
+                "title": _("Settings"),
+                "separator": True,
+                "items": [
+                    page(_("Users"), "person", "accounts.user"),
+                    page(_("Groups"), "group", "auth.group"),
+                    page(_("Schedules"), "schedule", "django_celery_beat.periodictask"),
+                    page(_("Staff acts"), "history_edu", "ops.staffact"),
+                ],
+            },
+        ],
+    },
+}

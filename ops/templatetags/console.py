@@ -1,0 +1,57 @@
+"""The console's words in templates; each is one of `ops.console.display`."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import template
+from django.utils.safestring import SafeString
+
+from billing.models import CheckoutOrder, InboxEvent
+from ops.console import display
+
+register = template.Library()
+
+
+@register.simple_tag
+def inbox_state(event: InboxEvent) -> SafeString:
+    return display.pill(event.get_state_display(), display.INBOX_TONES[event.state])
+
+
+@register.simple_tag
+def order_state(order: CheckoutOrder) -> SafeString:
+    return display.pill(order.get_state_display(), display.ORDER_TONES[order.state])
+
+
+@register.simple_tag
+def subscription_state(status: str | None) -> SafeString:
+    return display.stripe_pill(display.SUBSCRIPTION_STATES, status)
+
+
+@register.simple_tag
+def invoice_state(status: str | None) -> SafeString:
+    return display.stripe_pill(display.INVOICE_STATES, status)
+
+
+@register.filter
+def span(length: timedelta | None) -> str:
+    return display.span(length)
+
+
+@register.simple_tag
+def ago(moment: datetime | None, now: datetime) -> str:
+    return display.ago(moment, now)
+
+
+@register.filter
+def copyable(value: str) -> SafeString:
+    return display.copyable(value)
+
+
+@register.filter
+def id_link(value: str) -> SafeString:
+    return display.id_link(value)
+
+
+@register.filter
+def json_block(value: Any) -> SafeString:
+    return display.json_block(value)
