@@ -73,6 +73,11 @@ def new_key(kind: str = "sk", mode: str = "test", account: str | None = None) ->
     return f"{kind}_{mode}_{account or new_account()}{secrets.token_hex(8)}"
 
 
+def body_of(error: stripe.StripeError) -> Any:
+    """The `error` of the answer, without the library's optional types."""
+    return error.error
+
+
 def until(ready: Callable[[], Any], seconds: float = 15) -> Any:
     """Wait for a true value, which is returned; fail at the deadline."""
     deadline = time.monotonic() + seconds

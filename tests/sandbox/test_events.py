@@ -7,7 +7,7 @@ import pytest
 from sandbox.events import previous_attributes
 
 
-def newest(v1: Any, type: str) -> dict[str, Any]:
+def newest(v1: Any, type: str) -> Any:
     return v1.events.list({"type": type, "limit": 1}).data[0].to_dict()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.running import RunningSandbox, new_key
+from tests.sandbox.running import RunningSandbox, body_of, new_key
 from tests.sandbox.test_payments import BACK
 
 
@@ -40,7 +40,7 @@ def test_a_decline_is_remembered_too(v1: Any) -> None:
     for _ in range(2):
         with pytest.raises(stripe.CardError) as caught:
             v1.payment_intents.create(given, {"idempotency_key": "pay"})
-        intents.add(caught.value.error.payment_intent.id)
+        intents.add(body_of(caught.value).payment_intent.id)
     assert len(intents) == 1
     assert len(v1.charges.list().data) == 1
 

@@ -1,5 +1,6 @@
 """Lists: pages in both directions, ranges, and expansion."""
 
+import operator
 from typing import Any
 
 import pytest
@@ -51,14 +52,9 @@ def test_created_bounds_a_list(shelf: tuple[Any, list[str]]) -> None:
     v1, ids = shelf
     times = {product.id: product.created for product in v1.products.list({"limit": 100}).data}
     middle = times[ids[10]]
-    for bound, fits in {
-        "gt": lambda time: time > middle,
-        "gte": lambda time: time >= middle,
-        "lt": lambda time: time < middle,
-        "lte": lambda time: time <= middle,
-    }.items():
+    for bound, fits in {"gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le}.items():
         found = v1.products.list({"created": {bound: middle}, "limit": 100}).data
-        assert [product.id for product in found] == [id for id in ids if fits(times[id])]
+        assert [product.id for product in found] == [id for id in ids if fits(times[id], middle)]
     assert v1.products.list({"created": middle - 10_000}).data == []
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import ApiError
@@ -62,6 +62,7 @@ def encode(value: Any, path: str) -> list[tuple[str, str]]:
     return [(path, value)]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(tree=st.dictionaries(NAMES, TREES, max_size=3))
 def test_what_a_client_encodes_comes_out_the_same(tree: dict[str, Any]) -> None:
     text = urlencode([pair for key, value in tree.items() for pair in encode(value, key)])

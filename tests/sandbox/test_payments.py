@@ -6,12 +6,12 @@ import httpx
 import pytest
 import stripe
 
-from tests.sandbox.running import RunningSandbox, new_account, new_key
+from tests.sandbox.running import RunningSandbox, body_of, new_account, new_key
 
 BACK = "http://shop.example/back"
 
 
-def pay(v1: Any, payment_method: str, **params: Any) -> stripe.PaymentIntent:
+def pay(v1: Any, payment_method: str, **params: Any) -> Any:
     given = {"amount": 5000, "currency": "jpy", "payment_method": payment_method, "confirm": True, "return_url": BACK}
     return v1.payment_intents.create(given | params)
 
@@ -51,7 +51,7 @@ def test_a_declined_card_raises_and_leaves_the_failed_charge(
 ) -> None:
     with pytest.raises(stripe.CardError) as caught:
         pay(v1, payment_method)
-    error = caught.value.error
+    error = body_of(caught.value)
     assert (caught.value.http_status, caught.value.code, error.decline_code) == (402, code, decline_code)
     intent = v1.payment_intents.retrieve(error.payment_intent.id, {"expand": ["latest_charge"]})
     assert (intent.status, intent.payment_method) == ("requires_payment_method", None)
@@ -64,7 +64,7 @@ def test_a_declined_intent_can_be_paid_with_another_card(v1: Any) -> None:
     with pytest.raises(stripe.CardError) as caught:
         pay(v1, "pm_card_chargeDeclined")
     intent = v1.payment_intents.confirm(
-        caught.value.error.payment_intent.id, {"payment_method": "pm_card_visa", "return_url": BACK}
+        body_of(caught.value).payment_intent.id, {"payment_method": "pm_card_visa", "return_url": BACK}
     )
     assert (intent.status, intent.last_payment_error) == ("succeeded", None)
     assert len(v1.charges.list({"payment_intent": intent.id}).data) == 2
@@ -99,7 +99,7 @@ def test_a_paid_intent_refuses_every_further_step(v1: Any, act: str, params: dic
     with pytest.raises(stripe.InvalidRequestError) as caught:
         getattr(v1.payment_intents, act)(intent.id, params)
     assert (caught.value.http_status, caught.value.code) == (400, "payment_intent_unexpected_state")
-    assert caught.value.error.payment_intent.id == intent.id
+    assert body_of(caught.value).payment_intent.id == intent.id
 
 
 def challenge(url: str, answer: str) -> httpx.Response:
@@ -167,8 +167,8 @@ def test_a_card_that_was_set_up_behaves_off_session_as_documented(
     try:
         intent = pay(v1, setup.payment_method, customer=customer.id, off_session=True)
     except stripe.CardError as error:
-        assert (error.code, error.error.decline_code) == ("authentication_required", "authentication_required")
-        intent = v1.payment_intents.retrieve(error.error.payment_intent.id)
+        assert (error.code, body_of(error).decline_code) == ("authentication_required", "authentication_required")
+        intent = v1.payment_intents.retrieve(body_of(error).payment_intent.id)
     assert intent.status == off_session_status
 
 

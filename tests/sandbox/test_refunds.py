@@ -7,7 +7,7 @@ import stripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox.running import RunningSandbox
+from tests.sandbox.running import RunningSandbox, body_of
 from tests.sandbox.test_payments import pay, types
 
 
@@ -44,7 +44,7 @@ def test_a_declined_payment_has_nothing_to_refund(v1: Any) -> None:
     with pytest.raises(stripe.CardError) as declined:
         pay(v1, "pm_card_chargeDeclined")
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        v1.refunds.create({"payment_intent": declined.value.error.payment_intent.id})
+        v1.refunds.create({"payment_intent": body_of(declined.value).payment_intent.id})
     assert "does not have a successful charge" in caught.value.user_message
 
 

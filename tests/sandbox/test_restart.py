@@ -1,10 +1,13 @@
 """Killed and started again: nothing that was answered is lost, nothing that was queued is forgotten."""
 
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.sandbox.running import Receiver, RunningSandbox, new_key, until
+from tests.sandbox.running import ROOT, Receiver, RunningSandbox, new_key, until
 
 pytestmark = pytest.mark.crash
 
@@ -12,7 +15,7 @@ pytestmark = pytest.mark.crash
 def test_killed_after_it_answered_it_knows_everything_still(tmp_path: Path) -> None:
     key = new_key()
     sandbox = RunningSandbox(tmp_path).start()
-    v1 = sandbox.client(key).v1
+    v1: Any = sandbox.client(key).v1
     for number in range(20):
         v1.customers.create({"email": f"{number}@example.com"}, {"idempotency_key": f"make-{number}"})
     intent = v1.payment_intents.create(
@@ -24,9 +27,10 @@ def test_killed_after_it_answered_it_knows_everything_still(tmp_path: Path) -> N
     sandbox.start()
     try:
         assert [list_of(sandbox, key, what) for what in ("customers", "charges", "events", "balance")] == before
-        again = sandbox.client(key).v1.customers.create({"email": "3@example.com"}, {"idempotency_key": "make-3"})
+        v1 = sandbox.client(key).v1
+        again = v1.customers.create({"email": "3@example.com"}, {"idempotency_key": "make-3"})
         assert again.last_response.headers["Idempotent-Replayed"] == "true"
-        assert sandbox.client(key).v1.payment_intents.retrieve(intent.id).status == "succeeded"
+        assert v1.payment_intents.retrieve(intent.id).status == "succeeded"
     finally:
         sandbox.stop()
 
@@ -40,7 +44,8 @@ def test_killed_before_a_webhook_was_taken_it_is_sent_after_the_start(tmp_path: 
     key = new_key()
     receiver.answers = [503]
     sandbox = RunningSandbox(tmp_path, "--webhook-retries", "1,1,1,1,1,1,1,1").start()
-    endpoint = sandbox.client(key).v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
+    v1: Any = sandbox.client(key).v1
+    endpoint = v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
     sandbox.client(key).v1.customers.create({})
     until(lambda: receiver.received)
     sandbox.kill()
@@ -55,11 +60,6 @@ def test_killed_before_a_webhook_was_taken_it_is_sent_after_the_start(tmp_path: 
 
 
 def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path, running: RunningSandbox) -> None:
-    import subprocess
-    import sys
-
-    from tests.sandbox.running import ROOT
-
     port = running.url.rsplit(":", 1)[1]
     second = subprocess.run(
         [sys.executable, "-m", "sandbox", "--port", port, "--data", str(tmp_path)],

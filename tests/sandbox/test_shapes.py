@@ -1,11 +1,13 @@
 """Our objects have the fields that Stripe's own examples have."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import sandbox
 from tests.sandbox.running import RunningSandbox, new_key
 from tests.sandbox.test_payments import BACK
 
@@ -14,7 +16,7 @@ ONLY_WHEN_EXPANDED = {"charge": {"refunds"}}
 
 
 @pytest.fixture(scope="module")
-def examples() -> dict[str, Any]:
+def examples() -> Any:
     if not EXAMPLES.exists():
         pytest.skip("Stripe's example objects are not beside the project, so shapes cannot be compared.")
     return json.loads(EXAMPLES.read_text())["resources"]
@@ -25,12 +27,12 @@ def ours(running: RunningSandbox) -> dict[str, Any]:
     """One object of each kind that this part makes."""
     http = running.http(new_key())
 
-    def post(path: str, **data: str) -> dict[str, Any]:
+    def post(path: str, **data: str) -> Any:
         answer = http.post(f"/v1/{path}", data=data)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def get(path: str) -> dict[str, Any]:
+    def get(path: str) -> Any:
         return http.get(f"/v1/{path}").json()
 
     customer = post("customers")
@@ -80,10 +82,6 @@ def test_an_object_has_the_fields_of_stripes_example(kind: str, ours: dict[str, 
 
 def test_every_event_type_we_tell_of_is_one_of_stripes(running: RunningSandbox) -> None:
     """Types stand in the code as words; each must be one that Stripe knows."""
-    import re
-
-    import sandbox
-
     known_file = EXAMPLES.parent / "event_types.json"
     if not known_file.exists():
         pytest.skip("Stripe's list of event types is not beside the project, so types cannot be compared.")

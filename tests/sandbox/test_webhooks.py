@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import stripe
 
-from tests.sandbox.running import Receiver, RunningSandbox, until
+from tests.sandbox.running import Receiver, RunningSandbox, new_key, until
 
 
-def deliveries(running: RunningSandbox, endpoint: str) -> list[dict[str, Any]]:
+def deliveries(running: RunningSandbox, endpoint: str) -> Any:
     return running.http().get("/_sandbox/deliveries", params={"endpoint": endpoint}).json()["data"]
 
 
-def endpoint_for(v1: Any, receiver: Receiver, **params: Any) -> stripe.WebhookEndpoint:
+def endpoint_for(v1: Any, receiver: Receiver, **params: Any) -> Any:
     return v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]} | params)
 
 
@@ -106,8 +106,6 @@ def test_an_endpoint_can_speak_its_own_version(v1: Any, receiver: Receiver) -> N
 
 
 def test_a_known_secret_can_be_given_and_given_again(running: RunningSandbox, receiver: Receiver) -> None:
-    from tests.sandbox.running import new_key
-
     key = new_key()
     given = {"url": receiver.url, "secret": "whsec_first", "key": key}
     first = running.http().post("/_sandbox/webhook_endpoints", json=given).json()
