@@ -184,6 +184,7 @@ def make_postgres_data(
     if (data_dir / "PG_VERSION").exists():
         return
     make_open_dir(data_dir.parent)
+    log.parent.mkdir(parents=True, exist_ok=True)
     # initdb is killed half-way now and then; what it left cannot be used.
     shutil.rmtree(data_dir, ignore_errors=True)
     half = data_dir.with_name(f"{data_dir.name}.new")
