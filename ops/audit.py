@@ -3,17 +3,16 @@
 from datetime import datetime
 from typing import Any
 
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 
+from accounts.models import User
 from ops.models import StaffAct
 
 REPLAY_EVENT = "inbox-event:replay"  # an operator lets the mirror look at a stored event again
 
 
 def record_act(
-    actor: AbstractBaseUser | AnonymousUser,
+    actor: User,
     act: str,
     *,
     subject_kind: str,

@@ -1,6 +1,6 @@
 """Pages that do change rows: what was changed, by whom and why is written down in the same transaction."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.db.models import Model, QuerySet
@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.models import User
 from ops.audit import record_act
 
 
@@ -39,7 +40,7 @@ class AuditedAdmin(ModelAdmin):
         super().save_related(request, form, formsets, change)
         changed = [name for name in form.changed_data if name != "reason"]
         record_act(
-            request.user,
+            cast(User, request.user),
             f"{self.opts.model_name}:{'change' if change else 'add'}",
             subject_kind=self.subject_kind or str(self.opts.model_name),
             subject_id=str(form.instance),

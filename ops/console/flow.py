@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Min, Q, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models.expressions import Combinable, RawSQL
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django_celery_beat.models import PeriodicTask
@@ -31,7 +32,7 @@ class Percentile(Aggregate):
     template = "percentile_cont(%(fraction)s) WITHIN GROUP (ORDER BY %(expressions)s)"
     output_field = DurationField()
 
-    def __init__(self, expression: ExpressionWrapper, *, fraction: float, filter: Q | None = None) -> None:
+    def __init__(self, expression: Combinable, *, fraction: float, filter: Q | None = None) -> None:
         super().__init__(expression, fraction=fraction, filter=filter)
 
 
@@ -82,7 +83,7 @@ class Waiting:
 class Stuck:
     """Rows of one kind that wait for a person: the first few, and how many there are."""
 
-    rows: Sequence[InboxEvent] | Sequence[CheckoutOrder]
+    rows: Sequence[Any]
     count: int
 
     @property
@@ -139,7 +140,7 @@ def read_flow(now: datetime) -> Flow:
         failed=read_failed(),
         stale_orders=read_stale_orders(now),
         statuses=read_statuses(),
-        activities=Activity.objects.select_related("organization").order_by("-id")[:ACTIVITIES],
+        activities=list(Activity.objects.select_related("organization").order_by("-id")[:ACTIVITIES]),
         last_sweep=read_last_sweep(),
     )
 
@@ -158,11 +159,8 @@ def read_hours(now: datetime) -> tuple[Hour, ...]:
         )
         .order_by()
     )
-    by_ago = {row.pop("ago"): row for row in rows}
-    nothing = {"done": 0, "waiting": 0, "failed": 0}
-    return tuple(
-        Hour(start=now - timedelta(hours=ago + 1), **by_ago.get(ago, nothing)) for ago in reversed(range(HOURS))
-    )
+    by_ago = {row["ago"]: (row["done"], row["waiting"], row["failed"]) for row in rows}
+    return tuple(Hour(now - timedelta(hours=back + 1), *by_ago.get(back, (0, 0, 0))) for back in reversed(range(HOURS)))
 
 
 def traffic_of(hours: Sequence[Hour]) -> Traffic:
@@ -196,7 +194,7 @@ def read_stale_orders(now: datetime) -> Stuck:
     return first_and_count(orders)
 
 
-def first_and_count(rows: QuerySet[InboxEvent] | QuerySet[CheckoutOrder]) -> Stuck:
+def first_and_count(rows: QuerySet[Any]) -> Stuck:
     """Take the first few; count only where there may be more than these."""
     first = list(rows[: SHOWN + 1])
     count = len(first) if len(first) <= SHOWN else rows.count()
@@ -210,7 +208,8 @@ def read_statuses() -> tuple[tuple[str, int], ...]:
 
 
 def read_last_sweep() -> datetime | None:
-    return PeriodicTask.objects.filter(name="sweep-inbox").values_list("last_run_at", flat=True).first()
+    row = PeriodicTask.objects.filter(name="sweep-inbox").only("last_run_at").first()
+    return row.last_run_at if row else None
 
 
 def failed_events_badge(request: HttpRequest) -> str:

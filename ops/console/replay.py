@@ -1,13 +1,11 @@
 """Replaying inbox events: a page that says what will happen and asks why, then the act, written down."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -16,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.models import User
 from billing.inbox.replay import replay
 from billing.models import InboxEvent
 from ops.audit import REPLAY_EVENT, record_act
@@ -39,13 +38,13 @@ def ask_and_replay(request: HttpRequest, events: Sequence[InboxEvent], *, back: 
     answered = request.method == "POST" and "answer" in request.POST
     form = ReasonForm(request.POST if answered else None)
     if answered and form.is_valid():
-        count = replay_and_record(events, request.user, reason=form.cleaned_data["reason"])
+        count = replay_and_record(events, cast(User, request.user), reason=form.cleaned_data["reason"])
         messages.success(request, done_sentence(count))
         return redirect(back)
     return TemplateResponse(request, "ops/replay.html", question(request, events, form, back))
 
 
-def replay_and_record(events: Sequence[InboxEvent], actor: AbstractBaseUser | AnonymousUser, *, reason: str) -> int:
+def replay_and_record(events: Sequence[InboxEvent], actor: User, *, reason: str) -> int:
     """Put the events before the mirror again; one staff act each. Return how many were."""
     now = timezone.now()
     before = {event.pk: standing(event) for event in events}

@@ -32,7 +32,8 @@ class ConsoleSite(UnfoldAdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from ops.console.flow import read_flow
 
-        return super().index(request, {"flow": read_flow(timezone.now()), **(extra_context or {})})
+        page: HttpResponse = super().index(request, {"flow": read_flow(timezone.now()), **(extra_context or {})})
+        return page
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Operators change their password where everybody does: allauth asks for the second factor and sends mail."""

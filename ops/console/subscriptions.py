@@ -95,12 +95,13 @@ class SubscriptionAdmin(PageAdmin):
         """Bring the organization and the plan's name along: one query a page, however many rows."""
         plan_name = Product.objects.filter(id=OuterRef("first_product")).values("name")[:1]
         found: QuerySet[Subscription] = super().get_queryset(request)
-        return (
+        with_plan: QuerySet[Subscription] = (
             found.select_related("customer__subscriber")
             .defer("customer__stripe_data", "customer__metadata", "metadata")
             .annotate(first_product=KT(f"{FIRST_ITEM}__price__product"))
             .annotate(plan_name=Subquery(plan_name))
         )
+        return with_plan
 
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return subscription_context(row)
