@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from sandbox import API_VERSION, idempotency, keys, routes
 from sandbox.context import Context, Scope
+from sandbox.discovery import discover
 from sandbox.documents import random_text, render
 from sandbox.engine import Engine
 from sandbox.errors import ApiError, unrecognized_url
@@ -27,7 +28,7 @@ from sandbox.idempotency import Stored
 from sandbox.params import check, parse_form
 from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
-from sandbox.store import Transaction, dumps
+from sandbox.store import dumps
 
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
@@ -53,7 +54,7 @@ class Call:
 
 def create_app(engine: Engine) -> Starlette:
     """The ASGI application. The scheduler runs while the application does."""
-    import sandbox.resources  # noqa: F401  (fills the table of routes)
+    discover()
 
     async def serve(request: Request) -> Response:
         call = Call(
@@ -86,7 +87,7 @@ def answer(engine: Engine, call: Call) -> Response:
         return _answer_page(engine, call, *found)
     try:
         if found is None:
-            _count(engine, "url", f"{call.method} {call.path}")
+            _count_url(engine, call)
             raise unrecognized_url(call.method, call.path)
         return _answer_route(engine, call, *found)
     except ApiError as error:
@@ -175,7 +176,8 @@ def _shown(doc: dict[str, Any]) -> dict[str, Any]:
 
 def _answer_page(engine: Engine, call: Call, route: Route, values: dict[str, str]) -> Response:
     try:
-        request = PageRequest(parse_form(call.query), _body_fields(call), call.base_url)
+        languages = call.headers.get("accept-language", "")
+        request = PageRequest(parse_form(call.query), _body_fields(call), call.base_url, languages)
         with engine.store.read() if route.method == "GET" else engine.store.write() as tx:
             ctx = engine.context(tx, Scope(keys.DEFAULT_ACCOUNT, livemode=False))
             ctx.base_url = call.base_url
@@ -203,7 +205,7 @@ def _parameters(call: Call) -> dict[str, Any]:
     """Query and form fields. A body of another type is refused as Stripe refuses it."""
     raw = parse_form(call.query)
     if call.body:
-        if not call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        if not call.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
             raise ApiError(
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you "
                 "have any questions, we can help at https://support.stripe.com/."
@@ -238,15 +240,17 @@ def _error_body(call: Call, error: ApiError) -> str:
     return dumps({"error": dict(sorted((error.body() | {"request_log_url": address}).items()))})
 
 
+def _count_url(engine: Engine, call: Call) -> None:
+    if call.path.startswith(("/v1/", "/v2/")):
+        _count(engine, "url", f"{call.method} {call.path}")
+
+
 def _count(engine: Engine, what: str, name: str) -> None:
     """Remember what was asked for in vain; GET /_sandbox/unsupported shows it."""
     log.warning("not supported: %s", name)
+    now = engine.clock.now()
     with engine.store.write() as tx:
-        _count_in(tx, what, name, engine.clock.now())
-
-
-def _count_in(tx: Transaction, what: str, name: str, now: int) -> None:
-    tx.sql(
-        "INSERT INTO unsupported VALUES (?,?,1,?) ON CONFLICT (what, name) DO UPDATE SET count=count+1, last_at=?",
-        what, name, now, now,
-    )  # fmt: skip
+        tx.sql(
+            "INSERT INTO unsupported VALUES (?,?,1,?) ON CONFLICT (what, name) DO UPDATE SET count=count+1, last_at=?",
+            what, name, now, now,
+        )  # fmt: skip

@@ -42,11 +42,12 @@ class Route:
 
 @dataclass(frozen=True)
 class PageRequest:
-    """What a browser sent: query, form fields and the address of the sandbox."""
+    """What a browser sent: query, form fields, the address of the sandbox, the languages it asks for."""
 
     query: Mapping[str, Any]
     form: Mapping[str, Any]
     base_url: str
+    languages: str = ""
 
 
 ROUTES: list[Route] = []
@@ -99,12 +100,3 @@ def _values(pattern: tuple[str, ...], parts: list[str]) -> dict[str, str] | None
         elif expected != given:
             return None
     return values
-
-
-def supported_table() -> str:
-    """Markdown for README.md: every route with its summary, the first line of the handler's docstring."""
-    rows = ["| | address | |", "|---|---|---|"]
-    for known in sorted(ROUTES, key=lambda known: (known.parts, known.method)):
-        summary = (known.handler.__doc__ or "").strip().split("\n")[0]
-        rows.append(f"| {known.method} | `{known.path}` | {summary} |")
-    return "\n".join(rows)

@@ -231,7 +231,7 @@ def _invoice_now(ctx: Context, subscription: Doc, *, restart: bool, params: dict
 def _pay_now(ctx: Context, subscription: Doc, invoice: Doc, params: dict[str, Any]) -> Doc:
     payment_method = collection.payment_method_for(ctx, subscription)
     silent = lifecycle.changed(ctx, subscription, {"_announced": False})
-    invoice, intent = collection.collect(ctx, invoice, payment_method, off_session=params.get("off_session", False))
+    invoice, _ = collection.collect(ctx, invoice, payment_method, off_session=params.get("off_session", False))
     if invoice["status"] != "paid" and params.get("payment_behavior") == "error_if_incomplete":
         error = declined(card_of(payment_method)) if payment_method else ApiError("There is no payment method.")
         raise ApiError(error.message, status=402, type="card_error", code=error.code, **error.fields)

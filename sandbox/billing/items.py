@@ -38,7 +38,7 @@ CHANGED_ITEM = ITEM | {"id": Str(), "clear_usage": Bool(), "deleted": Bool()}
 MOST_ITEMS = 20
 
 
-def price_for(ctx: Context, given: dict[str, Any], path: str) -> Doc:
+def price_for(ctx: Context, given: dict[str, Any], path: str, *, inactive: bool = False) -> Doc:
     """The stored recurring price that an item names (by id or inline). Raises Stripe's errors for a wrong one."""
     if "price_data" in given:
         objects.load(ctx, "product", given["price_data"]["product"], param=f"{path}[price_data][product]")
@@ -47,7 +47,7 @@ def price_for(ctx: Context, given: dict[str, Any], path: str) -> Doc:
     if not id:
         raise missing(f"{path}[price]")
     price = objects.load(ctx, "price", id, param=f"{path}[price]")
-    if not price["active"]:
+    if not price["active"] and not inactive:
         raise ApiError(
             "The price specified is inactive. This field only accepts active prices.", param=f"{path}[price]"
         )

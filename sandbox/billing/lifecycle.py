@@ -240,8 +240,9 @@ def _revive(ctx: Context, subscription: Doc, invoice: Doc) -> None:
 
 
 def _card_to_keep(ctx: Context, subscription: Doc, invoice: Doc) -> Doc:
-    """payment_settings[save_default_payment_method]=on_subscription."""
-    if subscription["payment_settings"].get("save_default_payment_method") != "on_subscription":
+    """payment_settings[save_default_payment_method]=on_subscription, and subscriptions that came from Checkout."""
+    saves = subscription["payment_settings"].get("save_default_payment_method") == "on_subscription"
+    if not saves and not subscription.get("_keep_card"):
         return {}
     for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="paid"):
         intent = objects.load(ctx, "payment_intent", payment["payment"]["payment_intent"])
@@ -251,9 +252,10 @@ def _card_to_keep(ctx: Context, subscription: Doc, invoice: Doc) -> Doc:
 
 def _payment_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
     subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
-    if subscription and subscription["status"] in ("active", "trialing") and _is_announced(subscription):
-        if invoice["billing_reason"] != "subscription_create":
-            updated(ctx, subscription, {"status": "past_due"})
+    if subscription is None or not _is_announced(subscription):
+        return
+    if subscription["status"] in ("active", "trialing") and invoice["billing_reason"] != "subscription_create":
+        updated(ctx, subscription, {"status": "past_due"})
 
 
 invoicing.AFTER.append(_invoice_ended)

@@ -23,12 +23,12 @@ NO_PAYMENT_METHOD = (
 LONGEST_TRIAL = 730
 
 
-def begin(ctx: Context, params: dict[str, Any]) -> Doc:
+def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False) -> Doc:
     """A subscription with its first invoice, paid as `payment_behavior` says. Raises CardError for
-    error_if_incomplete when the bank refuses."""
+    error_if_incomplete when the bank refuses. `inactive_prices` lets in the prices that Checkout made inline."""
     customer = objects.load(ctx, "customer", params["customer"], param="customer")
     _check(params)
-    subscription = _stored(ctx, customer, params)
+    subscription = _stored(ctx, customer, params, inactive_prices=inactive_prices)
     payment_method = collection.payment_method_for(ctx, subscription)
     behavior = params.get("payment_behavior", "allow_incomplete")
     automatic = subscription["collection_method"] == "charge_automatically"
@@ -65,10 +65,13 @@ def _check(params: dict[str, Any]) -> None:
         raise ApiError("You may only specify one of these parameters: trial_end, trial_period_days.")
 
 
-def _stored(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
+def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_prices: bool) -> Doc:
     """The subscription without an invoice, status incomplete, not announced yet."""
     shell = new_document(ctx, "subscription", _fields(ctx, customer, params))
-    prices = [items.price_for(ctx, given, f"items[{at}]") for at, given in enumerate(params["items"])]
+    prices = [
+        items.price_for(ctx, given, f"items[{number}]", inactive=inactive_prices)
+        for number, given in enumerate(params["items"])
+    ]
     trial_end = _trial_end(ctx, params, prices)
     anchor = trial_end or _anchor(ctx, params)
     made = [

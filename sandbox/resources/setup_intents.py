@@ -1,5 +1,6 @@
 """Setup intents: a card made ready for later payments."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import objects
@@ -32,6 +33,8 @@ SETUP_ATTEMPT = kind(
     indexed=("setup_intent",),
     expandable={"customer": "customer", "payment_method": "payment_method", "setup_intent": "setup_intent"},
 )
+LISTENERS: list[Callable[[Context, Doc], None]] = []
+"""Told when a setup intent has succeeded, by whatever way."""
 FAILED: Doc = AUTHENTICATION_FAILED | {"code": "setup_intent_authentication_failure"}
 FIELDS: dict[str, Param] = {
     "attach_to_self": Ignored(),
@@ -91,8 +94,9 @@ def create_setup_intent(ctx: Context, params: dict[str, Any]) -> Doc:
 def new_setup_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored setup intent, not yet confirmed."""
     nothing = dict.fromkeys(
-        ("application", "automatic_payment_methods", "cancellation_reason", "customer",          "description", "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt",
-         "mandate", "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
+        ("application", "automatic_payment_methods", "cancellation_reason", "customer", "description",
+         "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt", "mandate",
+         "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "single_use_mandate")
     )  # fmt: skip
     defaults = {
@@ -186,6 +190,8 @@ def _succeed(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool
     attempt = _attempt(ctx, intent, "succeeded", None)
     done = objects.update(ctx, intent, {"latest_attempt": attempt["id"], "next_action": None, "status": "succeeded"})
     objects.announce(ctx, "setup_intent.succeeded", done)
+    for listener in LISTENERS:
+        listener(ctx, done)
     return done
 
 

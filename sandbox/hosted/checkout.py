@@ -1,0 +1,155 @@
+"""The checkout page: http://HOST/c/pay/cs_test_…"""
+
+import re
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from sandbox import objects
+from sandbox.billing import checking_out
+from sandbox.billing.checking_out import Given, Result
+from sandbox.billing.periods import DAY
+from sandbox.context import Context
+from sandbox.hosted.missing import missing_page
+from sandbox.hosted.words import choose, tools
+from sandbox.kinds import Doc
+from sandbox.pages import show
+from sandbox.resources.account import account
+from sandbox.routes import PageRequest, page
+
+TEST_CARDS = (
+    ("4242 4242 4242 4242", "Pays"),
+    ("4000 0039 2000 0003", "Pays (Japanese card)"),
+    ("4000 0000 0000 3220", "Asks for 3-D Secure"),
+    ("4000 0027 6000 3184", "Asks for 3-D Secure each time"),
+    ("4000 0000 0000 0002", "Is declined"),
+    ("4000 0000 0000 9995", "Is declined: insufficient funds"),
+    ("4000 0000 0000 0069", "Is declined: expired"),
+    ("4000 0000 0000 0127", "Is declined: security code"),
+    ("4000 0000 0000 0341", "Is accepted, fails at the first charge"),
+)
+FIELDS = ("email", "number", "expiry", "cvc", "name")
+EXPIRY = re.compile(r"(\d{1,2})\s*[/.-]?\s*(\d{4}|\d{2})")
+PLACES = {"number": "number", "exp_month": "expiry", "exp_year": "expiry", "cvc": "cvc"}
+
+
+@page("GET", "/c/pay/{id}")
+def show_checkout(ctx: Context, request: PageRequest, id: str) -> Response:
+    """The page on which a customer pays"""
+    session = _enter(ctx, id)
+    return _page(ctx, request, session) if session else missing_page(request)
+
+
+@page("POST", "/c/pay/{id}")
+def submit_checkout(ctx: Context, request: PageRequest, id: str) -> Response:
+    """One click on the button; a second one finds what the first did"""
+    session = _enter(ctx, id)
+    if session is None:
+        return missing_page(request)
+    typed = {name: str(request.form.get(name, "")).strip() for name in FIELDS}
+    if session["status"] == "open":
+        wrong = _wrong(session, typed)
+        if wrong:
+            return _page(ctx, request, session, typed=typed, error=wrong[1], field=wrong[0])
+    return _answer(ctx, request, checking_out.pay(ctx, session, _given(typed)), typed)
+
+
+@page("GET", "/c/pay/{id}/return")
+def return_to_checkout(ctx: Context, request: PageRequest, id: str) -> Response:
+    """Back from the bank's page"""
+    session = _enter(ctx, id)
+    return _answer(ctx, request, checking_out.come_back(ctx, session), {}) if session else missing_page(request)
+
+
+def _enter(ctx: Context, id: str) -> Doc | None:
+    scope = ctx.tx.locate("checkout.session", id)
+    if scope is None:
+        return None
+    ctx.enter(scope)
+    return objects.load(ctx, "checkout.session", id)
+
+
+def _wrong(session: Doc, typed: dict[str, str]) -> tuple[str, str] | None:
+    """The first field that cannot be right, and what Stripe says of it."""
+    if not _email_known(session) and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", typed["email"]):
+        return "email", "Your email is incomplete."
+    if len(re.sub(r"\D", "", typed["number"])) < 12:
+        return "number", "Your card number is incomplete."
+    if not EXPIRY.fullmatch(typed["expiry"]):
+        return "expiry", "Your card's expiration date is incomplete."
+    if not re.fullmatch(r"\d{3,4}", typed["cvc"]):
+        return "cvc", "Your card's security code is incomplete."
+    return None
+
+
+def _email_known(session: Doc) -> bool:
+    return bool((session["customer_details"] or {}).get("email"))
+
+
+def _given(typed: dict[str, str]) -> Given:
+    expiry = EXPIRY.fullmatch(typed["expiry"])
+    month, year = (expiry[1], expiry[2]) if expiry else ("1", "0")
+    return Given(typed["number"], month, year, typed["cvc"], typed["name"], typed["email"])
+
+
+def _answer(ctx: Context, request: PageRequest, result: Result, typed: dict[str, str]) -> Response:
+    if result.redirect:
+        return RedirectResponse(result.redirect, status_code=303)
+    field = PLACES.get(result.field or "")
+    return _page(ctx, request, result.session, typed=typed, error=result.error, field=field)
+
+
+def _page(
+    ctx: Context,
+    request: PageRequest,
+    session: Doc,
+    *,
+    typed: dict[str, str] | None = None,
+    error: str | None = None,
+    field: str | None = None,
+) -> Response:
+    shared = tools(choose(session["locale"], request.languages)) | {"session": session, "seller": _seller(ctx)}
+    if session["status"] == "complete":
+        return show("checkout_done.html", **shared, next=checking_out.success_address(session))
+    if session["status"] == "expired":
+        return show("checkout_expired.html", **shared)
+    details = session["customer_details"] or {}
+    return show(
+        "checkout.html",
+        status=422 if error else 200,
+        **shared,
+        **_summary(ctx, session),
+        cards=TEST_CARDS,
+        error=error,
+        field=field,
+        known_email=details.get("email"),
+        typed=dict.fromkeys(FIELDS, "") | {"name": details.get("name") or ""} | (typed or {}),
+    )
+
+
+def _summary(ctx: Context, session: Doc) -> dict[str, Any]:
+    """What is bought, for the left side of the page."""
+    lines = session["_lines"]
+    recurring = [line for line in lines if line["price"]["type"] == "recurring"]
+    return {
+        "lines": lines,
+        "recurring": recurring,
+        "description": _description(ctx, lines[0]) if len(lines) == 1 else None,
+        "trial_days": _trial_days(ctx, session),
+    }
+
+
+def _description(ctx: Context, line: Doc) -> str | None:
+    product = objects.find(ctx, "product", line["price"]["product"])
+    return product["description"] if product else None
+
+
+def _trial_days(ctx: Context, session: Doc) -> int:
+    data = session["_data"]
+    if data.get("trial_end"):
+        return -((ctx.now - data["trial_end"]) // DAY)
+    return int(data.get("trial_period_days") or 0)
+
+
+def _seller(ctx: Context) -> str:
+    return str(account(ctx)["business_profile"]["name"])

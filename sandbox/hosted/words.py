@@ -1,0 +1,133 @@
+"""The languages of the hosted pages: English in the templates, Japanese here; amounts and dates as readers write them."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from babel.core import Locale
+from babel.dates import format_date
+
+from sandbox.billing import wording
+
+LOCALES = {"en": Locale("en", "US"), "ja": Locale("ja", "JP")}
+JAPANESE = {
+    # checkout
+    "Subscribe to %(product)s": "%(product)sに申し込む",
+    "Pay %(seller)s": "%(seller)sへのお支払い",
+    "Save a payment method": "支払い方法の登録",
+    "then %(amount)s %(interval)s": "その後 %(interval)s%(amount)s",
+    "%(days)s days free": "%(days)s日間無料",
+    "Total due today": "本日のお支払い額",
+    "Quantity %(quantity)s": "数量 %(quantity)s",
+    "Quantity %(quantity)s, %(each)s each": "数量 %(quantity)s、単価 %(each)s",
+    "per day": "1日あたり",
+    "per week": "1週間あたり",
+    "per month": "1か月あたり",
+    "per year": "1年あたり",
+    "every %(count)s days": "%(count)s日ごとに",
+    "every %(count)s weeks": "%(count)s週間ごとに",
+    "every %(count)s months": "%(count)sか月ごとに",
+    "every %(count)s years": "%(count)s年ごとに",
+    "Back": "戻る",
+    "Test mode": "テスト環境",
+    "Contact": "連絡先",
+    "Email": "メールアドレス",
+    "Card": "カード情報",
+    "Card number": "カード番号",
+    "Expiry": "有効期限",
+    "MM / YY": "月 / 年",
+    "Security code": "セキュリティコード",
+    "Name on card": "カードの名義人",
+    "Pay %(amount)s": "%(amount)sを支払う",
+    "Subscribe · %(amount)s now": "申し込む（本日 %(amount)s）",
+    "Start the trial · nothing to pay now": "トライアルを開始する（本日のお支払いなし）",
+    "Save the card": "カードを登録する",
+    "By subscribing you allow %(seller)s to charge your card for this and later periods, until you cancel.":
+        "お申し込みにより、解約されるまで、今回と次回以降の期間の料金が%(seller)sからカードに請求されます。",
+    "Test cards": "テストカード",
+    "Any future date and any security code will do. No real card works here, and no money moves.":
+        "有効期限は将来の日付、セキュリティコードは任意の数字で構いません。本物のカードは使えず、お金も動きません。",
+    "Pays": "支払いが成功します",
+    "Pays (Japanese card)": "支払いが成功します（日本のカード）",
+    "Asks for 3-D Secure": "3Dセキュア認証を求めます",
+    "Asks for 3-D Secure each time": "毎回3Dセキュア認証を求めます",
+    "Is declined": "拒否されます",
+    "Is declined: insufficient funds": "拒否されます（残高不足）",
+    "Is declined: expired": "拒否されます（有効期限切れ）",
+    "Is declined: security code": "拒否されます（セキュリティコード）",
+    "Is accepted, fails at the first charge": "登録はできますが、請求時に失敗します",
+    "Please wait …": "お待ちください …",
+    "This page has expired": "このページは有効期限が切れました",
+    "Nothing was charged. Go back to where you came from and start again.":
+        "料金は請求されていません。元のページに戻り、もう一度お試しください。",
+    "This is paid already": "お支払いは完了しています",
+    "This is done already": "手続きは完了しています",
+    "You were charged once, %(amount)s. There is nothing more to do here.":
+        "%(amount)sのお支払いを1回だけ承りました。このページでの操作はこれ以上必要ありません。",
+    "There is nothing more to do here.": "このページでの操作はこれ以上必要ありません。",
+    "Continue": "続ける",
+    "There is no such page": "ページが見つかりません",
+    "The address is not complete, or the sandbox was emptied since.":
+        "アドレスが正しくないか、サンドボックスが初期化されました。",
+    # errors, in Stripe's words
+    "Your card was declined.": "カードが拒否されました。",
+    "Your card has insufficient funds.": "カードの残高が不足しています。",
+    "Your card has expired.": "カードの有効期限が切れています。",
+    "Your card's security code is incorrect.": "カードのセキュリティコードが正しくありません。",
+    "Your card number is incorrect.": "カード番号が正しくありません。",
+    "Your card number is incomplete.": "カード番号に不備があります。",
+    "Your card's expiration date is incomplete.": "カードの有効期限に不備があります。",
+    "Your card's expiration year is in the past.": "カードの有効期限（年）が過去のものです。",
+    "Your card's expiration year is invalid.": "カードの有効期限（年）が無効です。",
+    "Your card's expiration month is invalid.": "カードの有効期限（月）が無効です。",
+    "Your card's expiration date is in the past.": "カードの有効期限が過去のものです。",
+    "Your card's security code is incomplete.": "カードのセキュリティコードに不備があります。",
+    "Your email is incomplete.": "メールアドレスに不備があります。",
+    "An error occurred while processing your card. Try again in a little bit.":
+        "カードの処理中にエラーが発生しました。しばらくしてからもう一度お試しください。",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.":
+        "お支払い方法を認証できませんでした。別のお支払い方法を選択して、もう一度お試しください。",
+    "Your card was declined. Your request was in test mode, but used a non test card. For a list of valid test cards, "
+    "visit: https://stripe.com/docs/testing.":
+        "カードが拒否されました。テスト環境で、テスト用ではないカードが使われました。",
+}  # fmt: skip
+
+Translate = Callable[..., str]
+
+
+def choose(locale: str | None, languages: str) -> str:
+    """`ja` or `en`: what the session says, else what the browser likes best."""
+    wanted = [locale] if locale and locale != "auto" else [part.split(";")[0].strip() for part in languages.split(",")]
+    for tag in wanted:
+        if tag and tag[:2].lower() in LOCALES:
+            return tag[:2].lower()
+    return "en"
+
+
+def translator(language: str) -> Translate:
+    """A function for templates: the sentence in the language, its %(…)s filled in."""
+
+    def translate(sentence: str, **values: Any) -> str:
+        known = JAPANESE.get(sentence, sentence) if language == "ja" else sentence
+        return known % values if values else known
+
+    return translate
+
+
+def tools(language: str) -> dict[str, Any]:
+    """What every template is given."""
+    translate = translator(language)
+    locale = LOCALES[language]
+    return {
+        "_": translate,
+        "language": language,
+        "money": lambda amount, currency: wording.money(amount, currency, locale=locale),
+        "day": lambda at: format_date(datetime.datetime.fromtimestamp(at, datetime.UTC), format="long", locale=locale),
+        "interval": lambda recurring: interval(translate, recurring),
+    }
+
+
+def interval(translate: Translate, recurring: dict[str, Any]) -> str:
+    """per month, every 3 months"""
+    count, unit = recurring["interval_count"], recurring["interval"]
+    return translate(f"per {unit}") if count == 1 else translate(f"every %(count)s {unit}s", count=count)

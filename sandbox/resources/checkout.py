@@ -1,0 +1,378 @@
+"""Checkout sessions: the routes. What happens when somebody pays is in billing/checking_out.py, the page in hosted/."""
+
+from typing import Any
+
+from sandbox import jobs, objects
+from sandbox.billing import checking_out, items, sums
+from sandbox.billing.periods import DAY
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, new_document, ordered, random_text, render
+from sandbox.errors import ApiError, missing
+from sandbox.kinds import Doc, kind
+from sandbox.money import check_chargeable
+from sandbox.pagination import list_object, list_page, listing
+from sandbox.params import Array, Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Timestamp
+from sandbox.resources.prices import PRODUCT_DATA, new_price
+from sandbox.resources.products import create_product
+from sandbox.resources.subscriptions import TRIAL_SETTINGS
+from sandbox.routes import route
+
+SHORTEST, LONGEST = 30 * 60, DAY
+
+
+def _line_items(ctx: Context, session: Doc) -> Doc:
+    stored = objects.find(ctx, "checkout.session", session["id"]) or session
+    return list_object([render(line) for line in stored["_lines"]], url=_lines_url(session["id"]))
+
+
+def _lines_url(id: str) -> str:
+    return f"/v1/checkout/sessions/{id}/line_items"
+
+
+SESSION = kind(
+    "checkout.session",
+    prefix="cs",
+    label="checkout.session",
+    indexed=("customer", "customer_details.email", "payment_intent", "status", "subscription"),
+    expandable={
+        "customer": "customer",
+        "invoice": "invoice",
+        "payment_intent": "payment_intent",
+        "setup_intent": "setup_intent",
+        "subscription": "subscription",
+    },
+    includable={"line_items": _line_items},
+)
+LINE = kind("item", prefix="li", without=("created", "livemode"))
+PRICE_DATA: Shape = {
+    "currency": Str(required=True),
+    "product": Str(),
+    "product_data": Hash(
+        {
+            "description": Str(),
+            "images": Array(Str()),
+            "metadata": Metadata(),
+            "name": Str(required=True),
+            "tax_code": Ignored(),
+            "tax_details": Ignored(),
+            "unit_label": PRODUCT_DATA["unit_label"],
+        }
+    ),
+    "recurring": Hash({"interval": Enum("day", "month", "week", "year", required=True), "interval_count": Int(min=1)}),
+    "tax_behavior": Enum("exclusive", "inclusive", "unspecified"),
+    "unit_amount": Int(min=0),
+    "unit_amount_decimal": Dec(),
+}
+LINE_ITEM: Shape = {
+    "adjustable_quantity": Ignored(),
+    "dynamic_tax_rates": Ignored(),
+    "metadata": Metadata(),
+    "price": Str(),
+    "price_data": Hash(PRICE_DATA),
+    "quantity": Int(min=0),
+    "tax_rates": Ignored(),
+}
+SUBSCRIPTION_DATA: Shape = {
+    "application_fee_percent": Ignored(),
+    "billing_cycle_anchor": Timestamp(),
+    "billing_cycle_anchor_config": Ignored(),
+    "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
+    "default_tax_rates": Ignored(),
+    "description": Str(),
+    "invoice_settings": Ignored(),
+    "metadata": Metadata(),
+    "on_behalf_of": Ignored(),
+    "pending_invoice_item_interval": Ignored(),
+    "proration_behavior": Enum("create_prorations", "none"),
+    "transfer_data": Ignored(),
+    "trial_end": Timestamp(),
+    "trial_period_days": Int(min=1, max=730),
+    "trial_settings": Hash(TRIAL_SETTINGS),
+}
+PAYMENT_INTENT_DATA: Shape = {
+    "application_fee_amount": Ignored(),
+    "capture_method": Enum("automatic", "automatic_async", "manual"),
+    "description": Str(),
+    "metadata": Metadata(),
+    "on_behalf_of": Ignored(),
+    "receipt_email": Str(),
+    "setup_future_usage": Enum("off_session", "on_session"),
+    "shipping": Ignored(),
+    "statement_descriptor": Str(),
+    "statement_descriptor_suffix": Str(),
+    "transfer_data": Ignored(),
+    "transfer_group": Str(),
+}
+IGNORED = (
+    "adaptive_pricing", "after_expiration", "automatic_tax", "billing_address_collection", "branding_settings",
+    "consent_collection", "custom_fields", "custom_text", "customer_account", "customer_update", "discounts",
+    "excluded_payment_method_types", "invoice_creation", "managed_payments", "name_collection", "optional_items",
+    "payment_method_configuration", "payment_method_data", "payment_method_options", "permissions",
+    "phone_number_collection", "saved_payment_method_options", "shipping_address_collection", "shipping_options",
+    "tax_id_collection", "wallet_options",
+)  # fmt: skip
+CREATE: dict[str, Param] = {name: Ignored() for name in IGNORED} | {
+    "allow_promotion_codes": Bool(),
+    "cancel_url": Str(),
+    "client_reference_id": Str(max_length=200),
+    "currency": Str(),
+    "customer": Str(),
+    "customer_creation": Enum("always", "if_required"),
+    "customer_email": Str(),
+    "expires_at": Timestamp(),
+    "integration_identifier": Str(),
+    "line_items": Array(Hash(LINE_ITEM)),
+    "locale": Str(),
+    "metadata": Metadata(),
+    "mode": Enum("payment", "setup", "subscription", required=True),
+    "origin_context": Enum("mobile_app", "web"),
+    "payment_intent_data": Hash(PAYMENT_INTENT_DATA),
+    "payment_method_collection": Enum("always", "if_required"),
+    "payment_method_types": Array(Str()),
+    "redirect_on_completion": Ignored(),
+    "return_url": Str(),
+    "setup_intent_data": Hash({"description": Str(), "metadata": Metadata(), "on_behalf_of": Ignored()}),
+    "submit_type": Enum("auto", "book", "donate", "pay", "subscribe"),
+    "subscription_data": Hash(SUBSCRIPTION_DATA),
+    "success_url": Str(),
+    "ui_mode": Enum("elements", "embedded_page", "form", "hosted_page"),
+}  # fmt: skip
+UPDATE: dict[str, Param] = {"metadata": Metadata(), "collected_information": Ignored(), "shipping_options": Ignored()}
+
+
+@route("POST", "/v1/checkout/sessions", params=CREATE)
+def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a checkout session"""
+    _check(ctx, params)
+    lines = _lines(ctx, params)
+    currency = lines[0]["currency"] if lines else (params.get("currency") or "usd").lower()
+    _check_lines(lines, params["mode"])
+    session = _new(ctx, params, lines, currency if lines or params["mode"] == "setup" else None)
+    jobs.schedule(
+        ctx, "checkout.expire", due_at=session["expires_at"], name=session["id"], payload={"session": session["id"]}
+    )
+    return session
+
+
+def _check(ctx: Context, params: dict[str, Any]) -> None:
+    hosted = params.get("ui_mode", "hosted_page") == "hosted_page"
+    if hosted and "success_url" not in params:
+        raise missing("success_url")
+    if "customer" in params and "customer_email" in params:
+        raise ApiError("You may only specify one of these parameters: customer, customer_email.")
+    if "customer" in params:
+        objects.load(ctx, "customer", params["customer"], param="customer")
+    if params["mode"] == "setup":
+        if "line_items" in params:
+            raise ApiError("`line_items` is not supported in `setup` mode.", param="line_items")
+    elif not params.get("line_items"):
+        raise missing("line_items")
+    for name, mode in (("subscription_data", "subscription"), ("setup_intent_data", "setup")):
+        if name in params and params["mode"] != mode:
+            raise ApiError(f"You can not pass `{name}` in `{params['mode']}` mode.", param=name)
+    if "payment_intent_data" in params and params["mode"] != "payment":
+        raise ApiError(
+            f"You can not pass `payment_intent_data` in `{params['mode']}` mode.", param="payment_intent_data"
+        )
+    _check_expiry(ctx, params)
+
+
+def _check_expiry(ctx: Context, params: dict[str, Any]) -> None:
+    # A client computes this from its own clock a moment earlier; Stripe is as lenient.
+    given = params.get("expires_at")
+    if given is not None and not ctx.now + SHORTEST - 60 <= given <= ctx.now + LONGEST + 60:
+        raise ApiError(
+            "The `expires_at` timestamp must be at least 30 minutes and at most 24 hours from Checkout Session "
+            "creation.",
+            param="expires_at",
+        )
+
+
+def _lines(ctx: Context, params: dict[str, Any]) -> list[Doc]:
+    made = []
+    for number, given in enumerate(params.get("line_items") or []):
+        path = f"line_items[{number}]"
+        price = _price(ctx, given, path)
+        if "quantity" not in given and (price["recurring"] or {}).get("usage_type") != "metered":
+            raise ApiError(
+                "Quantity is required. Add `quantity` to `" + path + "`.",
+                code="parameter_missing",
+                param=f"{path}[quantity]",
+            )
+        made.append(_line(ctx, price, given.get("quantity"), given.get("metadata") or {}))
+    return made
+
+
+def _price(ctx: Context, given: dict[str, Any], path: str) -> Doc:
+    if "price_data" in given:
+        data = dict(given["price_data"])
+        if ("product" in data) == ("product_data" in data):
+            raise ApiError(
+                "You must specify exactly one of `product` or `product_data` when using `price_data`.",
+                param=f"{path}[price_data]",
+            )
+        if "product_data" in data:
+            wanted = {name: value for name, value in data.pop("product_data").items() if not name.startswith("tax_")}
+            data["product"] = create_product(ctx, wanted)["id"]
+        objects.load(ctx, "product", data["product"], param=f"{path}[price_data][product]")
+        return new_price(ctx, data | {"active": False})
+    if "price" not in given:
+        raise missing(f"{path}[price]")
+    price = objects.load(ctx, "price", given["price"], param=f"{path}[price]")
+    if not price["active"]:
+        raise ApiError(
+            "The price specified is inactive. This field only accepts active prices.", param=f"{path}[price]"
+        )
+    return price
+
+
+def _line(ctx: Context, price: Doc, quantity: int | None, metadata: Doc) -> Doc:
+    amount = sums.price_amount(price, quantity)
+    return new_document(
+        ctx,
+        "item",
+        {
+            "adjustable_quantity": None,
+            "amount_discount": 0,
+            "amount_subtotal": amount,
+            "amount_tax": 0,
+            "amount_total": amount,
+            "currency": price["currency"],
+            "description": items.product_name(ctx, price),
+            "metadata": metadata,
+            "price": render(price),
+            "quantity": quantity,
+        },
+    )
+
+
+def _check_lines(lines: list[Doc], mode: str) -> None:
+    recurring = [line for line in lines if line["price"]["type"] == "recurring"]
+    if mode == "payment" and recurring:
+        raise ApiError(
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use "
+            "only one-time prices."
+        )
+    if mode == "subscription" and not recurring:
+        raise ApiError("You must provide at least one recurring price in `subscription` mode when using prices.")
+    if len({line["currency"] for line in lines}) > 1:
+        raise ApiError("All line items must have the same currency.", param="line_items")
+    if mode == "payment":
+        check_chargeable(sum(line["amount_total"] for line in lines), lines[0]["currency"])
+
+
+def _new(ctx: Context, params: dict[str, Any], lines: list[Doc], currency: str | None) -> Doc:
+    mode = params["mode"]
+    letters = "live" if ctx.livemode else "test"
+    id = f"cs_{letters}_{'a' if lines else 'c'}1{random_text(56)}"
+    hosted = params.get("ui_mode", "hosted_page") == "hosted_page"
+    due = checking_out.due_now(ctx, lines, params) if lines else None
+    copied = (
+        "allow_promotion_codes", "cancel_url", "client_reference_id", "customer", "customer_email",
+        "integration_identifier", "locale", "origin_context", "submit_type", "success_url",
+    )  # fmt: skip
+    fields: Doc = _empty() | {name: params.get(name) for name in copied} | {
+        "id": id,
+        "amount_subtotal": due,
+        "amount_total": due,
+        "client_secret": None if hosted else f"{id}_secret_{random_text(40)}",
+        "currency": currency,
+        "customer_creation": _customer_creation(params),
+        "customer_details": checking_out.known_details(ctx, params.get("customer"), params.get("customer_email")),
+        "expires_at": params.get("expires_at", ctx.now + DAY),
+        "metadata": merge_metadata({}, params.get("metadata")),
+        "mode": mode,
+        "payment_method_collection": params.get("payment_method_collection") or _collection(mode),
+        "payment_method_types": params.get("payment_method_types") or ["card"],
+        "payment_status": "no_payment_required" if mode == "setup" or due == 0 else "unpaid",
+        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if lines else None,
+        "ui_mode": params.get("ui_mode", "hosted_page"),
+        "url": f"{ctx.base_url}/c/pay/{id}" if hosted else None,
+        "_data": params.get("subscription_data") or params.get("payment_intent_data")
+        or params.get("setup_intent_data") or {},
+        "_lines": lines,
+    }  # fmt: skip
+    return objects.create(ctx, "checkout.session", ordered(fields))
+
+
+def _customer_creation(params: dict[str, Any]) -> str | None:
+    if "customer" in params:
+        return None
+    default = {"subscription": "always", "payment": "if_required", "setup": "always"}[params["mode"]]
+    return params.get("customer_creation") or default
+
+
+def _collection(mode: str) -> str:
+    return "if_required" if mode == "payment" else "always"
+
+
+def _empty() -> Doc:
+    nothing = dict.fromkeys(
+        ("after_expiration", "billing_address_collection", "collected_information", "consent", "consent_collection",
+         "currency_conversion", "customer_account", "discounts", "invoice", "invoice_creation", "payment_intent",
+         "payment_link", "payment_method_configuration_details", "permissions", "recovered_from", "setup_intent",
+         "shipping_address_collection", "shipping_cost", "subscription", "wallet_options")
+    )  # fmt: skip
+    text = dict.fromkeys(("after_submit", "shipping_address", "submit", "terms_of_service_acceptance"))
+    return nothing | {
+        "adaptive_pricing": {"enabled": False},
+        "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
+        "custom_fields": [],
+        "custom_text": text,
+        "discounts": [],
+        "managed_payments": {"enabled": False},
+        "payment_method_options": {"card": {"request_three_d_secure": "automatic"}},
+        "phone_number_collection": {"enabled": False},
+        "saved_payment_method_options": None,
+        "shipping_options": [],
+        "status": "open",
+    }
+
+
+@route("GET", "/v1/checkout/sessions", params=listing(
+    customer=Str(), customer_account=Ignored(), customer_details=Hash({"email": Str(required=True)}),
+    payment_intent=Str(), payment_link=Ignored(), status=Enum("complete", "expired", "open"), subscription=Str(),
+))  # fmt: skip
+def list_sessions(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List checkout sessions"""
+    filters = {name: params.get(name) for name in ("customer", "payment_intent", "subscription", "status")}
+    filters["customer_details.email"] = (params.get("customer_details") or {}).get("email")
+    return list_page(ctx, "checkout.session", params, filters, url="/v1/checkout/sessions")
+
+
+@route("GET", "/v1/checkout/sessions/{id}")
+def retrieve_session(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a checkout session"""
+    return objects.load(ctx, "checkout.session", id, param="session", in_path=True)
+
+
+@route("POST", "/v1/checkout/sessions/{id}", params=UPDATE)
+def update_session(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a checkout session's metadata"""
+    session = objects.load(ctx, "checkout.session", id, param="session", in_path=True)
+    if "metadata" not in params:
+        return session
+    return objects.update(ctx, session, {"metadata": merge_metadata(session["metadata"], params["metadata"])})
+
+
+@route("GET", "/v1/checkout/sessions/{id}/line_items", params=listing())
+def list_line_items(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """List a checkout session's line items"""
+    lines = objects.load(ctx, "checkout.session", id, param="session", in_path=True)["_lines"]
+    limit, ids = params.get("limit", 10), [line["id"] for line in lines]
+    after = params.get("starting_after")
+    rest = lines[ids.index(after) + 1 :] if after in ids else lines
+    return list_object(rest[:limit], url=_lines_url(id), has_more=len(rest) > limit)
+
+
+@route("POST", "/v1/checkout/sessions/{id}/expire")
+def expire_session(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Expire an open checkout session"""
+    session = objects.load(ctx, "checkout.session", id, param="session", in_path=True)
+    if session["status"] != "open":
+        raise ApiError(
+            f'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
+            f"{session['status']}.",
+            param="session",
+        )
+    return checking_out.expire(ctx, session)
