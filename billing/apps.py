@@ -6,6 +6,8 @@ class BillingConfig(AppConfig):
     verbose_name = "Billing"
 
     def ready(self) -> None:
+        from billing.mirror.djstripe import adapt_djstripe
         from billing.stripe_client import set_up_stripe_library
 
         set_up_stripe_library()
+        adapt_djstripe()

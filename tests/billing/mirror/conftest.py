@@ -1,0 +1,37 @@
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import stripe as stripe_library
+
+
+@dataclass
+class Shop:
+    """What most tests of the mirror begin with: one product, one price, one customer who can pay."""
+
+    stripe: stripe_library.StripeClient
+
+    def product(self, name: str = "Pro") -> Any:
+        return self.stripe.v1.products.create({"name": name})
+
+    def price(self, product_id: str, *, amount: int = 5000) -> Any:
+        return self.stripe.v1.prices.create(
+            {"product": product_id, "currency": "jpy", "unit_amount": amount, "recurring": {"interval": "month"}}
+        )
+
+    def customer(self, **params: Any) -> Any:
+        return self.stripe.v1.customers.create({"email": "alice@example.com", **params})
+
+    def give_card(self, customer_id: str) -> Any:
+        """Attach a card that works and make it the customer's default."""
+        method = self.stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer_id})
+        self.stripe.v1.customers.update(customer_id, {"invoice_settings": {"default_payment_method": method.id}})
+        return method
+
+    def subscription(self, customer_id: str, price_id: str, **params: Any) -> Any:
+        return self.stripe.v1.subscriptions.create({"customer": customer_id, "items": [{"price": price_id}], **params})
+
+
+@pytest.fixture
+def shop(stripe: stripe_library.StripeClient) -> Shop:
+    return Shop(stripe)
