@@ -30,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     host, port = listener.getsockname()[:2]
     engine = Engine(store, Clock(), f"http://{host}:{port}", options.webhook_retries, options.webhook_timeout)
-    server = uvicorn.Server(uvicorn.Config(create_app(engine), log_level="warning", access_log=False))
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    )
     sys.stdout.write(f"listening on {engine.base_url}\n")
     sys.stdout.flush()
     server.run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""The sandbox's time: real time plus an offset that is kept on disk.
+"""The sandbox's time: real time plus an offset.
 
 `now()` is simulated time and dates everything the API shows. `wall()` is the machine's time and is used
 only where the other side compares with its own clock: webhook signatures.

@@ -2,15 +2,20 @@
 
 import logging
 import threading
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 import httpx
 
 from sandbox import jobs, webhooks
 from sandbox.engine import Engine
+from sandbox.store import dumps
 
 LONGEST_NAP = 1.0
-SIDE_BY_SIDE = 8
+SIDE_BY_SIDE = 16
+PER_ENDPOINT = 4
+"""So that a receiver which hangs does not keep others waiting."""
 log = logging.getLogger(__name__)
 
 
@@ -24,17 +29,19 @@ class Scheduler:
         self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
         self._pool = ThreadPoolExecutor(SIDE_BY_SIDE, thread_name_prefix="webhook")
         self._client = httpx.Client(trust_env=False, follow_redirects=False)
-        self._under_way: set[int] = set()
+        self._under_way: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
+        """Waits for the round under way, not for receivers that take their time."""
         self._stopping.set()
         self._engine.work.set()
         self._thread.join(timeout=5)
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._client.close()
 
     def _loop(self) -> None:
         while not self._stopping.is_set():
@@ -47,25 +54,30 @@ class Scheduler:
                 log.exception("the scheduler's round failed")
 
     def _send_due(self) -> None:
-        for delivery in self._due():
+        for delivery, endpoint in self._due():
             with self._lock:
-                if delivery in self._under_way or len(self._under_way) >= 4 * SIDE_BY_SIDE:
+                busy = list(self._under_way.values())
+                if delivery in self._under_way or busy.count(endpoint) >= PER_ENDPOINT:
                     continue
-                self._under_way.add(delivery)
+                self._under_way[delivery] = endpoint
             sent = self._pool.submit(webhooks.deliver, self._engine, self._client, delivery)
-            sent.add_done_callback(lambda future, delivery=delivery: self._sent(delivery, future))  # type: ignore[misc]
+            sent.add_done_callback(partial(self._sent, delivery))
 
-    def _due(self) -> list[int]:
+    def _due(self) -> list[tuple[int, str]]:
+        """What is to be sent now, oldest first, without the endpoints that have enough under way."""
+        with self._lock:
+            busy = Counter(self._under_way.values())
+        full = [endpoint for endpoint, count in busy.items() if count >= PER_ENDPOINT]
         with self._engine.store.read() as tx:
-            rows = tx.sql(
-                "SELECT id FROM deliveries WHERE state='pending' AND due_at<=? ORDER BY due_at, id LIMIT 200",
-                self._engine.clock.now(),
-            ).fetchall()
-        return [row[0] for row in rows]
+            return tx.sql(
+                "SELECT id, endpoint FROM deliveries WHERE state='pending' AND due_at<=? "
+                "AND endpoint NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT 200",
+                self._engine.clock.now(), dumps(full),
+            ).fetchall()  # fmt: skip
 
     def _sent(self, delivery: int, future: "Future[None]") -> None:
         with self._lock:
-            self._under_way.discard(delivery)
+            self._under_way.pop(delivery, None)
         if not future.cancelled() and (error := future.exception()):
             log.error("delivery %s failed: %r", delivery, error)
         self._engine.work.set()

@@ -61,11 +61,9 @@ CREATE TABLE IF NOT EXISTS api_keys (
 CREATE TABLE IF NOT EXISTS unsupported (
   what TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, last_at INTEGER NOT NULL,
   PRIMARY KEY (what, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 TABLES = (
-    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "api_keys",
-    "unsupported", "settings",
+    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "api_keys", "unsupported",
 )  # fmt: skip
 
 

@@ -32,7 +32,6 @@ CHARGE = kind(
         "balance_transaction": "balance_transaction",
         "customer": "customer",
         "failure_balance_transaction": "balance_transaction",
-        "invoice": "invoice",
         "payment_intent": "payment_intent",
         "review": "review",
     },

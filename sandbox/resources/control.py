@@ -7,8 +7,9 @@ from sandbox import API_VERSION, keys, store, webhooks
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
+from sandbox.params import Ignored
 from sandbox.resources.webhook_endpoints import new_endpoint
-from sandbox.routes import PageRequest, page
+from sandbox.routes import ROUTES, PageRequest, page
 
 
 @page("GET", "/_sandbox/health")
@@ -25,6 +26,25 @@ def unsupported(ctx: Context, request: PageRequest) -> Doc:
     return {
         "urls": [row for row in shown if row["what"] == "url"],
         "parameters": [row for row in shown if row["what"] == "parameter"],
+    }
+
+
+@page("GET", "/_sandbox/supported")
+def supported(ctx: Context, request: PageRequest) -> Doc:
+    """Every route of the API that is answered, with what it does and its parameters."""
+    known = sorted(ROUTES, key=lambda known: (known.parts, known.method))
+    return {
+        "routes": [
+            {
+                "method": one.method,
+                "path": one.path,
+                "summary": (one.handler.__doc__ or "").strip().split("\n")[0],
+                "publishable": one.publishable,
+                "parameters": sorted(name for name, param in one.params.items() if not isinstance(param, Ignored)),
+                "without_effect": sorted(name for name, param in one.params.items() if isinstance(param, Ignored)),
+            }
+            for one in known
+        ]
     }
 
 
