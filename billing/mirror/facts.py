@@ -174,6 +174,16 @@ class InvoiceFacts:
         return self.status is InvoiceStatus.OPEN and self.amount_remaining > 0
 
     @property
+    def discount_taken(self) -> int:
+        """The discount as it stands in a sum: negative."""
+        return -self.discount
+
+    @property
+    def credit_applied(self) -> int:
+        """What the customer's balance paid of it: positive. Stripe counts credit as a negative balance."""
+        return max(0, self.total - self.amount_due)
+
+    @property
     def failed(self) -> bool:
         """A payment was tried and none has succeeded."""
         return self.owed and self.attempted and self.attempt_count > 0
@@ -223,7 +233,7 @@ def subscription_facts(data: Data) -> SubscriptionFacts:
     return SubscriptionFacts(
         id=data["id"],
         customer_id=id_of(data.get("customer")),
-        status=SubscriptionStatus(data.get("status")),
+        status=SubscriptionStatus(data.get("status") or ""),
         currency=data.get("currency") or (items[0].currency if items else ""),
         items=items,
         created=required_time(data["created"]),
@@ -266,7 +276,9 @@ def item_facts(item: Data) -> ItemFacts:
 
 def is_taxed(data: Data) -> bool:
     automatic = (data.get("automatic_tax") or {}).get("enabled")
-    return bool(automatic or data.get("default_tax_rates") or any(i.get("tax_rates") for i in listed(data.get("items"))))
+    return bool(
+        automatic or data.get("default_tax_rates") or any(i.get("tax_rates") for i in listed(data.get("items")))
+    )
 
 
 def invoice_facts(data: Data) -> InvoiceFacts:
@@ -278,7 +290,7 @@ def invoice_facts(data: Data) -> InvoiceFacts:
         number=data.get("number") or "",
         customer_id=id_of(data.get("customer")),
         subscription_id=id_of(subscription),
-        status=InvoiceStatus(data.get("status")),
+        status=InvoiceStatus(data.get("status") or ""),
         currency=data.get("currency") or "",
         subtotal=data.get("subtotal") or 0,
         discount=sum_of(data.get("total_discount_amounts")),

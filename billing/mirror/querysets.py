@@ -73,7 +73,7 @@ def living_subscription(organization: Organization) -> SubscriptionFacts | None:
 
 def invoices_of(organization: Organization) -> QuerySet[Any]:
     """Return the organization's invoices, drafts excluded (they may still change), newest first."""
-    rows = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization))
+    rows: QuerySet[Any] = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization))
     return rows.exclude(stripe_data__status="draft").order_by("-created", "-id")
 
 

@@ -37,7 +37,9 @@ def coming_of_invoices(situation: Situation) -> Iterator[Moment]:
             yield coming_of_owed(invoice, situation)
         elif invoice.status is InvoiceStatus.DRAFT and invoice.auto_advance and invoice.amount_due > 0:
             at = invoice.finalizes_at or situation.now
-            yield Moment(at, charge_words(say_money(invoice.amount_due, invoice.currency, situation), invoice, situation))
+            yield Moment(
+                at, charge_words(say_money(invoice.amount_due, invoice.currency, situation), invoice, situation)
+            )
 
 
 def coming_of_owed(invoice: InvoiceFacts, situation: Situation) -> Moment:

@@ -81,7 +81,9 @@ def is_over(order: CheckoutOrder, now: datetime) -> bool:
     """Whether an order that nobody came back from can be passed over: it is opening still, or its page has closed."""
     if order.returned_at:
         return False
-    return order.state == OrderState.OPENING or (order.expires_at is not None and order.expires_at + GRACE_OF_ORDER < now)
+    return order.state == OrderState.OPENING or (
+        order.expires_at is not None and order.expires_at + GRACE_OF_ORDER < now
+    )
 
 
 def with_failure(situation: Situation) -> Situation:

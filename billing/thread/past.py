@@ -1,13 +1,13 @@
-"""PAST: what happened. Activities tell it; what the mirror alone knows (a resync brings no news) is added from facts."""
+"""PAST: what happened. Activities tell it; what only the mirror knows (a resync is no news) is added from facts."""
 
 from collections.abc import Iterator
 
 from django.utils.translation import gettext as _
 
 from billing.activity import verbs
-from billing.thread.sentences import tell
 from billing.mirror.facts import SubscriptionStatus
 from billing.thread.present import plan_name, say_money
+from billing.thread.sentences import tell
 from billing.thread.shapes import GOOD, STOPPED, Moment
 from billing.thread.situation import Situation
 

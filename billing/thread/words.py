@@ -74,7 +74,7 @@ def reason_words(failure: PaymentFailure | None) -> str:
     if failure.needs_action:
         return _("Your bank wants you to confirm this payment.")
     known = decline_sentences()
-    return known.get(failure.decline_code) or known.get(failure.code) or failure.message
+    return known.get(failure.decline_code or failure.code) or failure.message or known.get(failure.code, "")
 
 
 def decline_sentences() -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from billing.checkout.orders import note_return
 from billing.mirror import querysets
 from billing.thread import build_thread
 from billing.thread.load import load_situation
-from billing.views.addresses import local
+from billing.views.addresses import live_url, local
 
 LONG = timedelta(minutes=3)  # after this the page says what to do, not only what it waits for
 
@@ -24,6 +24,7 @@ LONG = timedelta(minutes=3)  # after this the page says what to do, not only wha
 @organization_page(Act.SEE_BILLING)
 def checkout_return(request: OrganizationRequest) -> HttpResponse:
     """Show how the order stands, read from our own tables; Stripe's redirect proves nothing and is not believed."""
+    news = live_url(request.organization)
     order = find_order(request)
     if order is None:
         return redirect(local("billing:overview", request.organization))
@@ -32,6 +33,8 @@ def checkout_return(request: OrganizationRequest) -> HttpResponse:
         note_return(order, now=now)
     situation = load_situation(request.organization, now=now, language=get_language() or "en")
     context = {
+        "now": now,
+        "live_url": news,
         "order": order,
         "paid": order.state == OrderState.PAID,
         "expired": order.state == OrderState.EXPIRED,

@@ -15,6 +15,7 @@ from billing.mirror import querysets
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING
 from billing.thread.words import reason_words
+from billing.views.addresses import live_url
 
 PAGE_SIZE = 25
 SHOWN_ON_OVERVIEW = 3
@@ -32,10 +33,14 @@ class InvoiceRow:
 @require_GET
 @organization_page(Act.SEE_INVOICES)
 def invoices(request: OrganizationRequest) -> HttpResponse:
+    news = live_url(request.organization)
     before, after = request.GET.get("before", ""), request.GET.get("after", "")
     found, newer, older = querysets.page_of_invoices(request.organization, size=PAGE_SIZE, before=before, after=after)
     now = timezone.now()
     context = {
+        "now": now,
+        "live_url": news,
+        "has_plan": not found and querysets.living_subscription(request.organization) is not None,
         "rows": [describe_invoice(invoice, now=now) for invoice in found],
         "newer": found[0].id if found and newer else "",
         "older": found[-1].id if found and older else "",
@@ -46,12 +51,16 @@ def invoices(request: OrganizationRequest) -> HttpResponse:
 @require_GET
 @organization_page(Act.SEE_INVOICES)
 def invoice(request: OrganizationRequest, invoice_id: str) -> HttpResponse:
+    news = live_url(request.organization)
     found = querysets.find_invoice(request.organization, invoice_id)
     if found is None:
         raise Http404
     failure = querysets.failure_of(found) if found.owed else None
+    now = timezone.now()
     context = {
-        "row": describe_invoice(found, now=timezone.now()),
+        "now": now,
+        "live_url": news,
+        "row": describe_invoice(found, now=now),
         "invoice": found,
         "reason": reason_words(failure),
     }

@@ -47,6 +47,7 @@ def describe_consequence(living: SubscriptionFacts, situation: Situation) -> dic
     """Tell what cancelling means, each part from the subscription's own facts."""
     plan = next((p for p in querysets.catalog().plans if p.product_id == living.product_id), None)
     return {
+        "now": situation.now,
         "plan_name": plan_name(living, situation),
         "ends_at": None if leaving.ends_at_once(living) else living.last_period_end,
         "at_once": leaving.ends_at_once(living),
@@ -80,7 +81,9 @@ def resume(request: OrganizationRequest) -> HttpResponse:
     intent = intent_of(request)
     answer = leaving.resume(living, intent=intent, stripe=stripe_client())
     if isinstance(answer, Done):
-        messages.success(request, _("Stripe has taken your wish to go on. This page shows it as soon as it is confirmed."))
+        messages.success(
+            request, _("Stripe has taken your wish to go on. This page shows it as soon as it is confirmed.")
+        )
         return redirect(overview)
     retry = Retry(local("billing:resume", request.organization), _("Keep the plan"), {"intent": intent})
     return show_answer(request, answer, retry=retry, back=overview)

@@ -25,7 +25,8 @@ async def live(request: HttpRequest, organization_id: str) -> HttpResponseBase:
     if not may(membership.role, Act.SEE_BILLING):
         raise PermissionDenied
     response = StreamingHttpResponse(
-        for_a_while(stream(membership.organization_id, read_last_id(request)), LONGEST_SECONDS), content_type="text/event-stream"
+        for_a_while(stream(membership.organization_id, read_last_id(request)), LONGEST_SECONDS),
+        content_type="text/event-stream",
     )
     response["Cache-Control"] = "no-cache, no-transform"
     response["X-Accel-Buffering"] = "no"
@@ -33,8 +34,8 @@ async def live(request: HttpRequest, organization_id: str) -> HttpResponseBase:
 
 
 def read_last_id(request: HttpRequest) -> int | None:
-    """Return where the browser left off, by header or `?after=`; None for a first visit or nonsense."""
-    value = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
+    """Return where the browser left off: by header, by `?last_id=`, by the page's own `?after=`; None for nonsense."""
+    value = request.headers.get("Last-Event-ID") or request.GET.get("last_id") or request.GET.get("after", "")
     return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
 
 

@@ -1,5 +1,6 @@
 """The organization's first page: the thread, the plan, the payment method, the latest invoices."""
 
+import secrets
 from dataclasses import dataclass
 
 from django.http import HttpResponse
@@ -16,6 +17,7 @@ from billing.subscriptions.cancel import can_cancel, can_resume
 from billing.thread import Situation, build_thread
 from billing.thread.load import load_situation
 from billing.thread.words import method_words, reason_words
+from billing.views.addresses import live_url
 from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
 
 IN_TROUBLE = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.INCOMPLETE, SubscriptionStatus.UNPAID})
@@ -41,10 +43,14 @@ class Trouble:
 @require_GET
 @organization_page(Act.SEE_BILLING)
 def overview(request: OrganizationRequest) -> HttpResponse:
+    news = live_url(request.organization)
     situation = load_situation(request.organization, now=timezone.now(), language=get_language() or "en")
     subscription = situation.subscription
     sees_invoices = may(request.membership.role, Act.SEE_INVOICES)
     context = {
+        "now": situation.now,
+        "live_url": news,
+        "intent": secrets.token_hex(8),
         "thread": build_thread(situation),
         "subscription": subscription,
         "living": bool(subscription and subscription.living),
@@ -64,7 +70,9 @@ def plan_lines(situation: Situation) -> list[PlanLine]:
     sub = situation.subscription
     if sub is None or not sub.living:
         return []
-    return [PlanLine(situation.product_names.get(item.product_id, ""), say_price(item, situation)) for item in sub.items]
+    return [
+        PlanLine(situation.product_names.get(item.product_id, ""), say_price(item, situation)) for item in sub.items
+    ]
 
 
 def say_price(item: ItemFacts, situation: Situation) -> str:

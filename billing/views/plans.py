@@ -18,8 +18,9 @@ from billing.checkout.outcomes import AlreadySubscribed, AwaitingConfirmation, N
 from billing.checkout.start import start_checkout
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
+from billing.money import format_money
 from billing.plans.catalog import Catalog, Plan, PlanPrice
-from billing.plans.prices import choose_currency, choose_interval, price_words
+from billing.plans.prices import choose_currency, choose_interval, interval_words, price_words
 from billing.stripe_client import stripe_client
 from billing.views.addresses import checkout_urls, local
 from billing.views.answers import Retry, show_answer
@@ -31,7 +32,9 @@ class Offer:
 
     plan: Plan
     price: PlanPrice | None
-    words: str
+    amount: str  # "¥5,000"
+    often: str  # "per month"
+    words: str  # both
     current: bool
 
 
@@ -56,6 +59,7 @@ def plans(request: OrganizationRequest) -> HttpResponse:
     context["living"] = living
     context["left"] = "left" in request.GET
     context["open_order"] = open_page_of(request)
+    context["overview_url"] = local("billing:overview", request.organization)
     return render(request, "billing/plans.html", context)
 
 
@@ -74,13 +78,14 @@ def describe_offers(
     }
 
 
-def describe_offer(
-    plan: Plan, currency: str, interval: str, living: SubscriptionFacts | None, language: str
-) -> Offer:
+def describe_offer(plan: Plan, currency: str, interval: str, living: SubscriptionFacts | None, language: str) -> Offer:
     price = plan.price_for(currency, interval)
-    words = price_words(price.unit_amount, price.currency, price.interval, 1, language) if price else ""
     current = bool(living and any(item.product_id == plan.product_id for item in living.items))
-    return Offer(plan, price, words, current)
+    if price is None:
+        return Offer(plan, None, "", "", "", current)
+    amount = format_money(price.unit_amount, price.currency, language)
+    words = price_words(price.unit_amount, price.currency, price.interval, price.interval_count, language)
+    return Offer(plan, price, amount, interval_words(price.interval, price.interval_count), words, current)
 
 
 def open_page_of(request: OrganizationRequest) -> Any:
