@@ -25,3 +25,10 @@ class AccountAdapter(DefaultAccountAdapter):
         with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """allauth's answer; what is no address at all, such as `//[`, is not safe instead of an error."""
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:
+            return False

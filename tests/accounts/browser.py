@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import re
-import secrets
 import struct
 import time
 from typing import Any
@@ -18,13 +17,16 @@ from tests.cast import PASSWORD
 
 
 def new_browser(**defaults: Any) -> Client:
-    """A client with an address of its own, so that one test's rate limits are not another's."""
-    address = "10.{}.{}.{}".format(*secrets.token_bytes(3))
-    return Client(REMOTE_ADDR=address, **defaults)
+    return Client(**defaults)
 
 
 def log_in(browser: Client, email: str, password: str = PASSWORD, **fields: str) -> HttpResponse:
     return browser.post("/accounts/login/", {"login": email, "password": password, **fields})  # type: ignore[return-value]
+
+
+def prove_oneself(browser: Client) -> None:
+    """Give the password again, which allauth wants before anything about second factors is changed."""
+    browser.post("/accounts/reauthenticate/", {"password": PASSWORD})
 
 
 def is_signed_in(browser: Client) -> bool:
@@ -35,7 +37,7 @@ def link_in_mail(to: str, containing: str) -> str:
     """Return the path of the newest mailed link to this address whose path contains the words."""
     for message in reversed(mail.outbox):
         if message.to == [to]:
-            paths = [urlsplit(url).path for url in re.findall(r"https?://\S+", str(message.body))]
+            paths = [str(urlsplit(url).path) for url in re.findall(r"https?://\S+", str(message.body))]
             found = [path for path in paths if containing in path]
             if found:
                 return found[0]

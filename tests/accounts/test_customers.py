@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,15 +28,15 @@ class FaultyClient(stripe.HTTPXClient):
         self.fault = fault
         self.posts = 0
 
-    def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> tuple[bytes, int, Any]:
-        answer = super().request(method, url, headers, post_data)
+    def request(self, method: str, url: str, *arguments: Any, **words: Any) -> Any:  # type: ignore[override]
+        answer = super().request(method, url, *arguments, **words)
         if method != "post":
             return answer
         self.posts += 1
         if self.fault == "answer lost":
             raise stripe.APIConnectionError("The connection was closed before the answer came.")
         if self.fault == "failure repeated" and self.posts == 1:
-            body = b'{"error": {"type": "api_error", "message": "An unknown error occurred"}}'
+            body = '{"error": {"type": "api_error", "message": "An unknown error occurred"}}'
             return body, 500, {"idempotent-replayed": "true", "stripe-should-retry": "false"}
         return answer
 
@@ -98,7 +99,7 @@ def test_a_linked_customer_is_returned_without_a_call(acme, connect, now) -> Non
 
 def test_twenty_requests_at_once_make_one_customer(acme, connect, now) -> None:
     clients = [connect(retries=0) for _ in range(20)]
-    answers = race([lambda client=client: ensure(acme, client, now) for client in clients])
+    answers = race([partial(ensure, acme, client, now) for client in clients])
     made = customers_at(connect())
     assert [customer["id"] for customer in made] == list(set(answers))
     assert CustomerLink.objects.count() == 1
@@ -171,7 +172,7 @@ def test_an_intent_older_than_stripes_keys_that_made_nothing_starts_over(acme, c
 def test_many_who_start_over_at_once_make_one_customer(acme, connect, now) -> None:
     customers.write_intent(acme, livemode=False, now=now)
     clients = [connect(retries=0) for _ in range(8)]
-    answers = race([lambda client=client: ensure(acme, client, now + timedelta(days=3)) for client in clients])
+    answers = race([partial(ensure, acme, client, now + timedelta(days=3)) for client in clients])
     assert [customer["id"] for customer in customers_at(connect())] == list(set(answers))
 
 

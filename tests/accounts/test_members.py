@@ -1,5 +1,7 @@
 """Membership's verbs, and what holds when two of them race."""
 
+from functools import partial
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -119,7 +121,7 @@ def test_ownership_is_not_transferred_to_its_owner(acme, alice) -> None:
 def test_of_many_transfers_at_once_one_happens_and_there_is_always_one_owner(acme, alice) -> None:
     successors = [join(acme, make_user(f"Heir{n}"), Role.MEMBER) for n in range(6)]
     answers = race(
-        [lambda heir=heir: members.transfer_ownership(acme, actor=alice, membership_id=heir.pk) for heir in successors]
+        [partial(members.transfer_ownership, acme, actor=alice, membership_id=heir.pk) for heir in successors]
     )
     assert sum(isinstance(answer, Membership) for answer in answers) == 1
     assert all(isinstance(answer, Membership | NotAllowed) for answer in answers)

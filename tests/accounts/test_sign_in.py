@@ -8,7 +8,7 @@ from allauth.mfa.models import Authenticator
 from django.core import mail
 from django.test import Client
 
-from tests.accounts.browser import is_signed_in, link_in_mail, log_in, new_browser, one_time_code
+from tests.accounts.browser import is_signed_in, link_in_mail, log_in, new_browser, one_time_code, prove_oneself
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def test_the_session_gets_a_new_key_at_sign_in(browser, alice) -> None:
     assert is_signed_in(browser)
     assert browser.session.session_key != session.session_key
     assert not type(session)().exists(session.session_key)
+
+
+def test_guessing_passwords_is_slowed_down(browser, alice) -> None:
+    for _ in range(5):
+        log_in(browser, alice.email, "wrong")
+    log_in(browser, alice.email)
+    assert not is_signed_in(browser)
 
 
 def test_capital_letters_in_the_address_make_no_difference(browser, alice) -> None:
@@ -49,6 +56,7 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(browser, ali
         ("https:///evil.example", "/"),  # as some browsers read it
         ("/\\evil.example", "/"),
         ("javascript:alert(1)", "/"),
+        ("//[", "/"),  # no address at all
     ],
 )
 def test_the_way_back_leads_nowhere_else(browser, alice, wanted, reached) -> None:
@@ -87,8 +95,15 @@ def in_a_minute() -> float:
     return time.time() + 60
 
 
+def test_second_factors_are_not_changed_by_whoever_finds_the_screen_unlocked(browser, alice) -> None:
+    log_in(browser, alice.email)
+    for page in ("/accounts/2fa/totp/activate/", "/accounts/2fa/webauthn/add/"):
+        assert browser.get(page).headers["Location"].startswith("/accounts/reauthenticate/")
+
+
 def turn_on_codes(browser: Client) -> str:
     """Sign-in by time-based codes, through the pages; return the secret."""
+    prove_oneself(browser)
     page = browser.get("/accounts/2fa/totp/activate/")
     secret = str(page.context["form"].secret)
     browser.post("/accounts/2fa/totp/activate/", {"code": one_time_code(secret)})
@@ -131,7 +146,7 @@ def test_a_recovery_code_lets_in_who_lost_the_device(browser, alice) -> None:
     assert is_signed_in(other)
 
 
-def test_the_secrets_of_codes_are_not_stored_in_clear(browser, alice, settings) -> None:
+def test_the_secrets_of_codes_are_not_stored_in_clear(browser, alice) -> None:
     log_in(browser, alice.email)
     secret = turn_on_codes(browser)
     stored = Authenticator.objects.values_list("data", flat=True)
@@ -153,6 +168,7 @@ def test_the_secrets_of_codes_are_not_stored_in_clear(browser, alice, settings) 
 )
 def test_the_pages_of_sign_in_and_passkeys_open(browser, alice, page) -> None:
     log_in(browser, alice.email)
+    prove_oneself(browser)
     assert browser.get(page).status_code == 200
 
 
