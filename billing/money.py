@@ -7,11 +7,13 @@ from babel import Locale, UnknownLocaleError
 from babel.numbers import NumberPattern
 
 # Stripe docs: "Zero-decimal currencies".
-ZERO_DECIMAL = frozenset("BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split())
+ZERO_DECIMAL = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
 # Stripe docs: "Three-decimal currencies".
-THREE_DECIMAL = frozenset("BHD JOD KWD OMR TND".split())
+THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 # Stripe docs: "Special cases": counted in hundredths though the currency has none; read without them.
-READ_WHOLE = frozenset("ISK UGX".split())
+READ_WHOLE = frozenset(["ISK", "UGX"])
 
 
 def minor_digits(currency: str) -> int:

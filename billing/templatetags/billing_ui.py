@@ -87,7 +87,7 @@ def aware(value: datetime | date) -> datetime:
     """Return a moment for a day: its noon in the active zone, so that no zone makes another day of it."""
     if isinstance(value, datetime):
         return value if timezone.is_aware(value) else timezone.make_aware(value)
-    return timezone.make_aware(datetime.combine(value, time(12)))  # noqa: DTZ001 - made aware here
+    return timezone.make_aware(datetime.combine(value, time(12)))
 
 
 def now_of(context: Context) -> datetime:

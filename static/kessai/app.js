@@ -98,6 +98,15 @@ function announce(text) {
   }, 50); // a change that readers notice, also for the same sentence twice
 }
 
+// --- passkeys: allauth's scripts say what went wrong, the page says it in words ----------------------
+
+document.addEventListener("allauth.error", (event) => {
+  const trouble = document.querySelector("[data-passkey-trouble]");
+  if (!trouble) return;
+  event.preventDefault();
+  trouble.hidden = false;
+});
+
 // --- the browser's own time zone and language, where a form asks for them -------------------------
 
 for (const field of document.querySelectorAll("input[data-time-zone], input[name='time_zone'][type='hidden']")) {
