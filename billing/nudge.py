@@ -7,6 +7,8 @@ from functools import lru_cache
 import redis
 import structlog
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = structlog.get_logger(__name__)
 
@@ -21,7 +23,7 @@ def nudge_redis() -> "redis.Redis":
         settings.REDIS_URL,
         socket_connect_timeout=PATIENCE_SECONDS,
         socket_timeout=PATIENCE_SECONDS,
-        retry=None,
+        retry=Retry(NoBackoff(), 0),  # redis tries again for seconds by default
     )
 
 

@@ -104,7 +104,7 @@ def mirror_events(take_events: Callable[[], int]) -> Callable[[], int]:
 
 def sign(body: str, *, secret: str = "whsec_tests", at: int | None = None) -> str:
     """The Stripe-Signature header for a body, as Stripe's own library makes it."""
-    return stripe_library.WebhookSignature.generate_signature_header(body, secret, timestamp=at)
+    return str(stripe_library.WebhookSignature.generate_signature_header(body, secret, timestamp=at))
 
 
 @pytest.fixture

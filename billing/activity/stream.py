@@ -5,7 +5,7 @@ The rows are the truth. Redis only wakes the stream sooner than its slow look at
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import redis.asyncio
@@ -28,7 +28,7 @@ async def stream(
     *,
     look_seconds: float = LOOK_SECONDS,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield an organization's activities after `last_id` (None: from now on) as frames, and heartbeats, for ever.
 
     A browser that lost its connection sends the last id it saw as `Last-Event-ID` and misses nothing.

@@ -76,8 +76,8 @@ def verify_signature(body: bytes, header: str) -> None:
         try:
             stripe.WebhookSignature.verify_header(payload, header, secret, settings.STRIPE_WEBHOOK_TOLERANCE_SECONDS)
             return
-        except (stripe.SignatureVerificationError, ValueError):
-            continue  # ValueError, UnicodeError among it: a header that no signature can be read from
+        except (stripe.SignatureVerificationError, ValueError, TypeError):
+            continue  # ValueError, TypeError: a header in which no signature can be read, or not in ASCII
     raise Refused("The signature does not match, or is too old.")
 
 

@@ -2,15 +2,24 @@ import asyncio
 import json
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
+from accounts.models import Organization
+from billing.activity.models import Activity
 from billing.activity.publish import publish
 from billing.activity.stream import stream
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def published(organization: Organization, verb: str, **fields: Any) -> Activity:
+    activity = publish(organization, verb, **fields)
+    assert activity
+    return activity
 
 
 def parse(frame: bytes) -> dict[str, str]:
@@ -27,8 +36,8 @@ async def next_frame(frames, *, seconds: float = 5) -> dict[str, str]:
 
 
 def test_a_stream_begins_with_what_came_after_the_last_id_seen(acme):
-    seen = publish(acme, "checkout:completed", dedup_key="1", now=NOW)
-    missed = publish(acme, "invoice:paid", subject_id="in_1", data={"total": 900}, dedup_key="2", now=NOW)
+    seen = published(acme, "checkout:completed", dedup_key="1", now=NOW)
+    missed = published(acme, "invoice:paid", subject_id="in_1", data={"total": 900}, dedup_key="2", now=NOW)
 
     async def scenario():
         async with aclosing(stream(acme.pk, seen.pk)) as frames:

@@ -20,7 +20,8 @@ class Shop:
         )
 
     def customer(self, **params: Any) -> Any:
-        return self.stripe.v1.customers.create({"email": "alice@example.com", **params})
+        given: Any = {"email": "alice@example.com", **params}
+        return self.stripe.v1.customers.create(given)
 
     def give_card(self, customer_id: str) -> Any:
         """Attach a card that works and make it the customer's default."""
@@ -29,7 +30,8 @@ class Shop:
         return method
 
     def subscription(self, customer_id: str, price_id: str, **params: Any) -> Any:
-        return self.stripe.v1.subscriptions.create({"customer": customer_id, "items": [{"price": price_id}], **params})
+        given: Any = {"customer": customer_id, "items": [{"price": price_id}], **params}
+        return self.stripe.v1.subscriptions.create(given)
 
 
 @pytest.fixture

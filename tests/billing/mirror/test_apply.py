@@ -16,7 +16,6 @@ def test_an_event_brings_its_object_and_the_objects_it_refers_to_into_the_mirror
     shop.give_card(customer.id)
     subscription = shop.subscription(customer.id, price.id)
     mirror_events()
-    print(InboxEvent.objects.values_list("type", "state", "error"))
     mirrored = djstripe.Subscription.objects.get(id=subscription.id)
     assert mirrored.stripe_data["status"] == "active"
     assert mirrored.customer_id == customer.id
@@ -28,7 +27,6 @@ def test_a_customer_and_its_default_payment_method_refer_to_each_other_and_both_
     customer = shop.customer()
     shop.give_card(customer.id)
     mirror_events()
-    print(InboxEvent.objects.values_list("type", "state", "error"))
     mirrored = djstripe.Customer.objects.get(id=customer.id)
     assert mirrored.default_payment_method.customer == mirrored
     assert states() == {InboxState.MIRRORED}
