@@ -4,6 +4,7 @@ The first line on standard output is `listening on http://HOST:PORT`.
 """
 
 import argparse
+import contextlib
 import logging
 import socket
 import sqlite3
@@ -35,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     sys.stdout.write(f"listening on {engine.base_url}\n")
     sys.stdout.flush()
-    server.run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
     store.close()
     return 0
 

@@ -12,17 +12,21 @@ from sandbox.errors import ApiError, no_such
 from sandbox.kinds import KINDS, Doc
 from sandbox.params import RANGE, Int, Param, Str
 
-LIST_PARAMS: dict[str, Param] = {
+PAGE_PARAMS: dict[str, Param] = {
     "limit": Int(min=1, max=100),
     "starting_after": Str(),
     "ending_before": Str(),
-    "created": RANGE,
 }
 
 
+def paging(**more: Param) -> dict[str, Param]:
+    """The parameters of a list that cannot be narrowed by date, with its own filters."""
+    return PAGE_PARAMS | more
+
+
 def listing(**more: Param) -> dict[str, Param]:
-    """The shape of a list's parameters with its own filters."""
-    return LIST_PARAMS | more
+    """The parameters of a list, with its own filters."""
+    return PAGE_PARAMS | {"created": RANGE} | more
 
 
 def list_page(

@@ -11,7 +11,7 @@ from sandbox.documents import merge_metadata
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.pagination import list_object, list_page, listing
-from sandbox.params import Enum, Hash, Ignored, Metadata, Str
+from sandbox.params import Enum, Hash, Metadata, Str
 from sandbox.resources.customers import SHIPPING
 from sandbox.resources.payment_methods import card_of
 from sandbox.routes import route
@@ -223,7 +223,6 @@ UPDATE = {
     "receipt_email": Str(unset=True),
     "shipping": Hash(SHIPPING),
     "transfer_group": Str(),
-    "payment_details": Ignored(),
 }
 
 
@@ -231,7 +230,6 @@ UPDATE = {
 def update_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a charge"""
     charge = objects.load(ctx, "charge", id, in_path=True)
-    params.pop("payment_details", None)
     if "metadata" in params:
         params["metadata"] = merge_metadata(charge["metadata"], params["metadata"])
     return objects.update(ctx, charge, params, event="charge.updated")

@@ -35,6 +35,9 @@ CREATE: dict[str, Param] = {
 }
 
 
+UPDATE: dict[str, Param] = {"currency_options": Ignored(), "metadata": Metadata(), "name": Str(max_length=40)}
+
+
 @route("POST", "/v1/coupons", params=CREATE)
 def create_coupon(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a coupon"""
@@ -86,10 +89,11 @@ def retrieve_coupon(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return objects.load(ctx, "coupon", id, param="coupon", in_path=True)
 
 
-@route("POST", "/v1/coupons/{id}", params={"metadata": Metadata(), "name": Str(max_length=40)})
+@route("POST", "/v1/coupons/{id}", params=UPDATE)
 def update_coupon(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a coupon"""
     coupon = objects.load(ctx, "coupon", id, param="coupon", in_path=True)
+    params.pop("currency_options", None)
     if "metadata" in params:
         params["metadata"] = merge_metadata(coupon["metadata"], params["metadata"])
     return objects.update(ctx, coupon, params, event="coupon.updated")

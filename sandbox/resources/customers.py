@@ -48,6 +48,7 @@ COMMON: dict[str, Param] = {
     "preferred_locales": Array(Str(), unset=True),
     "shipping": Hash(SHIPPING, unset=True),
     "tax": Ignored(),
+    "validate": Ignored(),
     "tax_exempt": Enum("none", "exempt", "reverse", unset=True),
 }
 CREATE = COMMON | {

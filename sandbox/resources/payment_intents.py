@@ -27,6 +27,7 @@ PAYMENT: dict[str, Param] = {
     "setup_future_usage": SETUP_USAGE,
     "shipping": Hash(SHIPPING_TO, unset=True),
     "capture_method": Enum("automatic", "automatic_async", "manual"),
+    "allowed_payment_method_types": Ignored(),
     "amount_details": Ignored(),
     "hooks": Ignored(),
     "payment_details": Ignored(),
@@ -67,7 +68,7 @@ CREATE = (
     }
 )
 UPDATE = FIELDS | {"amount": Int(min=1), "currency": Str()}
-CONFIRM = PAYMENT | CONFIRMATION | {"client_secret": Str(), "key": Ignored()}
+CONFIRM = PAYMENT | CONFIRMATION | {"amount_to_confirm": Ignored(), "client_secret": Str(), "key": Ignored()}
 CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "client_secret"}
 SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
 CANCELABLE = "requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"

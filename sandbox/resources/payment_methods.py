@@ -13,7 +13,7 @@ from sandbox.context import Context
 from sandbox.documents import BASE62, merge_metadata, new_document
 from sandbox.errors import ApiError, CardError, missing, no_such
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_page, listing
+from sandbox.pagination import list_page, paging
 from sandbox.params import ADDRESS, Enum, Hash, Ignored, Int, Metadata, Shape, Str
 from sandbox.routes import route
 from sandbox.testcards import TestCard
@@ -152,7 +152,7 @@ def _billing_details(old: Doc, given: dict[str, Any] | None) -> Doc:
     return details
 
 
-@route("GET", "/v1/payment_methods", params=listing(**FILTERS))
+@route("GET", "/v1/payment_methods", params=paging(**FILTERS, customer_account=Ignored()))
 def list_payment_methods(ctx: Context, params: dict[str, Any]) -> Doc:
     """List payment methods"""
     if "customer" in params:
@@ -186,7 +186,9 @@ def update_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return objects.update(ctx, payment_method, changes, event="payment_method.updated")
 
 
-@route("POST", "/v1/payment_methods/{id}/attach", params={"customer": Str(required=True)})
+@route(
+    "POST", "/v1/payment_methods/{id}/attach", params={"customer": Str(required=True), "customer_account": Ignored()}
+)
 def attach_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Attach a payment method to a customer"""
     customer = objects.load(ctx, "customer", params["customer"], param="customer")
@@ -261,7 +263,7 @@ def detach(ctx: Context, payment_method: Doc) -> Doc:
     return detached
 
 
-@route("GET", "/v1/customers/{customer}/payment_methods", params=listing(type=Str(), allow_redisplay=REDISPLAY))
+@route("GET", "/v1/customers/{customer}/payment_methods", params=paging(type=Str(), allow_redisplay=REDISPLAY))
 def list_customer_payment_methods(ctx: Context, params: dict[str, Any], customer: str) -> Doc:
     """List a customer's payment methods"""
     objects.load(ctx, "customer", customer, param="customer", in_path=True)

@@ -37,6 +37,7 @@ LISTENERS: list[Callable[[Context, Doc], None]] = []
 """Told when a setup intent has succeeded, by whatever way."""
 FAILED: Doc = AUTHENTICATION_FAILED | {"code": "setup_intent_authentication_failure"}
 FIELDS: dict[str, Param] = {
+    "allowed_payment_method_types": Ignored(),
     "attach_to_self": Ignored(),
     "customer": Str(),
     "customer_account": Ignored(),
@@ -68,6 +69,7 @@ CREATE: dict[str, Param] = (
     }
 )
 CONFIRM: dict[str, Param] = CONFIRMATION | {
+    "allowed_payment_method_types": Ignored(),
     "client_secret": Str(),
     "key": Ignored(),
     "payment_method": Str(),
@@ -253,7 +255,11 @@ def _load(ctx: Context, id: str, params: dict[str, Any]) -> Doc:
     return intent
 
 
-@route("GET", "/v1/setup_intents", params=listing(customer=Str(), payment_method=Str(), attach_to_self=Ignored()))
+@route(
+    "GET",
+    "/v1/setup_intents",
+    params=listing(customer=Str(), payment_method=Str(), attach_to_self=Ignored(), customer_account=Ignored()),
+)
 def list_setup_intents(ctx: Context, params: dict[str, Any]) -> Doc:
     """List setup intents"""
     filters = {name: params.get(name) for name in ("customer", "payment_method")}

@@ -8,7 +8,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
-from sandbox.pagination import list_page, listing
+from sandbox.pagination import list_page, paging
 from sandbox.params import Array, Bool, Ignored, Metadata, Param, Str
 from sandbox.routes import route
 
@@ -58,7 +58,7 @@ def _check_url(url: str) -> None:
         )
 
 
-@route("GET", "/v1/webhook_endpoints", params=listing())
+@route("GET", "/v1/webhook_endpoints", params=paging())
 def list_webhook_endpoints(ctx: Context, params: dict[str, Any]) -> Doc:
     """List webhook endpoints"""
     return list_page(ctx, "webhook_endpoint", params)

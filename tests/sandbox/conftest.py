@@ -1,11 +1,17 @@
 """One sandbox for a test run's process; every test has an account of its own in it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import stripe
 
+from sandbox.clock import Clock
+from sandbox.discovery import discover
+from sandbox.engine import Engine
+from sandbox.store import Store
 from tests.sandbox.running import Receiver, RunningSandbox
+from tests.sandbox.travel import Travel
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +36,14 @@ def receiver() -> Iterator[Receiver]:
     receiver = Receiver().start()
     yield receiver
     receiver.stop()
+
+
+@pytest.fixture
+def travel(tmp_path: Path) -> Iterator[Travel]:
+    discover()
+    store = Store(tmp_path)
+    engine = Engine(store, Clock(), "http://sandbox.example", (10, 600, 7200))
+    travel = Travel(engine)
+    engine.clock = Clock(wall=lambda: travel.now)
+    yield travel
+    store.close()

@@ -1,67 +1,17 @@
 """What happens later: with a clock that the test moves, in this process, without waiting."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 from sandbox import jobs, webhooks
-from sandbox.app import Call, answer
-from sandbox.clock import Clock
 from sandbox.context import Context, Scope
-from sandbox.discovery import discover
-from sandbox.engine import Engine
 from sandbox.events import KEPT_FOR
-from sandbox.store import Store
+from tests.sandbox.travel import Travel
 
 DAY = 24 * 3600
 BACK = "http://shop.example/back"
-
-
-@dataclass
-class Travel:
-    """A sandbox in this process whose time stands until the test moves it."""
-
-    engine: Engine
-    key: str = "sk_test_123"
-    now: int = 1_800_000_000
-    calls: list[Call] = field(default_factory=list)
-
-    def ask(self, method: str, path: str, *, idempotency_key: str = "", **data: str) -> tuple[int, Any]:
-        headers = {"authorization": f"Bearer {self.key}", "content-type": "application/x-www-form-urlencoded"}
-        if idempotency_key:
-            headers["idempotency-key"] = idempotency_key
-        body = urlencode(data).encode() if method == "POST" else b""
-        query = urlencode(data) if method == "GET" else ""
-        said = answer(self.engine, Call(method, path, query, headers, body, "http://sandbox.example"))
-        return said.status_code, json.loads(bytes(said.body))
-
-    def get(self, path: str, **data: str) -> Any:
-        return self.ask("GET", path, **data)[1]
-
-    def post(self, path: str, **data: str) -> Any:
-        status, said = self.ask("POST", path, **data)
-        assert status == 200, said
-        return said
-
-    def advance(self, seconds: int) -> None:
-        self.now += seconds
-        jobs.run_due(self.engine)
-
-
-@pytest.fixture
-def travel(tmp_path: Path) -> Iterator[Travel]:
-    discover()
-    store = Store(tmp_path)
-    engine = Engine(store, Clock(), "http://sandbox.example", (10, 600, 7200))
-    travel = Travel(engine)
-    engine.clock = Clock(wall=lambda: travel.now)
-    yield travel
-    store.close()
 
 
 def pay(travel: Travel, payment_method: str) -> Any:
