@@ -11,23 +11,9 @@ from typing import Any
 from sandbox import jobs, objects
 from sandbox.billing import collection, lifecycle, subscribing
 from sandbox.context import Context
-from sandbox.errors import CardError
 from sandbox.kinds import Doc
 from sandbox.resources import payments, setup_intents
 from sandbox.resources.customers import create_customer
-from sandbox.resources.payment_methods import from_data
-
-
-@dataclass(frozen=True)
-class Given:
-    """What the customer typed."""
-
-    number: str
-    exp_month: str
-    exp_year: str
-    cvc: str
-    name: str
-    email: str
 
 
 @dataclass(frozen=True)
@@ -75,31 +61,16 @@ def success_address(session: Doc) -> str:
     return url
 
 
-def pay(ctx: Context, session: Doc, given: Given) -> Result:
-    """One click on the button."""
+def pay(ctx: Context, session: Doc, payment_method: Doc, *, email: str, name: str) -> Result:
+    """One click on the button with this card; what was typed besides."""
     if session["status"] != "open":
-        return Result(session, success_address(session) if session["status"] == "complete" else None)
-    try:
-        payment_method = _payment_method(ctx, given)
-    except CardError as error:
-        return Result(session, error=error.message, field=error.param)
-    session = objects.update(ctx, session, {"_given": {"email": given.email, "name": given.name}})
+        return come_back(ctx, session)
+    session = objects.update(ctx, session, {"_given": {"email": email, "name": name}})
     if session["mode"] == "payment":
         return _pay_once(ctx, session, payment_method)
     if session["mode"] == "setup" or session["amount_total"] == 0:
         return _set_up(ctx, session, payment_method)
     return _subscribe(ctx, session, payment_method)
-
-
-def _payment_method(ctx: Context, given: Given) -> Doc:
-    card = {
-        "number": given.number,
-        "exp_month": int(given.exp_month),
-        "exp_year": int(given.exp_year),
-        "cvc": given.cvc,
-    }
-    billing = {"email": given.email or None, "name": given.name or None}
-    return from_data(ctx, {"type": "card", "card": card, "billing_details": billing, "allow_redisplay": "limited"})
 
 
 def _customer(ctx: Context, session: Doc) -> Doc:
@@ -280,9 +251,9 @@ def _complete_set_up(ctx: Context, session: Doc, intent: Doc) -> Doc:
 
 
 def come_back(ctx: Context, session: Doc) -> Result:
-    """The customer returns from the bank's page."""
-    if session["status"] == "complete":
-        return Result(session, success_address(session))
+    """The customer returns from the bank's page, or comes a second time."""
+    if session["status"] != "open":
+        return Result(session, success_address(session) if session["status"] == "complete" else None)
     if session.get("_setup"):
         return _after_set_up(ctx, session, objects.load(ctx, "setup_intent", session["_setup"]))
     intent = objects.find(ctx, "payment_intent", session["payment_intent"]) or _invoice_intent(ctx, session)

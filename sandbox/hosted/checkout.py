@@ -1,36 +1,23 @@
 """The checkout page: http://HOST/c/pay/cs_test_…"""
 
-import re
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from sandbox import objects
 from sandbox.billing import checking_out
-from sandbox.billing.checking_out import Given, Result
+from sandbox.billing.checking_out import Result
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
+from sandbox.errors import CardError
+from sandbox.hosted.card_form import FIELDS, PLACES, TEST_CARDS, card_data, wrong_card, wrong_email
 from sandbox.hosted.missing import missing_page
 from sandbox.hosted.words import choose, tools
 from sandbox.kinds import Doc
 from sandbox.pages import show
 from sandbox.resources.account import account
+from sandbox.resources.payment_methods import from_data
 from sandbox.routes import PageRequest, page
-
-TEST_CARDS = (
-    ("4242 4242 4242 4242", "Pays"),
-    ("4000 0039 2000 0003", "Pays (Japanese card)"),
-    ("4000 0000 0000 3220", "Asks for 3-D Secure"),
-    ("4000 0027 6000 3184", "Asks for 3-D Secure each time"),
-    ("4000 0000 0000 0002", "Is declined"),
-    ("4000 0000 0000 9995", "Is declined: insufficient funds"),
-    ("4000 0000 0000 0069", "Is declined: expired"),
-    ("4000 0000 0000 0127", "Is declined: security code"),
-    ("4000 0000 0000 0341", "Is accepted, fails at the first charge"),
-)
-FIELDS = ("email", "number", "expiry", "cvc", "name")
-EXPIRY = re.compile(r"(\d{1,2})\s*[/.-]?\s*(\d{4}|\d{2})")
-PLACES = {"number": "number", "exp_month": "expiry", "exp_year": "expiry", "cvc": "cvc"}
 
 
 @page("GET", "/c/pay/{id}")
@@ -47,11 +34,16 @@ def submit_checkout(ctx: Context, request: PageRequest, id: str) -> Response:
     if session is None:
         return missing_page(request)
     typed = {name: str(request.form.get(name, "")).strip() for name in FIELDS}
-    if session["status"] == "open":
-        wrong = _wrong(session, typed)
-        if wrong:
-            return _page(ctx, request, session, typed=typed, error=wrong[1], field=wrong[0])
-    return _answer(ctx, request, checking_out.pay(ctx, session, _given(typed)), typed)
+    if session["status"] != "open":
+        return _answer(ctx, request, checking_out.come_back(ctx, session), typed)
+    if wrong := _wrong(session, typed):
+        return _page(ctx, request, session, typed=typed, error=wrong[1], field=wrong[0])
+    try:
+        card = from_data(ctx, card_data(typed, email=typed["email"]))
+    except CardError as error:
+        return _page(ctx, request, session, typed=typed, error=error.message, field=PLACES.get(error.param or ""))
+    result = checking_out.pay(ctx, session, card, email=typed["email"], name=typed["name"])
+    return _answer(ctx, request, result, typed)
 
 
 @page("GET", "/c/pay/{id}/return")
@@ -70,26 +62,11 @@ def _enter(ctx: Context, id: str) -> Doc | None:
 
 
 def _wrong(session: Doc, typed: dict[str, str]) -> tuple[str, str] | None:
-    """The first field that cannot be right, and what Stripe says of it."""
-    if not _email_known(session) and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", typed["email"]):
-        return "email", "Your email is incomplete."
-    if len(re.sub(r"\D", "", typed["number"])) < 12:
-        return "number", "Your card number is incomplete."
-    if not EXPIRY.fullmatch(typed["expiry"]):
-        return "expiry", "Your card's expiration date is incomplete."
-    if not re.fullmatch(r"\d{3,4}", typed["cvc"]):
-        return "cvc", "Your card's security code is incomplete."
-    return None
+    return (None if _email_known(session) else wrong_email(typed)) or wrong_card(typed)
 
 
 def _email_known(session: Doc) -> bool:
     return bool((session["customer_details"] or {}).get("email"))
-
-
-def _given(typed: dict[str, str]) -> Given:
-    expiry = EXPIRY.fullmatch(typed["expiry"])
-    month, year = (expiry[1], expiry[2]) if expiry else ("1", "0")
-    return Given(typed["number"], month, year, typed["cvc"], typed["name"], typed["email"])
 
 
 def _answer(ctx: Context, request: PageRequest, result: Result, typed: dict[str, str]) -> Response:

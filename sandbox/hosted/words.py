@@ -1,4 +1,4 @@
-"""The languages of the hosted pages: English in the templates, Japanese here; amounts and dates as readers write them."""
+"""The languages of the hosted pages: English in the templates, Japanese here. Amounts as their readers write them."""
 
 import datetime
 from collections.abc import Callable
@@ -69,6 +69,58 @@ JAPANESE = {
     "There is no such page": "ページが見つかりません",
     "The address is not complete, or the sandbox was emptied since.":
         "アドレスが正しくないか、サンドボックスが初期化されました。",
+    # billing portal
+    "Your billing": "お支払いの管理",
+    "Back to %(seller)s": "%(seller)sに戻る",
+    "Your card is saved. Everything is paid with it from now on.":
+        "カードを登録しました。今後のお支払いにはこのカードが使われます。",
+    "The card is removed.": "カードを削除しました。",
+    "This card pays for your subscription. Make another one the default first, then remove it.":
+        "このカードはサブスクリプションのお支払いに使われています。別のカードをデフォルトにしてから削除してください。",
+    "Your subscription is canceled.": "サブスクリプションを解約しました。",
+    "Your subscription goes on.": "サブスクリプションを継続します。",
+    "Subscription": "サブスクリプション",
+    "Ends on %(day)s. You will not be charged again.": "%(day)sに終了します。今後の請求はありません。",
+    "Free until %(day)s, then it is charged.": "%(day)sまで無料です。その後、料金が発生します。",
+    "The last payment failed. Use another card to keep it.":
+        "前回のお支払いができませんでした。継続するには別のカードをご利用ください。",
+    "Renews on %(day)s.": "次回の更新日は%(day)sです。",
+    "Keep the subscription": "サブスクリプションを継続する",
+    "Cancel the subscription": "サブスクリプションを解約する",
+    "There is no subscription.": "サブスクリプションはありません。",
+    "Payment methods": "支払い方法",
+    "Default": "デフォルト",
+    "Expires %(month)s / %(year)s": "有効期限 %(month)s / %(year)s",
+    "Make default": "デフォルトにする",
+    "Remove": "削除する",
+    "There is no card yet.": "カードはまだ登録されていません。",
+    "Add a card": "カードを追加する",
+    "Invoices": "請求書",
+    "Paid": "支払い済み",
+    "Open": "未払い",
+    "Written off": "回収不能",
+    "Void": "無効",
+    "There is no invoice yet.": "請求書はまだありません。",
+    "It becomes the card that everything is paid with. Nothing is charged now.":
+        "今後のお支払いにはこのカードが使われます。今は請求されません。",
+    "See all your billing": "お支払いの管理をすべて見る",
+    "It is canceled already and ends on %(day)s.": "すでに解約済みで、%(day)sに終了します。",
+    "It ends now. You will not be charged again.": "すぐに終了します。今後の請求はありません。",
+    "You can use it until %(day)s. After that it ends, and you will not be charged again.":
+        "%(day)sまでご利用いただけます。その後終了し、今後の請求はありません。",
+    "Why do you leave? (You need not say.)": "解約の理由をお聞かせください（任意）",
+    "Anything else?": "その他ご意見",
+    "Cancel now": "今すぐ解約する",
+    "Cancel as of %(day)s": "%(day)sで解約する",
+    "Your card is saved.": "カードを登録しました。",
+    "Too expensive": "料金が高い",
+    "Missing features": "必要な機能がない",
+    "Switched service": "別のサービスに切り替えた",
+    "Unused": "使わなくなった",
+    "Customer service": "サポートに不満がある",
+    "Too complex": "使い方が難しい",
+    "Low quality": "品質に不満がある",
+    "Other": "その他",
     # errors, in Stripe's words
     "Your card was declined.": "カードが拒否されました。",
     "Your card has insufficient funds.": "カードの残高が不足しています。",

@@ -1,0 +1,248 @@
+"""The billing portal: configurations and sessions. The page is in hosted/portal.py, its acts in portal_acts.py."""
+
+import base64
+from typing import Any
+
+from sandbox import objects
+from sandbox.context import Context
+from sandbox.documents import merge_metadata, random_text
+from sandbox.errors import ApiError, missing
+from sandbox.kinds import Doc, kind
+from sandbox.pagination import list_page, listing
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str
+from sandbox.routes import route
+
+CONFIGURATION = kind(
+    "billing_portal.configuration", prefix="bpc", label="configuration", indexed=("active", "is_default")
+)
+SESSION = kind(
+    "billing_portal.session",
+    prefix="bps",
+    label="session",
+    indexed=("customer", "_secret"),
+    expandable={"configuration": "billing_portal.configuration"},
+)
+FEATURES: Shape = {
+    "customer_update": Hash({"allowed_updates": Array(Str(), unset=True), "enabled": Bool()}),
+    "invoice_history": Hash({"enabled": Bool(required=True)}),
+    "payment_method_update": Hash({"enabled": Bool(required=True), "payment_method_configuration": Ignored()}),
+    "subscription_cancel": Hash(
+        {
+            "cancellation_reason": Hash({"enabled": Bool(required=True), "options": Array(Str(), unset=True)}),
+            "enabled": Bool(),
+            "mode": Enum("at_period_end", "immediately"),
+            "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
+        }
+    ),
+    "subscription_update": Hash(
+        {
+            "billing_cycle_anchor": Ignored(),
+            "default_allowed_updates": Array(Str(), unset=True),
+            "enabled": Bool(),
+            "products": Ignored(),
+            "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
+            "schedule_at_period_end": Ignored(),
+            "trial_update_behavior": Ignored(),
+        }
+    ),
+}
+PROFILE: Shape = {
+    "headline": Str(unset=True, max_length=60),
+    "privacy_policy_url": Str(),
+    "terms_of_service_url": Str(),
+}
+CONFIGURE: dict[str, Param] = {
+    "business_profile": Hash(PROFILE),
+    "default_return_url": Str(unset=True),
+    "features": Hash(FEATURES),
+    "login_page": Ignored(),
+    "metadata": Metadata(),
+    "name": Str(unset=True),
+}
+COMPLETION: Shape = {
+    "hosted_confirmation": Hash({"custom_message": Str(max_length=500)}),
+    "redirect": Hash({"return_url": Str(required=True)}),
+    "type": Enum("hosted_confirmation", "portal_homepage", "redirect", required=True),
+}
+FLOW: Shape = {
+    "after_completion": Hash(COMPLETION),
+    "subscription_cancel": Hash({"subscription": Str(required=True), "retention": Ignored()}),
+    "type": Enum("customer_update", "payment_method_update", "subscription_cancel", required=True),
+}
+OPEN: dict[str, Param] = {
+    "configuration": Str(),
+    "customer": Str(),
+    "customer_account": Ignored(),
+    "flow_data": Hash(FLOW),
+    "locale": Str(),
+    "on_behalf_of": Ignored(),
+    "return_url": Str(),
+}
+
+
+@route("POST", "/v1/billing_portal/configurations", params=CONFIGURE)
+def create_configuration(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a portal configuration"""
+    if "features" not in params:
+        raise missing("features")
+    return _new_configuration(ctx, params, default=False)
+
+
+def _new_configuration(ctx: Context, params: dict[str, Any], *, default: bool) -> Doc:
+    fields: Doc = {
+        "active": True,
+        "application": None,
+        "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None},
+        "default_return_url": None,
+        "features": _features({}),
+        "is_default": default,
+        "login_page": {"enabled": False, "url": None},
+        "metadata": {},
+        "name": None,
+        "updated": ctx.now,
+    }
+    fields |= _changes(fields | {"features": _features({})}, params, ctx.now)
+    return objects.create(ctx, "billing_portal.configuration", fields, event="billing_portal.configuration.created")
+
+
+def _features(given: Doc) -> Doc:
+    """All features, off unless given."""
+    off: Doc = {
+        "customer_update": {"allowed_updates": [], "enabled": False},
+        "invoice_history": {"enabled": False},
+        "payment_method_update": {"enabled": False, "payment_method_configuration": None},
+        "subscription_cancel": {
+            "cancellation_reason": {"enabled": False, "options": []},
+            "enabled": False,
+            "mode": "at_period_end",
+            "proration_behavior": "none",
+        },
+        "subscription_update": {
+            "billing_cycle_anchor": None,
+            "default_allowed_updates": [],
+            "enabled": False,
+            "proration_behavior": "none",
+            "schedule_at_period_end": {"conditions": []},
+            "trial_update_behavior": "end_trial",
+        },
+    }
+    return {name: feature | (given.get(name) or {}) for name, feature in off.items()}
+
+
+def _changes(configuration: Doc, params: dict[str, Any], now: int) -> Doc:
+    changes: Doc = {name: params[name] for name in ("active", "default_return_url", "name") if name in params}
+    if "business_profile" in params:
+        changes["business_profile"] = configuration["business_profile"] | params["business_profile"]
+    if "features" in params:
+        old = configuration["features"]
+        changes["features"] = {name: old[name] | (params["features"].get(name) or {}) for name in old}
+    if "metadata" in params:
+        changes["metadata"] = merge_metadata(configuration["metadata"], params["metadata"])
+    return changes | {"updated": now}
+
+
+def default_configuration(ctx: Context) -> Doc:
+    """The account's default: everything that a customer may safely do for themselves. Made when first needed."""
+    for known in objects.query(ctx, "billing_portal.configuration", is_default=True):
+        return known
+    on: Doc = {
+        "customer_update": {"allowed_updates": ["email", "address"], "enabled": True},
+        "invoice_history": {"enabled": True},
+        "payment_method_update": {"enabled": True},
+        "subscription_cancel": {"enabled": True},
+    }
+    return _new_configuration(ctx, {"features": on}, default=True)
+
+
+@route("GET", "/v1/billing_portal/configurations", params=listing(active=Bool(), is_default=Bool()))
+def list_configurations(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List portal configurations"""
+    filters = {"active": params.get("active"), "is_default": params.get("is_default")}
+    return list_page(ctx, "billing_portal.configuration", params, filters, url="/v1/billing_portal/configurations")
+
+
+@route("GET", "/v1/billing_portal/configurations/{id}")
+def retrieve_configuration(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Retrieve a portal configuration"""
+    return objects.load(ctx, "billing_portal.configuration", id, param="configuration", in_path=True)
+
+
+@route("POST", "/v1/billing_portal/configurations/{id}", params=CONFIGURE | {"active": Bool()})
+def update_configuration(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Update a portal configuration"""
+    known = objects.load(ctx, "billing_portal.configuration", id, param="configuration", in_path=True)
+    if known["is_default"] and params.get("active") is False:
+        raise ApiError("The default configuration cannot be deactivated.", param="active")
+    return objects.update(ctx, known, _changes(known, params, ctx.now), event="billing_portal.configuration.updated")
+
+
+@route("POST", "/v1/billing_portal/sessions", params=OPEN)
+def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Create a portal session"""
+    if "customer" not in params:
+        raise missing("customer")
+    customer = objects.load(ctx, "customer", params["customer"], param="customer")
+    configuration = _configuration(ctx, params.get("configuration"))
+    flow = params.get("flow_data")
+    _check_flow(ctx, flow, customer, configuration)
+    secret = random_text(40)
+    named = f"{ctx.account},{'live' if ctx.livemode else 'test'},{secret}"
+    token = base64.urlsafe_b64encode(named.encode()).decode().rstrip("=")
+    return objects.create(
+        ctx,
+        "billing_portal.session",
+        {
+            "configuration": configuration["id"],
+            "customer": customer["id"],
+            "customer_account": None,
+            "flow": _flow(flow) if flow else None,
+            "locale": params.get("locale"),
+            "on_behalf_of": None,
+            "return_url": params.get("return_url") or configuration["default_return_url"],
+            "url": f"{ctx.base_url}/p/session/{'live' if ctx.livemode else 'test'}_{token}",
+            "_secret": secret,
+        },
+        event="billing_portal.session.created",
+    )
+
+
+def _configuration(ctx: Context, id: str | None) -> Doc:
+    if id is None:
+        return default_configuration(ctx)
+    found = objects.load(ctx, "billing_portal.configuration", id, param="configuration")
+    if not found["active"]:
+        raise ApiError("The configuration is not active.", param="configuration")
+    return found
+
+
+def _check_flow(ctx: Context, flow: dict[str, Any] | None, customer: Doc, configuration: Doc) -> None:
+    if flow is None:
+        return
+    if not configuration["features"].get(flow["type"], {"enabled": True})["enabled"]:
+        raise ApiError(
+            f"This feature in the portal configuration is disabled: {flow['type']}.", param="flow_data[type]"
+        )
+    if flow["type"] != "subscription_cancel":
+        return
+    if "subscription_cancel" not in flow:
+        raise missing("flow_data[subscription_cancel]")
+    path = "flow_data[subscription_cancel][subscription]"
+    subscription = objects.load(ctx, "subscription", flow["subscription_cancel"]["subscription"], param=path)
+    if subscription["customer"] != customer["id"]:
+        raise ApiError("The subscription does not belong to the customer.", param=path)
+    if subscription["cancel_at_period_end"] or subscription["status"] == "canceled":
+        raise ApiError(
+            "The subscription cannot be canceled because it is already set to be canceled at period end.", param=path
+        )
+
+
+def _flow(given: dict[str, Any]) -> Doc:
+    completion = given.get("after_completion") or {"type": "portal_homepage"}
+    cancel = given.get("subscription_cancel")
+    return {
+        "after_completion": {"hosted_confirmation": None, "redirect": None, **completion},
+        "subscription_cancel": {"retention": None, "subscription": cancel["subscription"]} if cancel else None,
+        "subscription_update": None,
+        "subscription_update_confirm": None,
+        "type": given["type"],
+    }
