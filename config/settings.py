@@ -172,6 +172,8 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG or DEMO
 # --- mail -----------------------------------------------------------------------------------------
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+if DEMO and not env.str("EMAIL_URL", default=""):
+    EMAIL_BACKEND, EMAIL_FILE_PATH = "config.demo.mail.backend.MailToBox", str(LOCAL_DIR / "mail")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="Kessai <billing@kessai.example>")
 EMAIL_TIMEOUT = 10
 

@@ -1,6 +1,7 @@
 """Every address of the portal. dj-stripe's own webhook view is deliberately not among them."""
 
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.urls import include, path
 
 from config.language import choose_language
@@ -19,3 +20,5 @@ urlpatterns = [
     path("", include("billing.urls")),
     path("", include("ops.urls")),
 ]
+if settings.DEMO:
+    urlpatterns.append(path("mail/", include("config.demo.mail.urls")))
