@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Any
 
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -123,6 +125,17 @@ def token_html(match: re.Match[str]) -> SafeString:
             return format_html('"<a class="s" href="{}">{}</a>"', reverse("admin:find", args=[inner]), inner)
         return format_html('<span class="s">{}</span>', string)
     return format_html('<span class="n">{}</span>', number or word)
+
+
+def moment(at: datetime | None) -> SafeString:
+    """Write a moment to the second in the operator's zone, on one line."""
+    if at is None:
+        return mark_safe("–")
+    here = localtime(at)
+    day = date_format(here, "SHORT_DATE_FORMAT")
+    return format_html(
+        '<time class="nowrap" datetime="{}">{} {}</time>', at.isoformat(), day, here.strftime("%H:%M:%S")
+    )
 
 
 def span(length: timedelta | None) -> str:

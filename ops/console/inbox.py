@@ -19,7 +19,7 @@ from unfold.decorators import action, display
 
 from billing.models import InboxEvent, InboxState
 from ops.console import replay
-from ops.console.display import INBOX_TONES, id_link, pill, span
+from ops.console.display import INBOX_TONES, id_link, moment, pill, span
 from ops.console.event_page import event_context
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
@@ -98,7 +98,7 @@ class EventList(ChangeList):
 @register(InboxEvent, site=console)
 class InboxEventAdmin(PageAdmin):
     list_display = (
-        "type_shown", "object_shown", "state_shown", "door", "occurred_at", "received_at", "took", "attempts",
+        "type_shown", "object_shown", "state_shown", "door", "happened", "received_after", "mirrored_after", "attempts",
     )  # fmt: skip
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -169,6 +169,14 @@ class InboxEventAdmin(PageAdmin):
     def state_shown(self, event: InboxEvent) -> SafeString:
         return pill(event.get_state_display(), INBOX_TONES[event.state])
 
-    @display(description=gettext_lazy("mirrored after"))
-    def took(self, event: InboxEvent) -> str:
+    @display(description=gettext_lazy("happened"), ordering="occurred_at")
+    def happened(self, event: InboxEvent) -> SafeString:
+        return moment(event.occurred_at)
+
+    @display(description=gettext_lazy("received after"), ordering="received_at")
+    def received_after(self, event: InboxEvent) -> str:
+        return span(event.received_at - event.occurred_at)
+
+    @display(description=gettext_lazy("mirrored after"), ordering="mirrored_at")
+    def mirrored_after(self, event: InboxEvent) -> str:
         return span(event.mirrored_at - event.occurred_at) if event.mirrored_at else "–"

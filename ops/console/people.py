@@ -1,10 +1,11 @@
 """Organizations and the people in them. Organizations are shown; what a user may do here is changed, with a reason."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.admin import register
-from django.contrib.auth.models import Group
-from django.db.models import Count, QuerySet
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, ManyToManyField, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from djstripe.models import Subscription
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import CustomerLink, Invitation, Membership, Organization, User
 from billing.models import Activity, CheckoutOrder
@@ -21,6 +23,7 @@ from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.site import console
 
 ROWS = 50
+ACTING = ("change_inboxevent", "change_user", "change_group", "add_group")  # replay, and hand out rights
 
 
 @register(Organization, site=console)
@@ -114,13 +117,13 @@ class UserAdmin(AuditedAdmin):
     fieldsets = (
         (
             None,
-            {"fields": ("email", "name", ("language", "time_zone"), ("date_joined", "last_login"), "organizations")},
+            {"fields": ("email", "name", ("language", "time_zone"), ("date_joined", "last_login"), "member_of")},
         ),
         (gettext_lazy("What they may do"), {"fields": (("is_active", "is_staff"), "is_superuser", "groups")}),
         (gettext_lazy("The record"), {"fields": ("reason",)}),
     )
-    readonly_fields = ("email", "language", "time_zone", "date_joined", "last_login", "organizations")
-    filter_horizontal = ("groups",)
+    readonly_fields = ("email", "language", "time_zone", "date_joined", "last_login", "member_of")
+    formfield_overrides: ClassVar[Any] = {ManyToManyField: {"widget": UnfoldAdminCheckboxSelectMultipleWidget}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -136,7 +139,7 @@ class UserAdmin(AuditedAdmin):
         return (*self.readonly_fields, *powers)
 
     @display(description=gettext_lazy("organizations"))
-    def organizations(self, user: User) -> SafeString | str:
+    def member_of(self, user: User) -> SafeString | str:
         memberships = user.memberships.select_related("organization").order_by("created_at")
         names = [f"{membership.organization.name} ({membership.get_role_display()})" for membership in memberships]
         return format_html("{}", ", ".join(names) or "–")
@@ -147,10 +150,19 @@ class GroupAdmin(AuditedAdmin):
     list_display = ("name",)
     search_fields = ("name",)
     fields = ("name", "permissions", "reason")
-    filter_horizontal = ("permissions",)
+    formfield_overrides: ClassVar[Any] = {ManyToManyField: {"widget": UnfoldAdminCheckboxSelectMultipleWidget}}
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Offer only the permissions that mean something in the console."""
         field = super().formfield_for_manytomany(db_field, request, **kwargs)
         if db_field.name == "permissions":
-            field.queryset = field.queryset.select_related("content_type")  # each one's name names its model's app
+            field.queryset = grantable_permissions()
         return field
+
+
+def grantable_permissions() -> QuerySet[Permission]:
+    """Return the right to view each kind of page, and to do what the console lets one do."""
+    content_types = ContentType.objects.get_for_models(*console._registry, for_concrete_models=False).values()
+    viewing = Q(content_type__in=list(content_types), codename__startswith="view_")
+    permissions = Permission.objects.filter(viewing | Q(codename__in=ACTING)).select_related("content_type")
+    return permissions.order_by("content_type__app_label", "codename")

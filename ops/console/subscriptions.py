@@ -6,7 +6,6 @@ from django.contrib.admin import register
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -20,7 +19,7 @@ from unfold.decorators import display
 from billing.mirror.facts import SubscriptionFacts, subscription_facts
 from billing.money import format_money
 from billing.plans.prices import interval_words
-from ops.console.display import SUBSCRIPTION_STATES, id_link, stripe_pill
+from ops.console.display import SUBSCRIPTION_STATES, stripe_pill
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
 from ops.console.subscription_page import subscription_context
@@ -56,10 +55,18 @@ class PlanFilter(DropdownFilter):
         return queryset.filter(stripe_data__contains={"items": {"data": [{"price": {"product": self.value()}}]}})
 
 
+class OrganizationFilter(AutocompleteSelectFilter):
+    """Whose subscription, chosen by typing a part of the name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = gettext_lazy("organization")
+
+
 class EndingFilter(DropdownFilter):
     """Whether a subscription is going to end by itself."""
 
-    title = gettext_lazy("going on")
+    title = gettext_lazy("renewal")
     parameter_name = "ending"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -78,11 +85,11 @@ class EndingFilter(DropdownFilter):
 
 @register(Subscription, site=console)
 class SubscriptionAdmin(PageAdmin):
-    list_display = ("id_shown", "organization", "plan", "status", "amount", "period_end", "ending", "created")
+    list_display = ("who", "plan", "status", "amount", "period_end", "ending", "began")
     list_filter = (
         StatusFilter,
         PlanFilter,
-        ("customer__subscriber", AutocompleteSelectFilter),
+        ("customer__subscriber", OrganizationFilter),
         EndingFilter,
     )
     list_filter_submit = True
@@ -106,17 +113,10 @@ class SubscriptionAdmin(PageAdmin):
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return subscription_context(row)
 
-    @display(description=gettext_lazy("subscription"), ordering="id")
-    def id_shown(self, row: Subscription) -> SafeString:
-        return format_html("<code>{}</code>", row.id)
-
     @display(description=gettext_lazy("organization"), ordering="customer__subscriber__name")
-    def organization(self, row: Subscription) -> SafeString | str:
-        organization = row.customer.subscriber
-        if organization is None:
-            return row.customer.email or id_link(row.customer_id)
-        url = reverse("admin:accounts_organization_change", args=[organization.pk])
-        return format_html('<a class="text-link" href="{}">{}</a>', url, organization.name)
+    def who(self, row: Subscription) -> SafeString:
+        name = row.customer.subscriber or row.customer.email or row.customer_id
+        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', name, row.id)
 
     @display(description=gettext_lazy("plan"), ordering="plan_name")
     def plan(self, row: Subscription) -> str:
@@ -135,9 +135,9 @@ class SubscriptionAdmin(PageAdmin):
     @display(description=gettext_lazy("period ends"), ordering=KT(f"{FIRST_ITEM}__current_period_end"))
     def period_end(self, row: Subscription) -> str:
         end = facts_of(row).period_end
-        return date_format(localtime(end), "DATE_FORMAT") if end else "–"
+        return date_format(localtime(end), "SHORT_DATE_FORMAT") if end else "–"
 
-    @display(description=gettext_lazy("going on"))
+    @display(description=gettext_lazy("renewal"))
     def ending(self, row: Subscription) -> str:
         facts = facts_of(row)
         if not facts.living:
@@ -145,6 +145,10 @@ class SubscriptionAdmin(PageAdmin):
         if facts.ends_at is None:
             return _("Renews")
         return _("Ends on %(day)s") % {"day": date_format(localtime(facts.ends_at), "SHORT_DATE_FORMAT")}
+
+    @display(description=gettext_lazy("since"), ordering="created")
+    def began(self, row: Subscription) -> str:
+        return date_format(localtime(row.created), "SHORT_DATE_FORMAT") if row.created else "–"
 
 
 def facts_of(row: Subscription) -> SubscriptionFacts:

@@ -8,18 +8,19 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
+# The portal's own indigo (static/kessai/app.css), stepped as unfold needs it.
 INDIGO = {
-    "50": "oklch(96.2% .018 272.3)",
-    "100": "oklch(93% .034 272.8)",
-    "200": "oklch(87% .065 274)",
-    "300": "oklch(78.5% .115 274.7)",
-    "400": "oklch(67.3% .182 276.9)",
-    "500": "oklch(58.5% .205 277.1)",
-    "600": "oklch(48.5% .21 276.9)",
-    "700": "oklch(42.5% .2 277)",
-    "800": "oklch(37.5% .17 277.4)",
-    "900": "oklch(33% .13 278.7)",
-    "950": "oklch(24% .09 281.3)",
+    "50": "#eeeefb",
+    "100": "#e0e1fb",
+    "200": "#c9ccff",
+    "300": "#aeb2ff",
+    "400": "#8f90f3",
+    "500": "#7370e8",
+    "600": "#3a36a8",
+    "700": "#2c2989",
+    "800": "#25226f",
+    "900": "#1f1c5c",
+    "950": "#14123d",
 }
 
 
@@ -48,7 +49,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("Kessai console"),
     "SITE_HEADER": "Kessai",
     "SITE_SUBHEADER": _("Console"),
-    "SITE_SYMBOL": "waves",
+    "SITE_ICON": lambda request: static("kessai/mark.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("kessai/mark.svg")}],
     "SITE_URL": "/",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,

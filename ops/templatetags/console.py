@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString
+from djstripe.models.base import StripeModel
 
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import display
@@ -33,6 +34,12 @@ def invoice_state(status: str | None) -> SafeString:
 
 
 @register.filter
+def named(thing: Any) -> str:
+    """Name a row in the trail above its page; Stripe's objects go by their id."""
+    return thing.id if isinstance(thing, StripeModel) else str(thing)
+
+
+@register.filter
 def span(length: timedelta | None) -> str:
     return display.span(length)
 
@@ -45,6 +52,11 @@ def ago(moment: datetime | None, now: datetime) -> str:
 @register.filter
 def copyable(value: str) -> SafeString:
     return display.copyable(value)
+
+
+@register.filter
+def moment(at: datetime | None) -> SafeString:
+    return display.moment(at)
 
 
 @register.filter
