@@ -1,5 +1,6 @@
 """Money as people read it: an integer of the currency's minor unit in, words of the reader's language out. Pure."""
 
+import re
 from decimal import Decimal
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ ZERO_DECIMAL = frozenset(
 )
 # Stripe docs: "Three-decimal currencies".
 THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+# CLDR's alphaNextToNumber: a currency written in letters keeps a space before its figures (CHF 10.00).
+LETTERS_AT_FIGURES = re.compile(r"([^\W\d_])(?=\d)")
 # Stripe docs: "Special cases": counted in hundredths though the currency has none; read without them.
 READ_WHOLE = frozenset(["ISK", "UGX"])
 
@@ -39,6 +42,7 @@ def format_money(amount: int, currency: str, language: str) -> str:
     digits = 0 if code in READ_WHOLE and value == value.to_integral_value() else minor_digits(code)
     locale = locale_of(language)
     written = currency_pattern(locale, digits).apply(value, locale, currency=code, currency_digits=False)
+    written = LETTERS_AT_FIGURES.sub("\\1\N{NO-BREAK SPACE}", written)
     return written.replace("￥", "¥")  # CLDR's full-width yen sign tears figures apart in a column
 
 

@@ -1,6 +1,5 @@
 """The style page: every component in every state, for those who build pages. Only where DEBUG or the demo is on."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
+from billing.templatetags.billing_ui import WORDS
 from billing.thread import Moment, Now, Thread
 
 
@@ -25,11 +25,6 @@ class SpecimenForm(forms.Form):
     remember = forms.BooleanField(required=False, help_text="For fourteen days.")
 
 
-@dataclass(frozen=True)
-class Pill:
-    tone: str
-    word: str
-
 
 def show_style(request: HttpRequest) -> HttpResponse:
     if not (settings.DEBUG or settings.DEMO):
@@ -42,10 +37,7 @@ def show_style(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "now": now,
         "threads": [active(now), past_due(now), pending(now), canceled(now)],
-        "pills": [Pill("good", _("Active")), Pill("waiting", _("Pending"))]
-        + [Pill("attention", _("Past due")), Pill("stopped", _("Canceled"))],
-        "statuses": ["active", "trialing", "incomplete", "past_due", "unpaid", "paused", "canceled"]
-        + ["draft", "open", "paid", "void", "uncollectible"],
+        "statuses": WORDS,
         "form": SpecimenForm(),
         "wrong": wrong,
         "amounts": [(500_000, "jpy"), (123_456_789_012, "usd"), (-4_990, "eur")],
@@ -64,7 +56,7 @@ def active(now: datetime) -> Thread:
     coming = [
         Moment(now + timedelta(days=4), "We charge ¥5,000 to Visa ·· 4242."),
         Moment(
-            now + timedelta(days=120), "Your discount of 20% ends.", "From then on a month costs ¥6,250.", "waiting"
+            now + timedelta(days=120), "Your discount of 20% ends.", "Then a month costs ¥6,250.", "waiting"
         ),
     ]
     return Thread(past, Now("Business is active", "The month is paid until 3 March.", "good", "Active"), coming)
