@@ -1,3 +1,3 @@
-"""Fixtures that every room's tests share: who acts (cast) and the Stripe they meet (sandbox over HTTP)."""
+"""Fixtures that every room's tests share: who acts (cast), the Stripe they meet (sandbox), a browser."""
 
-pytest_plugins = ["tests.cast", "tests.stripe_sandbox"]
+pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.browser"]
