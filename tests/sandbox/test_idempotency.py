@@ -1,13 +1,17 @@
 """One key, one effect."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
+from sandbox.keys import DEFAULT_ACCOUNT
 from tests.sandbox.running import RunningSandbox, body_of, new_key
 from tests.sandbox.test_payments import BACK
+from tests.sandbox.travel import Travel
 
 
 def test_the_same_request_again_is_answered_from_memory(running: RunningSandbox) -> None:
@@ -60,25 +64,35 @@ def test_another_account_may_use_the_same_key(running: RunningSandbox) -> None:
 
 
 def test_racing_requests_with_one_key_have_one_effect(running: RunningSandbox) -> None:
-    key = new_key()
-    data = {
-        "amount": "5000",
-        "currency": "jpy",
-        "payment_method": "pm_card_visa",
-        "confirm": "true",
-        "return_url": BACK,
-    }
+    key, racers = new_key(), 12
+    data = {"amount": "5000", "currency": "jpy", "payment_method": "pm_card_visa"}
+    data |= {"confirm": "true", "return_url": BACK}
+    clients = [running.http(key) for _ in range(racers)]
+    for http in clients:
+        http.get("/v1/balance")  # the connection stands before the race begins
+    rounds = 5
+    line = threading.Barrier(racers)
 
-    def pay(_: int) -> tuple[int, str]:
-        with running.http(key) as http:
-            answer = http.post("/v1/payment_intents", data=data, headers={"Idempotency-Key": "race"})
-        return answer.status_code, answer.json().get("id") or answer.json()["error"]["code"]
+    def pay(http: httpx.Client) -> list[tuple[int, str]]:
+        outcomes = []
+        for number in range(rounds):
+            line.wait()
+            answer = http.post("/v1/payment_intents", data=data, headers={"Idempotency-Key": f"race-{number}"})
+            outcomes.append((answer.status_code, answer.json().get("id") or answer.json()["error"]["code"]))
+        return outcomes
 
-    with ThreadPoolExecutor(16) as pool:
-        outcomes = list(pool.map(pay, range(48)))
-    assert {code for status, code in outcomes if status == 409} <= {"idempotency_key_in_use"}
-    assert len({id for status, id in outcomes if status == 200}) == 1
-    assert {status for status, _ in outcomes} <= {200, 409}
-    with running.http(key) as http:
-        assert len(http.get("/v1/charges").json()["data"]) == 1
-        assert http.get("/v1/balance").json()["available"][0]["amount"] == 5000
+    with ThreadPoolExecutor(racers) as pool:
+        outcomes = [outcome for each in pool.map(pay, clients) for outcome in each]
+    assert {code for status, code in outcomes if status != 200} <= {"idempotency_key_in_use"}
+    assert len({id for status, id in outcomes if status == 200}) == rounds
+    assert len(clients[0].get("/v1/charges", params={"limit": 100}).json()["data"]) == rounds
+    assert clients[0].get("/v1/balance").json()["available"][0]["amount"] == 5000 * rounds
+    for http in clients:
+        http.close()
+
+
+def test_a_key_that_is_being_worked_on_is_a_conflict(travel: Travel) -> None:
+    with travel.engine.in_flight.claim(f"{DEFAULT_ACCOUNT}:test", "k"):
+        status, said = travel.ask("POST", "/v1/customers", idempotency_key="k")
+    assert (status, said["error"]["code"]) == (409, "idempotency_key_in_use")
+    assert travel.ask("POST", "/v1/customers", idempotency_key="k")[0] == 200
