@@ -83,9 +83,9 @@ def create_app(engine: Engine) -> Starlette:
 def answer(engine: Engine, call: Call) -> Response:
     """The whole way of one request, in a worker thread."""
     found = routes.match(call.method, call.path)
-    if found and found[0] in routes.PAGES:
-        return _answer_page(engine, call, *found)
     try:
+        if found and found[0] in routes.PAGES:
+            return _answer_page(engine, call, *found)
         if found is None:
             _count_url(engine, call)
             raise unrecognized_url(call.method, call.path)

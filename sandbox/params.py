@@ -19,14 +19,18 @@ from sandbox.errors import ApiError, missing
 
 Shape = Mapping[str, "Param"]
 MAX_INTEGER = 999_999_999_999
+MAX_DEPTH = 20
 
 
 def parse_form(text: str) -> dict[str, Any]:
-    """`a[b]=1&c[]=2&c[]=3&d[0][e]=4` → {"a": {"b": "1"}, "c": ["2", "3"], "d": [{"e": "4"}]}."""
+    """`a[b]=1&c[]=2&c[]=3` → {"a": {"b": "1"}, "c": {"0": "2", "1": "3"}}; what is a list only its shape knows."""
     root: dict[str, Any] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
-        _place(root, [name.split("[", 1)[0], *re.findall(r"\[([^\]]*)\]", name)], value)
-    return {name: _lists(value) for name, value in root.items()}
+        path = [name.split("[", 1)[0], *re.findall(r"\[([^\]]*)\]", name)]
+        if len(path) > MAX_DEPTH:
+            raise ApiError(f"Invalid parameter name: {name[:40]}...")
+        _place(root, path, value)
+    return root
 
 
 def _place(node: dict[str, Any], path: list[str], value: str) -> None:
@@ -48,15 +52,6 @@ def _open_slot(node: dict[str, Any], rest: list[str]) -> str:
     if rest and rest[0] and isinstance(node.get(last), dict) and rest[0] not in node[last]:
         return last
     return str(len(node))
-
-
-def _lists(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    items = {key: _lists(item) for key, item in value.items()}
-    if items and all(key.isdigit() for key in items):
-        return [items[key] for key in sorted(items, key=int)]
-    return items
 
 
 def check(shape: Shape, raw: Mapping[str, Any], ignored: list[str] | None = None, *, path: str = "") -> dict[str, Any]:
@@ -216,9 +211,10 @@ class Array(Param):
         self.item = item
 
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> list[Any]:
-        if not isinstance(raw, list):
+        if not isinstance(raw, dict) or not all(key.isascii() and key.isdecimal() for key in raw):
             raise ApiError("Invalid array", param=path)
-        return [self.item.parse(item, f"{path}[{number}]", ignored) for number, item in enumerate(raw)]
+        items = [raw[key] for key in sorted(raw, key=int)]
+        return [self.item.parse(item, f"{path}[{number}]", ignored) for number, item in enumerate(items)]
 
 
 class Map(Param):
@@ -229,8 +225,6 @@ class Map(Param):
         self.item = item
 
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> dict[str, Any]:
-        if isinstance(raw, list):
-            raw = {str(number): item for number, item in enumerate(raw)}
         if not isinstance(raw, dict):
             raise ApiError("Invalid object", param=path)
         return {key: self.item.parse(item, f"{path}[{key}]", ignored) for key, item in raw.items()}
@@ -244,8 +238,6 @@ class Metadata(Param):
         super().__init__(unset=True)
 
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> dict[str, str]:
-        if isinstance(raw, list):
-            raw = {str(number): item for number, item in enumerate(raw)}
         if not isinstance(raw, dict):
             raise ApiError("Invalid object", param=path)
         if len(raw) > 50:

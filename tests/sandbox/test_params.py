@@ -31,13 +31,10 @@ SHAPE = {
     [
         ("a=1&b=", {"a": "1", "b": ""}),
         ("a[b][c]=1", {"a": {"b": {"c": "1"}}}),
-        ("a[]=1&a[]=2", {"a": ["1", "2"]}),
-        ("a[0]=1&a[1]=2", {"a": ["1", "2"]}),
-        # the order of indices counts, not the order of fields, and 10 comes after 2
-        ("a[10]=3&a[2]=2&a[0]=1", {"a": ["1", "2", "3"]}),
-        ("a[0][b]=1&a[0][c]=2&a[1][b]=3", {"a": [{"b": "1", "c": "2"}, {"b": "3"}]}),
+        ("a[]=1&a[]=2", {"a": {"0": "1", "1": "2"}}),
+        ("a[0][b]=1&a[0][c]=2&a[1][b]=3", {"a": {"0": {"b": "1", "c": "2"}, "1": {"b": "3"}}}),
         # without indices a repeated key begins the next element
-        ("a[][b]=1&a[][c]=2&a[][b]=3", {"a": [{"b": "1", "c": "2"}, {"b": "3"}]}),
+        ("a[][b]=1&a[][c]=2&a[][b]=3", {"a": {"0": {"b": "1", "c": "2"}, "1": {"b": "3"}}}),
         ("name=%E6%B1%BA%E6%B8%88+1", {"name": "決済 1"}),
     ],
 )
@@ -45,28 +42,47 @@ def test_it_reads_nested_forms(text: str, value: dict[str, Any]) -> None:
     assert parse_form(text) == value
 
 
-NAMES = st.text("abcdefgh_", min_size=1, max_size=5)
-TREES = st.recursive(
-    st.text(max_size=8),
-    lambda inner: st.dictionaries(NAMES, inner, min_size=1, max_size=3) | st.lists(inner, min_size=1, max_size=3),
-    max_leaves=8,
-)
-
-
-def encode(value: Any, path: str) -> list[tuple[str, str]]:
-    """As client libraries do."""
-    if isinstance(value, dict):
-        return [pair for key, item in value.items() for pair in encode(item, f"{path}[{key}]")]
-    if isinstance(value, list):
-        return [pair for number, item in enumerate(value) for pair in encode(item, f"{path}[{number}]")]
-    return [(path, value)]
+TEXTS = st.text(max_size=8)
+KEYS = st.text("abcdefgh_0123456789", min_size=1, max_size=5)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(tree=st.dictionaries(NAMES, TREES, max_size=3))
-def test_what_a_client_encodes_comes_out_the_same(tree: dict[str, Any]) -> None:
-    text = urlencode([pair for key, value in tree.items() for pair in encode(value, key)])
-    assert parse_form(text) == tree
+@given(
+    items=st.lists(
+        st.dictionaries(st.sampled_from(["price", "quantity"]), TEXTS.filter(bool), min_size=1), max_size=12
+    ),
+    pairs=st.dictionaries(KEYS, TEXTS, max_size=5),
+    indexed=st.booleans(),
+)
+def test_what_a_client_encodes_comes_out_the_same(
+    items: list[dict[str, str]], pairs: dict[str, str], indexed: bool
+) -> None:
+    """Libraries write `items[0][price]`, some `items[][price]`; keys of metadata may be numbers."""
+    shape = {"items": Array(Map(Str())), "metadata": Metadata()}
+    form = [
+        (f"items[{number if indexed else ''}][{key}]", value)
+        for number, item in enumerate(items)
+        for key, value in (item if indexed else {"price": "p", **item}).items()
+    ] + [(f"metadata[{key}]", value) for key, value in pairs.items()]
+    expected = items if indexed else [{"price": "p", **item} for item in items]
+    given_back = check(shape, parse_form(urlencode(form)))
+    assert given_back.get("items", []) == expected
+    assert given_back.get("metadata", {}) == pairs
+
+
+def test_the_order_of_a_list_is_that_of_its_indices() -> None:
+    assert check({"a": Array(Str())}, parse_form("a[10]=3&a[2]=2&a[0]=1")) == {"a": ["1", "2", "3"]}
+
+
+@pytest.mark.parametrize("text", ["a[x]=1", "a[²]=1", "a=1", "a[-1]=1"])
+def test_what_is_no_list_is_refused(text: str) -> None:
+    with pytest.raises(ApiError, match="Invalid array"):
+        check({"a": Array(Str())}, parse_form(text))
+
+
+def test_a_name_without_end_is_refused() -> None:
+    with pytest.raises(ApiError, match="Invalid parameter name"):
+        parse_form("a" + "[b]" * 5000 + "=1")
 
 
 def test_it_types_what_fits() -> None:
