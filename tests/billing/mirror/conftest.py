@@ -1,5 +1,6 @@
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import stripe as stripe_library
@@ -37,3 +38,19 @@ class Shop:
 @pytest.fixture
 def shop(stripe: stripe_library.StripeClient) -> Shop:
     return Shop(stripe)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that Stripe was asked for, through whatever client of this process."""
+    from billing.stripe_client import StripeHTTP
+
+    paths: list[str] = []
+    request = StripeHTTP.request
+
+    def recording(self: StripeHTTP, method: str, url: str, *args: Any, **more: Any) -> Any:
+        paths.append(urlsplit(url).path)
+        return request(self, method, url, *args, **more)
+
+    monkeypatch.setattr(StripeHTTP, "request", recording)
+    return paths
