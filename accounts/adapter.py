@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.conf import settings
 from django.core.mail import EmailMessage
 from django.utils import translation
 
@@ -20,7 +21,7 @@ class AccountAdapter(DefaultAccountAdapter):
         headers: dict[str, str] | None = None,
     ) -> EmailMessage:
         """Write to a user in the user's language, whoever's request caused the mail."""
-        user = context.get("user")
+        user, context = context.get("user"), {"site_url": settings.SITE_URL, **context}
         language = user.language if isinstance(user, User) else translation.get_language()
         with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)

@@ -10,6 +10,8 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
+from django.utils.html import format_html
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.invitations import find_invitation, remember_sign_up, require_open
@@ -38,6 +40,8 @@ class SignupForm(AllauthSignupForm):
         if self.invitation:
             del self.fields["organization_name"]
             self.fields["email"].initial = self.invitation.email
+            joins = gettext("With this address you join {organization}.")
+            self.fields["email"].help_text = format_html(joins, organization=self.invitation.organization)
 
     def clean_email(self) -> str:
         email: str = super().clean_email()

@@ -17,7 +17,7 @@ from accounts.invitations import Offer
 from accounts.mail import mail_invitation
 from accounts.models import Invitation, Membership, Role, User
 from accounts.permissions import Act
-from accounts.refusals import InvitationUnknown, InvitationUsed, Refused
+from accounts.refusals import InvitationIsForAnother, InvitationUnknown, InvitationUsed, Refused
 from accounts.viewer import CURRENT_ORGANIZATION, OrganizationRequest, organization_page
 from accounts.views.members import acting, render_members, to_members
 
@@ -119,6 +119,8 @@ def join(request: HttpRequest, token: str) -> HttpResponse:
         if joined is None:
             raise
         return enter(request, joined)
+    except InvitationIsForAnother:
+        return redirect("accounts:invitation", token)  # whose page says it and what to do
     told = _("You are now a member of %(organization)s.")
     messages.success(request, told % {"organization": membership.organization})
     return enter(request, membership)

@@ -36,7 +36,7 @@ def render_members(request: OrganizationRequest, invitation_form: InvitationForm
         "page": page,
         "invitations": pending_invitations(request.organization).select_related("invited_by"),
         "invitation_form": invitation_form,
-        "roles": RoleForm.base_fields["role"].choices,  # type: ignore[attr-defined]
+        "roles": [(role.value, role.label) for role in Role if role != Role.OWNER],
         "now": timezone.now(),
     }
     return render(request, "accounts/members.html", context, status=status)

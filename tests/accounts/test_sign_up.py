@@ -121,8 +121,10 @@ def by_invitation(path: str) -> str:
     return "/accounts/signup/?" + urlencode({"next": path})
 
 
-def test_the_invited_are_not_asked_for_an_organization(invited) -> None:
+def test_the_invited_are_not_asked_for_an_organization(invited, acme) -> None:
+    Organization.objects.filter(pk=acme.pk).update(name="Acme <script>")
     page = new_browser().get(by_invitation(invited))
+    assert "With this address you join Acme &lt;script&gt;." in page.content.decode()
     assert "organization_name" not in page.context["form"].fields
     assert page.context["form"]["email"].value() == ELLA
     assert f'name="next" value="{invited}"' in page.content.decode()
