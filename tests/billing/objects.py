@@ -159,10 +159,12 @@ def card(id: str = "pm_1", **fields: Any) -> dict[str, Any]:
     return {
         "id": id,
         "object": "payment_method",
-        "type": "card",
+        "card": details,
+        "created": ts(START),
         "customer": "cus_1",
         "livemode": False,
-        "card": details,
+        "metadata": {},
+        "type": "card",
     }
 
 
