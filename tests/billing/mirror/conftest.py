@@ -1,9 +1,11 @@
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import stripe as stripe_library
+from django.conf import LazySettings
 
 
 @dataclass
@@ -54,3 +56,31 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(StripeHTTP, "request", recording)
     return paths
+
+
+@pytest.fixture
+def methods(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The HTTP methods with which Stripe was called."""
+    from billing.stripe_client import StripeHTTP
+
+    used: list[str] = []
+    request = StripeHTTP.request
+
+    def recording(self: StripeHTTP, method: str, url: str, *args: Any, **more: Any) -> Any:
+        used.append(method)
+        return request(self, method, url, *args, **more)
+
+    monkeypatch.setattr(StripeHTTP, "request", recording)
+    return used
+
+
+@pytest.fixture
+def use_key(stripe: stripe_library.StripeClient, settings: LazySettings) -> Callable[[str], None]:
+    """Put another secret key into the settings, as after a restart with another configuration."""
+    from billing.stripe_client import stripe_client
+
+    def use(key: str) -> None:
+        settings.STRIPE_SECRET_KEY = key
+        stripe_client.cache_clear()
+
+    return use

@@ -1,0 +1,108 @@
+import pytest
+from django.utils import timezone
+from djstripe import models as djstripe
+
+from billing.inbox.models import InboxEvent, InboxState
+from billing.inbox.replay import replay
+from billing.mirror import objects
+from billing.mirror.apply import mirror_due
+from billing.mirror.kinds import Ref
+from billing.mirror.objects import Change, mirror_object
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_deleted_customer_keeps_its_row_and_stripe_is_asked_to_delete_nothing(shop, mirror_events, methods):
+    customer = shop.customer(name="Alice")
+    mirror_events()
+    shop.stripe.v1.customers.delete(customer.id)
+    methods.clear()
+    mirror_events()
+    row = djstripe.Customer.objects.get()
+    assert row.date_purged
+    assert row.stripe_data["deleted"] is True
+    assert row.stripe_data["name"] == "Alice"
+    assert row.email == "alice@example.com"
+    assert set(methods) == {"get"}
+
+
+def test_a_late_update_of_a_deleted_customer_does_not_blank_it(shop, mirror_events):
+    customer = shop.customer(name="Alice")
+    shop.stripe.v1.customers.update(customer.id, {"name": "Alice B."})
+    mirror_events()
+    shop.stripe.v1.customers.delete(customer.id)
+    mirror_events()
+    purged = djstripe.Customer.objects.get().date_purged
+    late = InboxEvent.objects.get(type="customer.updated")
+    replay([late.pk], now=timezone.now())
+    mirror_due(timezone.now, budget_seconds=10)
+    late.refresh_from_db()
+    row = djstripe.Customer.objects.get()
+    assert late.state == InboxState.MIRRORED
+    assert (row.stripe_data["name"], row.stripe_data["deleted"]) == ("Alice B.", True)
+    assert row.date_purged == purged
+
+
+def test_the_deletion_of_a_customer_that_was_never_mirrored_leaves_nothing_to_do(shop, mirror_events):
+    shop.stripe.v1.customers.delete(shop.customer().id)
+    mirror_events()
+    assert not djstripe.Customer.objects.exists()
+    assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
+
+
+def test_a_deleted_product_is_inactive_and_its_prices_and_subscriptions_stay(shop, mirror_events, monkeypatch):
+    price = shop.price(shop.product().id)
+    customer = shop.customer()
+    shop.give_card(customer.id)
+    shop.subscription(customer.id, price.id)
+    mirror_events()
+    # Stripe refuses to delete a product with prices; its dashboard, and time, can make it gone all the same.
+    monkeypatch.setattr(objects, "fetch", lambda _ref: None)
+    assert mirror_object(Ref("product", price.product), now=timezone.now()) is Change.DELETED
+    assert mirror_object(Ref("price", price.id), now=timezone.now()) is Change.DELETED
+    product = djstripe.Product.objects.get()
+    assert (product.active, product.stripe_data["active"], product.stripe_data["deleted"]) == (False, False, True)
+    mirrored = djstripe.Price.objects.get()
+    assert (mirrored.active, mirrored.stripe_data["deleted"]) == (False, True)
+    assert mirrored.product == product
+    assert djstripe.SubscriptionItem.objects.get().price == mirrored
+
+
+def test_a_product_deleted_at_stripe_is_marked_by_its_event(shop, mirror_events):
+    product = shop.product()
+    mirror_events()
+    shop.stripe.v1.products.delete(product.id)
+    mirror_events()
+    assert djstripe.Product.objects.get().active is False
+    assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
+
+
+def test_a_subscription_that_stripe_does_not_know_is_not_active_for_ever(shop, mirror_events, monkeypatch):
+    price = shop.price(shop.product().id)
+    customer = shop.customer()
+    shop.give_card(customer.id)
+    subscription = shop.subscription(customer.id, price.id)
+    mirror_events()
+    monkeypatch.setattr(objects, "fetch", lambda _ref: None)
+    mirror_object(Ref("subscription", subscription.id), now=timezone.now())
+    row = djstripe.Subscription.objects.get()
+    assert (row.stripe_data["status"], row.stripe_data["deleted"]) == ("canceled", True)
+
+
+def test_a_detached_payment_method_belongs_to_nobody(shop, mirror_events):
+    customer = shop.customer()
+    method = shop.give_card(customer.id)
+    mirror_events()
+    shop.stripe.v1.payment_methods.detach(method.id)
+    mirror_events()
+    assert djstripe.PaymentMethod.objects.get().customer is None
+    assert djstripe.Customer.objects.get().default_payment_method is None
+
+
+def test_a_key_of_another_account_does_not_read_as_if_everything_had_been_deleted(shop, mirror_events, use_key):
+    product = shop.product()
+    mirror_events()
+    use_key("sk_test_51" + "Z" * 15 + "0" * 16)
+    with pytest.raises(objects.OtherAccount):
+        mirror_object(Ref("product", product.id), now=timezone.now())
+    assert djstripe.Product.objects.get().active is True
