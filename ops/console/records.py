@@ -52,7 +52,8 @@ class CheckoutOrderAdmin(ReadOnlyAdmin):
         ("organization", "state_shown"),
         ("price", "subscription"),
         ("session", "key"),
-        ("created_at", "expires_at", "finished_at"),
+        ("created_at", "expires_at"),
+        "finished_at",
     )
     readonly_fields = ("state_shown", "price", "subscription", "session", "key")
 

@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
+from django.db.models import Model
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from djstripe.models.base import StripeModel
 
 from billing.models import CheckoutOrder, InboxEvent
@@ -35,8 +37,10 @@ def invoice_state(status: str | None) -> SafeString:
 
 @register.filter
 def named(thing: Any) -> str:
-    """Name a row in the trail above its page; Stripe's objects go by their id."""
-    return thing.id if isinstance(thing, StripeModel) else str(thing)
+    """Name a kind or a row in the trail above a page; Stripe's objects go by their id."""
+    if isinstance(thing, StripeModel):
+        return str(thing.id)
+    return str(thing) if isinstance(thing, Model) else capfirst(str(thing))
 
 
 @register.filter
