@@ -1,9 +1,6 @@
 """An organization's Stripe customer: at most one, whatever races, dies or is lost on the way. Against the sandbox."""
 
-import secrets
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -41,24 +38,14 @@ class FaultyClient(stripe.HTTPXClient):
         return answer
 
 
-@pytest.fixture(scope="module")
-def sandbox_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(tmp_path_factory.mktemp("sandbox"))]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("listening on ").strip()
-        process.terminate()
-
-
 @pytest.fixture
-def connect(sandbox_address: str) -> Connect:
+def connect(sandbox: str, stripe_key: str) -> Connect:
     """Clients of one Stripe account that is fresh for this test."""
-    key = f"sk_test_51{secrets.token_hex(8)[:15]}kessai"
 
     def connect(http_client: stripe.HTTPClient | None = None, *, retries: int = 2) -> stripe.StripeClient:
         return stripe.StripeClient(
-            key,
-            base_addresses={"api": sandbox_address},
+            stripe_key,
+            base_addresses={"api": sandbox},
             max_network_retries=retries,
             http_client=http_client or stripe.HTTPXClient(timeout=30, allow_sync_methods=True),
         )
