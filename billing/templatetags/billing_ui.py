@@ -14,7 +14,7 @@ from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from billing.money import format_money, locale_of
-from billing.thread.words import day_words, moment_words
+from billing.thread.words import date_words, day_words, moment_words
 
 register = template.Library()
 
@@ -73,6 +73,12 @@ def day(context: Context, value: datetime | date | None) -> str:
     if value is None:
         return NOTHING
     return day_words(aware(value), now=now_of(context), language=get_language() or "en")
+
+
+@register.simple_tag
+def full_day(value: datetime | date | None) -> str:
+    """Write a day as documents do: in full, with its year."""
+    return date_words(aware(value), language=get_language() or "en") if value else NOTHING
 
 
 @register.simple_tag(takes_context=True)

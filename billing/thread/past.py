@@ -14,10 +14,18 @@ from billing.thread.situation import Situation
 
 def what_happened(situation: Situation, *, limit: int) -> list[Moment]:
     """Return at most `limit` moments, newest first; the same fact is told once."""
-    told = [moment for moment in (tell(activity, situation) for activity in situation.activities) if moment]
-    moments = [*told, *from_invoices(situation), *from_subscription(situation)]
+    moments = [*from_subscription(situation), *from_activities(situation), *from_invoices(situation)]
     past = [moment for moment in moments if moment.at and moment.at <= situation.now]
     return sorted(past, key=lambda moment: moment.at or situation.now, reverse=True)[:limit]
+
+
+def from_activities(situation: Situation) -> Iterator[Moment]:
+    """Tell the news. What Stripe dates to the same second is told as cause and effect: paid, and so active."""
+    oldest_first = sorted(situation.activities, key=lambda news: (news.at, news.verb.startswith("subscription:")))
+    for activity in reversed(oldest_first):
+        moment = tell(activity, situation)
+        if moment:
+            yield moment
 
 
 def from_invoices(situation: Situation) -> Iterator[Moment]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus
+from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
 from billing.thread.situation import OrderFacts, Situation
@@ -66,7 +66,16 @@ def say_active(sub: SubscriptionFacts, situation: Situation) -> Now:
         return say_ending(sub, sub.ends_at, situation)
     if sub.collection_paused:
         return say_collection_paused(sub, situation)
-    return Now(_("%(plan)s is active.") % {"plan": plan}, reason_of_active(situation), GOOD, _("Active"))
+    title, waiting = _("%(plan)s is active.") % {"plan": plan}, situation.troubled
+    if waiting and waiting.failed:
+        return Now(title, reason_of_failed(waiting, situation), ATTENTION, _("Payment failed"))
+    return Now(title, reason_of_active(situation), GOOD, _("Active"))
+
+
+def reason_of_failed(invoice: InvoiceFacts, situation: Situation) -> str:
+    money = say_money(invoice.amount_remaining, invoice.currency, situation)
+    failed = _("A payment of %(money)s did not go through.") % {"money": money}
+    return " ".join(filter(None, (failed, reason_words(situation.failure))))
 
 
 def say_ending(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Now:

@@ -35,6 +35,11 @@ def day_words(at: datetime, *, now: datetime, language: str) -> str:
     return format_skeleton(skeleton, local, locale=date_locale(language))
 
 
+def date_words(at: datetime, *, language: str) -> str:
+    """Say a day as documents do: in full, with its year."""
+    return format_skeleton("yMMMMd", timezone.localtime(at), locale=date_locale(language))
+
+
 def moment_words(at: datetime, *, now: datetime, language: str) -> str:
     """Say a moment: its day, its time and the zone the time is in."""
     local = timezone.localtime(at)

@@ -6,7 +6,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import get_language
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
@@ -20,7 +20,7 @@ from billing.views.addresses import live_url, local
 LONG = timedelta(minutes=3)  # after this the page says what to do, not only what it waits for
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_BILLING)
 def checkout_return(request: OrganizationRequest) -> HttpResponse:
     """Show how the order stands, read from our own tables; Stripe's redirect proves nothing and is not believed."""

@@ -7,7 +7,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
@@ -30,7 +30,7 @@ class InvoiceRow:
     tone: str
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_INVOICES)
 def invoices(request: OrganizationRequest) -> HttpResponse:
     news = live_url(request.organization)
@@ -48,7 +48,7 @@ def invoices(request: OrganizationRequest) -> HttpResponse:
     return render(request, "billing/invoices.html", context)
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_INVOICES)
 def invoice(request: OrganizationRequest, invoice_id: str) -> HttpResponse:
     news = live_url(request.organization)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from asgiref.sync import sync_to_async
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act, may
 from accounts.viewer import find_membership
@@ -15,7 +15,7 @@ from billing.activity.stream import stream
 LONGEST_SECONDS = 300.0  # then the browser connects anew, and whoever is no longer a member is turned away
 
 
-@require_GET
+@require_safe
 async def live(request: HttpRequest, organization_id: str) -> HttpResponseBase:
     """Stream what happens from now on, or from after the `Last-Event-ID` that a reconnecting browser sends."""
     user = await request.auser()

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.translation import get_language
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act, may
 from accounts.viewer import OrganizationRequest, organization_page
@@ -16,7 +16,7 @@ from billing.plans.prices import interval_words, price_words
 from billing.subscriptions.cancel import can_cancel, can_resume
 from billing.thread import Situation, build_thread
 from billing.thread.load import load_situation
-from billing.thread.words import method_words, reason_words
+from billing.thread.words import method_words
 from billing.views.addresses import live_url
 from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
 
@@ -33,14 +33,13 @@ class PlanLine:
 
 @dataclass(frozen=True)
 class Trouble:
-    """A payment in question, with the reason and the page of Stripe's on which it can be paid."""
+    """A payment in question, with the page of Stripe's on which it can be paid."""
 
     invoice: InvoiceFacts
-    reason: str
     pay_url: str
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_BILLING)
 def overview(request: OrganizationRequest) -> HttpResponse:
     news = live_url(request.organization)
@@ -88,7 +87,7 @@ def trouble_of(situation: Situation) -> Trouble | None:
     sub, invoice = situation.subscription, situation.troubled
     if invoice is None or not (invoice.failed or (sub and sub.status in IN_TROUBLE)):
         return None
-    return Trouble(invoice, reason_words(situation.failure), invoice.hosted_url)
+    return Trouble(invoice, invoice.hosted_url)
 
 
 def latest_invoices(situation: Situation) -> list[InvoiceRow]:

@@ -9,7 +9,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, current_membership, organization_page
@@ -38,7 +38,7 @@ class Offer:
     current: bool
 
 
-@require_GET
+@require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """The front door: members go to their organization, visitors see the plans."""
     if request.user.is_authenticated:
@@ -49,7 +49,7 @@ def landing(request: HttpRequest) -> HttpResponse:
     return render(request, "billing/landing.html", describe_offers(request, querysets.catalog()))
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_BILLING)
 def plans(request: OrganizationRequest) -> HttpResponse:
     living = querysets.living_subscription(request.organization)
