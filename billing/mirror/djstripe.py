@@ -17,6 +17,7 @@ from django.db import transaction
 from djstripe.models import Account, Customer, Product
 from djstripe.models.base import StripeModel
 
+from billing.inbox.models import InboxEvent
 from billing.mirror.fetch import as_stripe_object
 from billing.mirror.kinds import KINDS, Ref
 from billing.mirror.owner import owner_account
@@ -31,6 +32,7 @@ class ParentMissing(Exception):
     def __init__(self, ref: Ref) -> None:
         super().__init__(f"{ref} is not in the mirror yet.")
         self.ref = ref
+        self.cause: InboxEvent | None = None  # the event for whose sake it is needed
 
 
 @dataclass

@@ -4,7 +4,7 @@ Never back in time: Stripe is asked and the answer written while the object's lo
 later one has the later answer. One answer covers every event of the object that was stored before Stripe was asked.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -50,6 +50,22 @@ class Waiting:
     newest: InboxEvent | None
 
 
+@dataclass
+class Job:
+    """One object to be mirrored, and for whose sake."""
+
+    ref: Ref
+    only_if_waiting: bool = False
+    listed: Data | None = None
+    cause: InboxEvent | None = None  # the event of a child that needs this object
+    children: tuple[Ref, ...] = ()  # the objects that wait for this one
+    absent: set[Ref] = field(default_factory=set)  # references to leave empty
+    unfinished: list[Ref] = field(default_factory=list)  # written with one left empty: once more at the end
+
+    def for_parent(self, parent: Ref, cause: InboxEvent | None) -> "Job":
+        return Job(parent, cause=cause, children=(*self.children, self.ref), unfinished=self.unfinished)
+
+
 def mirror_object(ref: Ref, *, now: datetime, only_if_waiting: bool = False, listed: Data | None = None) -> Change:
     """Bring one object, and first the objects it refers to, into the mirror.
 
@@ -57,65 +73,48 @@ def mirror_object(ref: Ref, *, now: datetime, only_if_waiting: bool = False, lis
     had it: enough for one that the mirror does not know, where nothing newer can be overwritten.
     Raises stripe.StripeError when Stripe does not answer or refuses.
     """
-    unfinished: list[Ref] = []
-    change = mirror_with_parents(
-        ref, now=now, only_if_waiting=only_if_waiting, listed=listed, children=(), unfinished=unfinished
-    )
-    for other in unfinished:
-        mirror_with_parents(other, now=now, children=(), unfinished=[])
+    job = Job(ref, only_if_waiting=only_if_waiting, listed=listed)
+    change = mirror_with_parents(job, now=now)
+    for other in job.unfinished:
+        mirror_with_parents(Job(other), now=now)
     return change
 
 
-def mirror_with_parents(
-    ref: Ref,
-    *,
-    now: datetime,
-    children: tuple[Ref, ...],
-    unfinished: list[Ref],
-    only_if_waiting: bool = False,
-    listed: Data | None = None,
-) -> Change:
+def mirror_with_parents(job: Job, *, now: datetime) -> Change:
     """Try; while a parent is missing, let go of the lock, mirror the parent, try again with a new answer.
 
-    `children` are the objects that wait for this one. Where one of them is also a parent (a customer and its default
-    payment method), this one is written without it and is `unfinished`.
+    Where an object that waits for this one is also its parent (a customer and its default payment method), this one
+    is written without it first, and is `unfinished`.
     """
-    absent: set[Ref] = set()
     for _ in range(MOST_PARENTS):
         try:
-            with object_lock(ref):
-                return write_now(ref, now=now, absent=frozenset(absent), only_if_waiting=only_if_waiting, listed=listed)
+            with object_lock(job.ref):
+                return write_now(job, now=now)
         except ParentMissing as missing:
-            parent = missing.ref
-        if parent in children:
-            unfinished.append(ref)
-            absent.add(parent)
-        elif not mirror_parent(parent, now=now, children=(*children, ref), unfinished=unfinished):
-            absent.add(parent)
-    raise RuntimeError(f"{ref} refers to more objects than can be.")
+            parent, cause = missing.ref, missing.cause
+        if parent in job.children:
+            job.unfinished.append(job.ref)
+            job.absent.add(parent)
+            continue
+        mirror_with_parents(job.for_parent(parent, cause), now=now)
+        if stored(parent) is None:
+            job.absent.add(parent)
+    raise RuntimeError(f"{job.ref} refers to more objects than can be.")
 
 
-def mirror_parent(parent: Ref, *, now: datetime, children: tuple[Ref, ...], unfinished: list[Ref]) -> bool:
-    """Mirror what a child refers to; return whether the mirror has it now."""
-    mirror_with_parents(parent, now=now, children=children, unfinished=unfinished)
-    return stored(parent) is not None
-
-
-def write_now(ref: Ref, *, now: datetime, absent: frozenset[Ref], only_if_waiting: bool, listed: Data | None) -> Change:
+def write_now(job: Job, *, now: datetime) -> Change:
     """Ask Stripe and write the answer. The caller holds the object's lock."""
-    waiting = waiting_for(ref)
-    if only_if_waiting and not waiting.pks:
+    ref, waiting = job.ref, waiting_for(job.ref)
+    if job.only_if_waiting and not waiting.pks:
         return Change.COVERED
     before = stored(ref)
     owner = owner_account()
-    data = listed if listed is not None and before is None else fetch(ref)
+    data = job.listed if job.listed is not None and before is None else fetch(ref)
+    event = waiting.newest or job.cause
     with transaction.atomic():
-        if data is None:
-            after = mark_gone(ref, owner=owner, now=now)
-        else:
-            after = write(ref, data, owner=owner, absent=absent, now=now)
+        after = mark_gone(ref, owner=owner, now=now) if data is None else write(job, data, event, owner=owner, now=now)
         if after is not None:
-            after_mirrored(ref.kind, before, after, event=waiting.newest, now=now)
+            after_mirrored(ref.kind, before, after, event=event, now=now)
         mark_mirrored(waiting.pks, now=now)
     return describe_change(before, after, gone=data is None)
 
@@ -136,8 +135,12 @@ def stored(ref: Ref) -> Data | None:
     return data
 
 
-def write(ref: Ref, data: Data, *, owner: Account | None, absent: frozenset[Ref], now: datetime) -> Data:
-    row = sync(ref, data, owner=owner, absent=absent)
+def write(job: Job, data: Data, event: InboxEvent | None, *, owner: Account | None, now: datetime) -> Data:
+    try:
+        row = sync(job.ref, data, owner=owner, absent=frozenset(job.absent))
+    except ParentMissing as missing:
+        missing.cause = event
+        raise
     if isinstance(row, Customer):
         set_subscriber(row, now=now)
     after: Data = row.stripe_data

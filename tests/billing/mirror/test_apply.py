@@ -290,3 +290,16 @@ def fail_for(monkeypatch: pytest.MonkeyPatch, object_id: str | None, error: Exce
 
     monkeypatch.setattr(objects, "fetch", failing)
     return fetches
+
+
+def test_a_parent_fetched_for_its_child_is_news_for_the_childs_event(shop, take_events, monkeypatch):
+    """The child's event may overtake the parent's own: what it brought must not read as an old story."""
+    heard: dict[str, InboxEvent | None] = {}
+    monkeypatch.setattr(
+        objects, "after_mirrored", lambda kind, before, after, *, event, now: heard.update({kind: event})
+    )
+    price = shop.price(shop.product().id)
+    take_events()
+    InboxEvent.objects.exclude(object_id=price.id).delete()
+    mirror()
+    assert heard == {"product": InboxEvent.objects.get(), "price": InboxEvent.objects.get()}

@@ -1,0 +1,153 @@
+"""Several workers at once. Each is a thread with a database connection of its own."""
+
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from djstripe import models as djstripe
+
+from billing.inbox.models import InboxEvent, InboxState
+from billing.mirror import objects
+from billing.mirror.apply import mirror_due
+from billing.mirror.fetch import fetch
+from billing.mirror.kinds import Ref
+from billing.mirror.objects import mirror_object
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def start(*tasks: Callable[[], object]) -> list[threading.Thread]:
+    def run(task: Callable[[], object]) -> None:
+        try:
+            task()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=[task]) for task in tasks]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def finish(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive(), "a worker hangs"
+
+
+def mirror() -> int:
+    return mirror_due(timezone.now, budget_seconds=50)
+
+
+def test_the_slower_of_two_workers_does_not_overwrite_the_faster_ones_newer_state(shop, take_events, monkeypatch):
+    """dj-stripe's lost update: A asks, the object changes, B asks and writes, A writes what it had."""
+    product = shop.product("Old")
+    asked, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def slow_once(ref: Ref) -> Any:
+        data = fetch(ref)
+        order.append(data["name"] if data else "")
+        if not asked.is_set():
+            asked.set()
+            assert go_on.wait(20)
+        return data
+
+    monkeypatch.setattr(objects, "fetch", slow_once)
+    take_events()
+    slower = start(mirror)
+    assert asked.wait(20)
+    shop.stripe.v1.products.update(product.id, {"name": "New"})
+    take_events()
+    faster = start(mirror)
+    wait_until(lambda: waiting_for_a_lock() == 1)
+    assert order == ["Old"]  # the faster one waits before it asks, so that its answer is the newer one
+    go_on.set()
+    finish(slower + faster)
+    assert order == ["Old", "New"]
+    assert djstripe.Product.objects.get().name == "New"
+    assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
+
+
+def test_an_event_that_arrives_while_its_object_is_fetched_is_not_counted_as_covered(shop, take_events, monkeypatch):
+    product = shop.product("Old")
+    fetches = 0
+
+    def changing_meanwhile(ref: Ref) -> Any:
+        nonlocal fetches
+        fetches += 1
+        data = fetch(ref)
+        if fetches == 1:
+            shop.stripe.v1.products.update(product.id, {"name": "New"})
+            take_events()
+        return data
+
+    monkeypatch.setattr(objects, "fetch", changing_meanwhile)
+    take_events()
+    mirror()
+    assert fetches == 2
+    assert djstripe.Product.objects.get().name == "New"
+
+
+def test_a_customer_and_its_payment_method_mirrored_at_once_do_not_wait_for_each_other_for_ever(shop, take_events):
+    """Each refers to the other; a worker that held both locks could meet another that holds them the other way."""
+    customer = shop.customer()
+    method = shop.give_card(customer.id)
+    refs = [Ref("customer", customer.id), Ref("payment_method", method.id)] * 2
+    finish(start(*[lambda ref=ref: mirror_object(ref, now=timezone.now()) for ref in refs]))  # type: ignore[misc]
+    mirrored = djstripe.Customer.objects.get()
+    assert mirrored.default_payment_method.customer == mirrored
+
+
+def test_many_workers_on_shuffled_events_end_at_what_stripe_says(shop, take_events):
+    """Whatever the order, however often: the mirror ends equal to Stripe, and every event is done."""
+    chance = random.Random(7)
+    price = shop.price(shop.product().id)
+    customers = [shop.customer(name=f"Customer {number}") for number in range(3)]
+    subscriptions = []
+    for customer in customers:
+        shop.give_card(customer.id)
+        subscriptions.append(shop.subscription(customer.id, price.id))
+    take_events()
+    pks = list(InboxEvent.objects.values_list("pk", flat=True))
+    chance.shuffle(pks)
+    for pk in pks:  # due in an order that has nothing to do with what happened
+        InboxEvent.objects.filter(pk=pk).update(due_at=timezone.now())
+    workers = start(mirror, mirror, mirror)
+    for number, customer in enumerate(customers):
+        shop.stripe.v1.customers.update(customer.id, {"name": f"Renamed {number}"})
+        shop.stripe.v1.subscriptions.update(subscriptions[number].id, {"cancel_at_period_end": True})
+    take_events()
+    workers += start(mirror, mirror)
+    finish(workers)
+    mirror()
+    left = InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED])
+    assert list(left.values_list("type", "error")) == []
+    assert set(djstripe.Customer.objects.values_list("stripe_data__name", flat=True)) == {
+        "Renamed 0", "Renamed 1", "Renamed 2"
+    }  # fmt: skip
+    for subscription in subscriptions:
+        there = fetch(Ref("subscription", subscription.id))
+        assert djstripe.Subscription.objects.get(id=subscription.id).stripe_data == there
+
+
+def waiting_for_a_lock() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+            "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return
+        deadline.wait(0.02)
+    raise AssertionError("it did not come to pass")

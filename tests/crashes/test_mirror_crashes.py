@@ -1,0 +1,81 @@
+"""A worker is killed at every comma of the mirror's sentence; the next one finishes it, and nothing happens twice."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+from django.utils import timezone
+from djstripe import models as djstripe
+
+from accounts.models import CustomerLink
+from billing.activity.models import Activity
+from billing.inbox.claim import LEASE
+from billing.inbox.models import InboxEvent, InboxState
+from billing.mirror.apply import mirror_due
+from config.env import BASE_DIR
+from tests.crashes.worker import COMMAS
+
+pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def paid_subscription(acme, stripe, take_events):
+    """A subscription that has just become active; its events are in the inbox, nothing is mirrored."""
+    product = stripe.v1.products.create({"name": "Pro"})
+    price = stripe.v1.prices.create(
+        {"product": product.id, "currency": "jpy", "unit_amount": 5000, "recurring": {"interval": "month"}}
+    )
+    customer = stripe.v1.customers.create({"email": "alice@example.com"})
+    CustomerLink.objects.create(
+        organization=acme,
+        livemode=False,
+        idempotency_key="key",
+        keyed_at=timezone.now(),
+        customer_id=customer.id,
+    )
+    method = stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    subscription = stripe.v1.subscriptions.create(
+        {"customer": customer.id, "items": [{"price": price.id}], "default_payment_method": method.id}
+    )
+    take_events()
+    InboxEvent.objects.exclude(object_id=subscription.id).delete()
+    return subscription
+
+
+@pytest.mark.parametrize("comma", list(COMMAS))
+def test_killed_at_a_comma_the_next_worker_finishes_and_nothing_happens_twice(paid_subscription, comma):
+    assert run_worker(comma) == -signal.SIGKILL
+    at_once = mirror_due(timezone.now, budget_seconds=30)
+    assert at_once == 0  # what the dead one claimed is left to it until its lease ends
+    mirror_due(lambda: timezone.now() + LEASE, budget_seconds=30)
+    assert djstripe.Subscription.objects.get().stripe_data["status"] == "active"
+    assert djstripe.SubscriptionItem.objects.count() == 1
+    assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
+    assert list(Activity.objects.values_list("verb", flat=True)).count("subscription:activated") == 1
+
+
+def test_a_worker_that_lives_does_it_all_alone(paid_subscription):
+    """What the crashes are compared with: were this to fail, they would show nothing."""
+    assert run_worker("none") == 0
+    assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
+    assert Activity.objects.filter(verb="subscription:activated").count() == 1
+
+
+def run_worker(comma: str) -> int:
+    """Run a worker in a process of its own on this test's database and Stripe; return how it ended."""
+    command = [sys.executable, "-m", "tests.crashes.worker", comma]
+    return subprocess.run(command, cwd=BASE_DIR, env=worker_environment(), timeout=60, check=False).returncode
+
+
+def worker_environment() -> dict[str, str]:
+    server = os.environ["DATABASE_URL"].rpartition("/")[0]
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}",
+        "STRIPE_SECRET_KEY": django_settings.STRIPE_SECRET_KEY,
+        "STRIPE_API_BASE": django_settings.STRIPE_API_BASE,
+    }
