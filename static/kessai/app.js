@@ -218,9 +218,9 @@ function swap(old, next) {
     details.open = Boolean(opened[index]);
   });
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  if (ghost) crossFade(old, ghost);
   const saying = sayings(old);
   if (saying !== said) announce(saying);
+  if (ghost) crossFade(old, ghost);
   old.dispatchEvent(new CustomEvent("kessai:swapped", { bubbles: true }));
 }
 
