@@ -101,6 +101,13 @@ def test_two_clicks_at_once_make_one_person_and_one_organization() -> None:
     assert User.objects.count() == Organization.objects.count() == Membership.objects.count() == 1
 
 
+def test_sign_up_in_bulk_is_slowed_down_with_a_sentence(db) -> None:
+    browser = new_browser()
+    answers = [sign_up(browser, email=f"ella{number}@example.com") for number in range(21)]
+    assert [answer.status_code for answer in answers] == [302] * 20 + [429]
+    assert "Wait a few minutes and try again." in answers[-1].content.decode()
+
+
 def test_a_form_that_is_wrong_loses_nothing_of_what_was_typed(db) -> None:
     answer = sign_up(new_browser(), password1="short", organization_name="Very Long & Sons")
     assert answer.status_code == 200
