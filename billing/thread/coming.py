@@ -7,10 +7,10 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
-from billing.thread.present import TIME_FOR_FIRST_PAYMENT, plan_name, say_money
+from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money
 from billing.thread.shapes import ATTENTION, STOPPED, WAITING, Moment
 from billing.thread.situation import Situation
-from billing.thread.words import method_words
+from billing.thread.words import clock_words, method_words
 
 # Stripe makes renewal invoices in these; in the others nothing is charged by itself.
 RENEWING = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE})
@@ -18,6 +18,9 @@ RENEWING = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, Su
 
 def what_comes(situation: Situation) -> list[Moment]:
     """Return what is to come, soonest first; what waits for somebody, without a date, last."""
+    sub, order = situation.subscription, situation.order
+    if sub and order and is_being_confirmed(sub, order):
+        return []
     moments = [*coming_of_order(situation), *coming_of_invoices(situation)]
     if situation.subscription:
         moments += coming_of_subscription(situation.subscription, situation)
@@ -28,7 +31,8 @@ def what_comes(situation: Situation) -> list[Moment]:
 def coming_of_order(situation: Situation) -> Iterator[Moment]:
     order, sub = situation.order, situation.subscription
     if order and not order.returned and order.expires_at and (sub is None or not sub.living):
-        yield Moment(order.expires_at, _("The payment page closes. If you have not paid, nothing is charged."))
+        closing = _("The payment page closes at %(clock)s. If you have not paid by then, nothing is charged.")
+        yield Moment(order.expires_at, closing % {"clock": clock_words(order.expires_at, situation.language)})
 
 
 def coming_of_invoices(situation: Situation) -> Iterator[Moment]:

@@ -17,11 +17,16 @@ TIME_FOR_FIRST_PAYMENT = timedelta(hours=23)
 
 def what_is_so(situation: Situation) -> Now:
     sub, order = situation.subscription, situation.order
-    if order and (sub is None or not sub.living):
+    if order and (sub is None or not sub.living or is_being_confirmed(sub, order)):
         return say_order(order, situation)
     if sub is None:
         return say_no_plan()
     return SAYINGS[sub.status](sub, situation)
+
+
+def is_being_confirmed(sub: SubscriptionFacts, order: OrderFacts) -> bool:
+    """Whether this is a moment of checkout: Stripe makes the subscription incomplete and completes it at once."""
+    return order.returned and sub.status is SubscriptionStatus.INCOMPLETE
 
 
 def say_no_plan() -> Now:

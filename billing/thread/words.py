@@ -42,10 +42,15 @@ def date_words(at: datetime, *, language: str) -> str:
 
 def moment_words(at: datetime, *, now: datetime, language: str) -> str:
     """Say a moment: its day, its time and the zone the time is in."""
+    day = day_words(at, now=now, language=language)
+    return _("%(day)s, %(clock)s") % {"day": day, "clock": clock_words(at, language)}
+
+
+def clock_words(at: datetime, language: str) -> str:
+    """Say the time of day and the zone it is in."""
     local = timezone.localtime(at)
     clock = format_time(local, "HH:mm", locale=date_locale(language))
-    day = day_words(at, now=now, language=language)
-    return _("%(day)s, %(clock)s (%(zone)s)") % {"day": day, "clock": clock, "zone": local.tzname()}
+    return _("%(clock)s (%(zone)s)") % {"clock": clock, "zone": local.tzname()}
 
 
 def date_locale(language: str) -> str:

@@ -61,11 +61,20 @@ CANCEL_TRIAL = {"end_behavior": {"missing_payment_method": "cancel"}}
             {"order": OrderFacts("Business", RETRY, False)},
             "waiting",
             "Your payment page for Business is open.",
-            [("02-12", "The payment page closes. If you have not paid, nothing is charged.")],
+            [("02-12", "The payment page closes at 09:00 (UTC). If you have not paid by then, nothing is charged.")],
         ),
         # back from Stripe's page: never "active" before the mirror says so
         (
             None,
+            [],
+            {"order": OrderFacts("Business", RETRY, True)},
+            "waiting",
+            "We are waiting for Stripe's confirmation of Business.",
+            [],
+        ),
+        # back from Stripe's page, in the second before Stripe completes the subscription
+        (
+            {"status": "incomplete", "created": ts(NOW)},
             [],
             {"order": OrderFacts("Business", RETRY, True)},
             "waiting",
