@@ -80,7 +80,8 @@ def _customer(ctx: Context, session: Doc) -> Doc:
     given = session["_given"]
     email = session["customer_email"] or given["email"]
     wanted = {"email": email, "name": given["name"]}
-    return create_customer(ctx, {name: value for name, value in wanted.items() if value})
+    made: Doc = create_customer(ctx, {name: value for name, value in wanted.items() if value})
+    return made
 
 
 def return_address(ctx: Context, session: Doc) -> str:

@@ -185,12 +185,14 @@ def _cancel_at(ctx: Context, subscription: Doc, details: Doc, at: int | None, *,
 
 
 def _cancel_time(subscription: Doc, given: Any) -> int | None:
-    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-    return {"min_period_end": min(ends), "max_period_end": max(ends)}.get(given, given)
+    ends: list[int] = [item["current_period_end"] for item in subscription["items"]["data"]]
+    named: dict[Any, int | None] = {"min_period_end": min(ends), "max_period_end": max(ends)}
+    return named.get(given, given)
 
 
 def _last_end(subscription: Doc) -> int:
-    return max(item["current_period_end"] for item in subscription["items"]["data"])
+    ends: list[int] = [item["current_period_end"] for item in subscription["items"]["data"]]
+    return max(ends)
 
 
 def end(ctx: Context, subscription: Doc, details: Doc) -> Doc:

@@ -5,13 +5,14 @@ from typing import Any
 from sandbox.billing import sums, wording
 from sandbox.billing.periods import Period
 from sandbox.context import Context
-from sandbox.documents import new_document
+from sandbox.documents import new_document, render
 from sandbox.kinds import Doc
 
 
 def new_line(ctx: Context, fields: Doc) -> Doc:
-    """A line with every field; `amount`, `currency`, `description`, `period` and `parent` are given."""
-    return new_document(
+    """A line with every field; `amount`, `currency`, `description`, `period` and `parent` are given. It is stored only
+    as a part of its invoice."""
+    line = new_document(
         ctx,
         "line_item",
         {
@@ -30,6 +31,7 @@ def new_line(ctx: Context, fields: Doc) -> Doc:
             **fields,
         },
     )
+    return render(line)
 
 
 def subscription_line(

@@ -39,7 +39,7 @@ def unused(amount: int, period: Period, at: int) -> int:
 def _transformed(quantity: int, transform: Mapping[str, Any] | None) -> int:
     if not transform:
         return quantity
-    packages, rest = divmod(quantity, transform["divide_by"])
+    packages, rest = divmod(quantity, int(transform["divide_by"]))
     return packages + (1 if rest and transform["round"] == "up" else 0)
 
 

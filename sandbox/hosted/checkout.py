@@ -124,7 +124,7 @@ def _description(ctx: Context, line: Doc) -> str | None:
 def _trial_days(ctx: Context, session: Doc) -> int:
     data = session["_data"]
     if data.get("trial_end"):
-        return -((ctx.now - data["trial_end"]) // DAY)
+        return -((ctx.now - int(data["trial_end"])) // DAY)
     return int(data.get("trial_period_days") or 0)
 
 

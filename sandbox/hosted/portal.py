@@ -77,7 +77,7 @@ def show_portal(ctx: Context, request: PageRequest, token: str) -> Response:
     if flow == "payment_method_update" and "home" not in request.query:
         return _card_page(ctx, request, visit)
     if flow == "subscription_cancel" and "home" not in request.query:
-        return show_cancel(ctx, request, token, visit.session["flow"]["subscription_cancel"]["subscription"])
+        return _cancel_page(ctx, request, visit, visit.session["flow"]["subscription_cancel"]["subscription"])
     return _home(ctx, request, visit)
 
 
@@ -218,8 +218,12 @@ def _own(ctx: Context, visit: Visit | None, id: str) -> Doc | None:
 def show_cancel(ctx: Context, request: PageRequest, token: str, id: str) -> Response:
     """What canceling means, before it is done"""
     visit = _visit(ctx, token)
+    return _cancel_page(ctx, request, visit, id) if visit else missing_page(request)
+
+
+def _cancel_page(ctx: Context, request: PageRequest, visit: Visit, id: str) -> Response:
     subscription = _own(ctx, visit, id)
-    if visit is None or subscription is None:
+    if subscription is None:
         return missing_page(request)
     feature = visit.features["subscription_cancel"]
     return show(

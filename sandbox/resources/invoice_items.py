@@ -68,11 +68,9 @@ def create_invoice_item(ctx: Context, params: dict[str, Any]) -> Doc:
     if customer_id is None:
         raise missing("customer")
     customer = objects.load(ctx, "customer", customer_id, param="customer")
-    fields = _charged(ctx, customer, params) | {
-        "customer": customer["id"],
-        "metadata": merge_metadata({}, params.get("metadata")),
-        **{name: params[name] for name in ("discountable", "period", "description") if name in params},
-    }
+    fields = _charged(ctx, customer, params)
+    fields |= {name: params[name] for name in ("discountable", "period", "description") if name in params}
+    fields |= {"customer": customer["id"], "metadata": merge_metadata({}, params.get("metadata"))}
     if "subscription" in params:
         subscription = objects.load(ctx, "subscription", params["subscription"], param="subscription")
         details = {"subscription": subscription["id"], "subscription_item": None}
