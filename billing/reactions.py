@@ -27,7 +27,7 @@ from billing.mirror.facts import (
     required_time,
     subscription_facts,
 )
-from billing.mirror.querysets import failure_of
+from billing.mirror.querysets import failure_of, living_subscription
 
 FRESH = timedelta(days=1)
 
@@ -130,7 +130,10 @@ def react_to_session(before: Data | None, after: Data, *, fresh: bool, at: datet
 
 
 def react_to_customer(before: Data | None, after: Data, *, fresh: bool, at: datetime, now: datetime) -> None:
-    if before is not None:
+    """A customer's default pays only for subscriptions that have none of their own: those tell it themselves."""
+    organization = organization_of(after["id"]) if before is not None else None
+    living = living_subscription(organization) if organization else None
+    if before is not None and not (living and living.default_payment_method_id):
         tell_new_method(default_method(before), default_method(after), after["id"], at=at)
 
 
@@ -139,7 +142,7 @@ def default_method(customer: Data) -> str:
 
 
 def tell_new_method(old: str | None, new: str, customer_id: str, *, at: datetime) -> None:
-    """Tell that another payment method is the default; Stripe says it of customer and subscription, we say it once."""
+    """Tell that another payment method pays from now on. Pages listen: by now the mirror must say so too."""
     if old is None or not new or old == new:
         return
     data = mirror.PaymentMethod.objects.filter(id=new).values_list("stripe_data", flat=True).first() or {}

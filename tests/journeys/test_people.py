@@ -18,7 +18,7 @@ def test_bob_joins_by_the_link_in_his_mail_and_charlie_gets_404(page: Page, port
     page.get_by_role("link", name="Members").first.click()
     page.get_by_label(re.compile("E-?mail", re.I)).fill(bob.email)
     page.get_by_role("button", name=re.compile("Invite|Send")).first.click()
-    expect(page.get_by_text(bob.email)).to_be_visible()
+    expect(page.get_by_text(bob.email, exact=True)).to_be_visible()
     home = alice.home
 
     bob.open_link_from_mail("/invitations/")

@@ -47,7 +47,7 @@ def test_the_whole_way_from_sign_up_to_the_invoice_and_the_operator(
 
     page.get_by_role("link", name="Go to the overview").click()
     expect(alice.now).to_contain_text("Team is active")
-    expect(page.locator(".thread-next")).to_contain_text("4242")
+    expect(alice.next).to_contain_text("4242")
 
     page.get_by_role("link", name="Invoices").first.click()
     row = page.locator("tbody tr").first
@@ -133,9 +133,9 @@ def test_cancelling_keeps_the_plan_until_the_end_and_can_be_taken_back(alice: Pe
     expect(page.get_by_text("Nothing more.")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Cancel Starter")).click()
     expect(page.get_by_role("button", name="Keep the plan")).to_be_visible(timeout=WAIT_MS)
-    expect(page.locator(".thread-next")).to_contain_text("ends")
+    expect(alice.next).to_contain_text("ends")
     page.get_by_role("button", name="Keep the plan").click()
-    expect(page.locator(".thread-next")).to_contain_text("charge", timeout=WAIT_MS)
+    expect(alice.next).to_contain_text("charge", timeout=WAIT_MS)
 
 
 def test_the_payment_method_is_changed_on_stripes_page_and_shown_here(alice: Person) -> None:
@@ -148,4 +148,4 @@ def test_the_payment_method_is_changed_on_stripes_page_and_shown_here(alice: Per
     alice.fill_card("5555555555554444")
     page.get_by_role("button", name=re.compile("Save|Add")).click()
     page.wait_for_url(re.compile("/o/"), timeout=WAIT_MS)
-    expect(page.locator(".thread-next")).to_contain_text("4444", timeout=WAIT_MS)
+    expect(alice.next).to_contain_text("4444", timeout=WAIT_MS)
