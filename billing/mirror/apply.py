@@ -92,7 +92,7 @@ def mirror_group(ref: Ref, events: list[InboxEvent], *, now: datetime) -> None:
     except Exception as error:
         away = is_outage(error)
         postpone(events, error, now=now, for_ever=away)
-        log.warning("mirror:failed", object_id=ref.id, error=describe(error), exc_info=not away)
+        log.warning("mirror:failed", object_id=ref.id, error=describe(error))
         if away:
             raise StripeAway from error
     else:
@@ -133,5 +133,6 @@ def wait_before(attempt: int, *, outage: bool) -> timedelta:
 
 
 def describe(error: Exception) -> str:
-    """One line for the console. Stripe's own messages mask keys."""
-    return f"{type(error).__name__}: {error}"[:1000]
+    """One line for the console: PostgreSQL's further lines quote the row. Stripe's own messages mask keys."""
+    first_line = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}"[:1000]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import stripe
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import transaction
 from djstripe.models import Account, Customer, Product
 from djstripe.models.base import StripeModel
@@ -35,6 +36,10 @@ class ParentMissing(Exception):
         self.cause: InboxEvent | None = None  # the event for whose sake it is needed
 
 
+class Unwritable(Exception):
+    """dj-stripe's tables have no place for this object as Stripe has it."""
+
+
 @dataclass
 class Write:
     """One object on its way into the tables."""
@@ -50,11 +55,16 @@ _write: ContextVar[Write | None] = ContextVar("mirror_write", default=None)
 def sync(ref: Ref, data: Data, *, owner: Account | None, absent: frozenset[Ref]) -> StripeModel:
     """Write one object through dj-stripe in a transaction, calling nobody; return its row.
 
-    Raises ParentMissing, with nothing written, when it refers to an object that is neither mirrored nor `absent`.
+    Raises ParentMissing, with nothing written, when it refers to an object that is neither mirrored nor `absent`;
+    Unwritable when a column that dj-stripe requires stays empty.
     """
     stripe_object = as_stripe_object(data)
     with transaction.atomic(), no_calls(), writing(Write(owner, absent)) as write:
-        row = KINDS[ref.kind].model.sync_from_stripe_data(stripe_object)
+        try:
+            row = KINDS[ref.kind].model.sync_from_stripe_data(stripe_object)
+        except ObjectDoesNotExist as error:
+            # dj-stripe takes every IntegrityError for a race it lost, and looks for the row that the winner wrote.
+            raise Unwritable(f"{ref} has no place in the mirror: {error.__context__ or error}") from error
         if write.missing:  # dj-stripe swallows exceptions in places, ours too: the list remembers
             raise ParentMissing(write.missing[0])
     return row

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from djstripe.models import Account, Customer
@@ -24,6 +25,7 @@ from billing.mirror.owner import owner_account
 from billing.mirror.triage import ours
 from billing.reactions import after_mirrored
 
+TOMBSTONES = frozenset({"customer", "product", "payment_method"})  # others have columns that nobody could fill
 MOST_PARENTS = 50  # more than any object refers to: an end for what would otherwise not end
 
 
@@ -97,7 +99,7 @@ def mirror_with_parents(job: Job, *, now: datetime) -> Change:
             job.absent.add(parent)
             continue
         mirror_with_parents(job.for_parent(parent, cause), now=now)
-        if stored(parent) is None:
+        if stored(parent) is None and not bury(parent, now=now):
             job.absent.add(parent)
     raise RuntimeError(f"{job.ref} refers to more objects than can be.")
 
@@ -173,6 +175,24 @@ def mark_gone(ref: Ref, *, owner: Account | None, now: datetime) -> Data | None:
         row.active = False
     row.save()
     return after
+
+
+def bury(ref: Ref, *, now: datetime) -> bool:
+    """Put up a tombstone for an object that was gone before the mirror saw it; return whether its kind can have one.
+
+    Stripe still lists the invoices of deleted customers, and dj-stripe requires their customer's row.
+    """
+    if ref.kind not in TOMBSTONES:
+        return False
+    stone: dict[str, Any] = {
+        "stripe_data": {"id": ref.id, "object": ref.kind, **what_gone_means(ref)},
+        "djstripe_owner_account": owner_account(),
+        "livemode": settings.STRIPE_LIVE_MODE,
+    }
+    if ref.kind == "customer":
+        stone["date_purged"] = now
+    KINDS[ref.kind].model.objects.get_or_create(id=ref.id, defaults=stone)
+    return True
 
 
 def refuse_other_account(row: StripeModel, owner: Account | None) -> None:

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from django.utils import timezone
 from djstripe import models as djstripe
@@ -6,6 +8,7 @@ from billing.inbox.models import InboxEvent, InboxState
 from billing.inbox.replay import replay
 from billing.mirror import objects
 from billing.mirror.apply import mirror_due
+from billing.mirror.fetch import fetch
 from billing.mirror.kinds import Ref
 from billing.mirror.objects import Change, mirror_object
 
@@ -106,3 +109,34 @@ def test_a_key_of_another_account_does_not_read_as_if_everything_had_been_delete
     with pytest.raises(objects.OtherAccount):
         mirror_object(Ref("product", product.id), now=timezone.now())
     assert djstripe.Product.objects.get().active is True
+
+
+def test_what_a_deleted_customer_left_behind_is_mirrored_and_the_customer_has_a_tombstone(shop, take_events):
+    """An empty mirror, and a customer who is gone: Stripe still lists their subscription and invoices."""
+    price = shop.price(shop.product().id)
+    customer = shop.customer()
+    shop.give_card(customer.id)
+    subscription = shop.subscription(customer.id, price.id)
+    shop.stripe.v1.customers.delete(customer.id)
+    take_events()
+    mirror_due(timezone.now, budget_seconds=20)
+    row = djstripe.Subscription.objects.get(id=subscription.id)
+    assert row.stripe_data["status"] == "canceled"
+    assert row.customer.date_purged
+    assert row.customer.stripe_data == {"id": customer.id, "object": "customer", "deleted": True}
+    assert djstripe.Invoice.objects.get().customer == row.customer
+    left = InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED])
+    assert list(left.values_list("type", "error")) == []
+
+
+def test_an_object_that_the_tables_cannot_hold_says_why_in_one_line_without_its_contents(
+    shop, mirror_events, monkeypatch
+):
+    price = shop.price(shop.product().id)
+    without_product = {**json.loads(str(price)), "product": None, "nickname": "a secret offer"}
+    monkeypatch.setattr(objects, "fetch", lambda ref: without_product if ref.kind == "price" else fetch(ref))
+    mirror_events()
+    error = InboxEvent.objects.get(object_id=price.id).error
+    assert error.startswith(f"Unwritable: price {price.id} has no place in the mirror: null value in column")
+    assert "\n" not in error
+    assert "a secret offer" not in error
