@@ -16,16 +16,21 @@ from accounts.refusals import (
     AlreadyMember,
     InvitationExpired,
     InvitationIsForAnother,
+    InvitationJustSent,
     InvitationRevoked,
     InvitationUnknown,
     InvitationUsed,
     OwnerIsMadeByTransfer,
     Refused,
     TooManyInvitations,
+    TooManyInvitationsToday,
 )
 
 LIFETIME = timedelta(days=7)
-MOST_PENDING = 20  # per organization, expired ones included: so nobody sends mail to the world through us
+# Per organization, so that nobody sends mail to the world through us.
+MOST_PENDING = 20  # expired ones included
+MOST_A_DAY = 100
+BETWEEN_MAILS = timedelta(minutes=1)  # to one address; a second click would kill the link of the first's mail
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class Offer:
 def invite(organization: Organization, *, actor: User, email: str, role: Role, now: datetime) -> Offer:
     """Offer a role to an address. Asking again for what is already offered changes nothing and sends no mail.
 
-    Raises NotAllowed, OwnerIsMadeByTransfer, AlreadyMember, TooManyInvitations.
+    Raises NotAllowed, OwnerIsMadeByTransfer, AlreadyMember, TooManyInvitations, TooManyInvitationsToday,
+    InvitationJustSent.
     """
     lock_people(organization)
     require(organization, actor, Act.MANAGE_MEMBERS)
@@ -65,6 +71,8 @@ def pending_invitations(organization: Organization) -> QuerySet[Invitation]:
 def make_offer(organization: Organization, *, actor: User, email: str, role: Role, now: datetime) -> Offer:
     if pending_invitations(organization).count() >= MOST_PENDING:
         raise TooManyInvitations
+    if organization.invitations.filter(created_at__gt=now - timedelta(days=1)).count() >= MOST_A_DAY:
+        raise TooManyInvitationsToday
     token = new_token()
     invitation = Invitation.objects.create(
         organization=organization,
@@ -89,6 +97,9 @@ def hash_token(token: str) -> str:
 
 def renew_offer(invitation: Invitation, *, role: Role, now: datetime) -> Offer:
     """Give the invitation a new token and seven more days; the old link is dead."""
+    last_mail_at = invitation.expires_at - LIFETIME
+    if now - last_mail_at < BETWEEN_MAILS:
+        raise InvitationJustSent
     token = new_token()
     invitation.role, invitation.token_hash, invitation.expires_at = role, hash_token(token), now + LIFETIME
     invitation.save(update_fields=["role", "token_hash", "expires_at"])
@@ -97,7 +108,10 @@ def renew_offer(invitation: Invitation, *, role: Role, now: datetime) -> Offer:
 
 @transaction.atomic
 def resend(organization: Organization, *, actor: User, invitation_id: int, now: datetime) -> Offer:
-    """Make the mail anew. Raises NotAllowed, InvitationUnknown, InvitationUsed, InvitationRevoked."""
+    """Make the mail anew.
+
+    Raises NotAllowed, InvitationUnknown, InvitationUsed, InvitationRevoked, InvitationJustSent.
+    """
     lock_people(organization)
     require(organization, actor, Act.MANAGE_MEMBERS)
     invitation = find_own(organization, invitation_id)

@@ -12,6 +12,10 @@ from django.conf import settings
 class MfaAdapter(DefaultMFAAdapter):
     """What allauth's second factors ask the project."""
 
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Under whose name devices keep a passkey: the service's, not its host's."""
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.MFA_TOTP_ISSUER}
+
     def encrypt(self, text: str) -> str:
         return keys().encrypt(text.encode()).decode()
 

@@ -45,6 +45,14 @@ class TooManyInvitations(Refused):
     sentence = _("20 invitations are still unanswered. Revoke some of them, or wait until they are accepted.")
 
 
+class TooManyInvitationsToday(Refused):
+    sentence = _("100 people were invited within a day, which is as many as we send mail to. Go on tomorrow.")
+
+
+class InvitationJustSent(Refused):
+    sentence = _("An invitation went to this address less than a minute ago. Give the mail a moment, then try again.")
+
+
 class InvitationUnknown(Refused):
     sentence = _(
         "This invitation link is not valid. If a newer mail has reached you, use its link; "

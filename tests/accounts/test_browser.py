@@ -138,3 +138,34 @@ def test_who_signs_in_on_the_way_to_an_invitation_comes_back_to_it(visitor: Page
     visitor.get_by_role("button", name="Join Acme").click()
     visitor.wait_for_url(f"**/o/{acme.public_id}/")
     assert Membership.objects.get(user=dora).role == Role.MEMBER
+
+
+def test_a_passkey_lets_in_without_a_password(visitor: Page, live_server, settings, acme, alice) -> None:
+    settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # as in the demo: browsers allow plain HTTP on localhost
+    give_device(visitor)
+    visitor.goto(f"{live_server}/accounts/login/")
+    visitor.locator("input[name=login]").fill(alice.email)
+    visitor.locator("input[name=password]").fill(PASSWORD)
+    visitor.get_by_role("button", name="Sign in", exact=True).click()
+    visitor.wait_for_url(f"**/o/{acme.public_id}/")
+
+    visitor.goto(f"{live_server}/accounts/2fa/webauthn/add/")
+    visitor.locator("input[name=password]").fill(PASSWORD)  # who adds a key proves to be themselves first
+    visitor.locator("main button[type=submit]").first.click()
+    visitor.locator("input[name=passwordless]").check()
+    visitor.locator("#mfa_webauthn_add").click()
+    visitor.wait_for_url("**/accounts/2fa/recovery-codes/**")
+
+    visitor.context.clear_cookies()
+    visitor.goto(f"{live_server}/accounts/login/")
+    visitor.locator("#passkey_login").click()
+    visitor.wait_for_url(f"**/o/{acme.public_id}/")
+
+
+def give_device(page: Page) -> None:
+    """Put an authenticator into the browser that answers as a finger on a phone does (Chrome DevTools: WebAuthn)."""
+    devices = page.context.new_cdp_session(page)
+    devices.send("WebAuthn.enable")
+    options = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True}
+    answers = {"isUserVerified": True, "automaticPresenceSimulation": True}
+    devices.send("WebAuthn.addVirtualAuthenticator", {"options": options | answers})

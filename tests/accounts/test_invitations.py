@@ -4,20 +4,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.utils import timezone
 
 from accounts import invitations
-from accounts.invitations import LIFETIME, MOST_PENDING, hash_token
+from accounts.invitations import BETWEEN_MAILS, LIFETIME, MOST_A_DAY, MOST_PENDING, hash_token
 from accounts.models import Invitation, Membership, Role, User
 from accounts.refusals import (
     AlreadyMember,
     InvitationExpired,
     InvitationIsForAnother,
+    InvitationJustSent,
     InvitationRevoked,
     InvitationUnknown,
     InvitationUsed,
     NotAllowed,
     OwnerIsMadeByTransfer,
     TooManyInvitations,
+    TooManyInvitationsToday,
 )
 from tests.accounts.races import race
 from tests.cast import make_user
@@ -70,7 +73,7 @@ def test_asking_again_changes_nothing_and_sends_nothing(acme, alice) -> None:
 
 def test_asking_again_with_another_role_offers_that_one_by_a_new_link(acme, alice, dora) -> None:
     old = token_for(acme, alice, role=Role.MEMBER)
-    new = token_for(acme, alice, role=Role.ADMIN)
+    new = token_for(acme, alice, role=Role.ADMIN, now=NOW + BETWEEN_MAILS)
     with pytest.raises(InvitationUnknown):
         invitations.accept(old, user=dora, now=NOW)
     assert invitations.accept(new, user=dora, now=NOW).role == Role.ADMIN
@@ -152,6 +155,28 @@ def test_who_is_a_member_already_keeps_their_role(acme, alice, dora) -> None:
     token = token_for(acme, alice, role=Role.MEMBER)
     Membership.objects.create(organization=acme, user=dora, role=Role.ADMIN)
     assert invitations.accept(token, user=dora, now=NOW).role == Role.ADMIN
+
+
+def test_one_address_gets_one_mail_a_minute(acme, alice) -> None:
+    first = offer(acme, alice)
+    soon, then = NOW + BETWEEN_MAILS - timedelta(seconds=1), NOW + BETWEEN_MAILS
+    with pytest.raises(InvitationJustSent):
+        invitations.resend(acme, actor=alice, invitation_id=first.invitation.pk, now=soon)
+    with pytest.raises(InvitationJustSent):
+        offer(acme, alice, role=Role.ADMIN, now=soon)
+    assert Invitation.objects.get().token_hash == first.invitation.token_hash  # the first link still works
+    assert invitations.resend(acme, actor=alice, invitation_id=first.invitation.pk, now=then).token
+
+
+def test_inviting_and_revoking_without_end_is_limited_by_the_day(acme, alice) -> None:
+    today = timezone.now()
+    Invitation.objects.bulk_create(
+        Invitation(organization=acme, email=f"g{n}@example.com", token_hash=str(n), expires_at=today, revoked_at=today)
+        for n in range(MOST_A_DAY)
+    )
+    with pytest.raises(TooManyInvitationsToday):
+        offer(acme, alice, now=today)
+    assert offer(acme, alice, now=today + timedelta(days=2)).token
 
 
 def test_a_made_up_link_is_unknown(dora) -> None:

@@ -43,7 +43,7 @@ def test_capital_letters_in_the_address_make_no_difference(browser, alice) -> No
 def test_a_wrong_password_and_an_unknown_address_are_answered_alike(browser, alice) -> None:
     answers = [log_in(browser, alice.email, "wrong"), log_in(browser, "nobody@example.com", "wrong")]
     assert [answer.status_code for answer in answers] == [200, 200]
-    errors = [str(answer.context["form"].non_field_errors()) for answer in answers]  # type: ignore[attr-defined]
+    errors = [str(answer.context["form"].non_field_errors()) for answer in answers]  # type: ignore[union-attr]
     assert errors[0] == errors[1] != ""
 
 
@@ -87,7 +87,7 @@ def test_mails_speak_the_language_of_their_reader(browser, alice) -> None:
     alice.language = "ja"
     alice.save()
     browser.post("/accounts/password/reset/", {"email": alice.email}, headers={"accept-language": "en"})
-    (html,) = [str(content) for content, kind in mail.outbox[-1].alternatives]  # type: ignore[attr-defined]
+    (html,) = [str(content) for content, kind in mail.outbox[-1].alternatives]  # type: ignore[union-attr]
     assert '<html lang="ja"' in html
 
 
@@ -176,6 +176,13 @@ def test_the_pages_of_sign_in_and_passkeys_open(browser, alice, page) -> None:
 @pytest.mark.parametrize("page", ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"])
 def test_the_pages_before_sign_in_open(browser, page) -> None:
     assert browser.get(page).status_code == 200
+
+
+def test_devices_keep_passkeys_under_the_services_name(browser, alice) -> None:
+    log_in(browser, alice.email)
+    prove_oneself(browser)
+    asked = browser.get("/accounts/2fa/webauthn/add/").context["js_data"]
+    assert asked["creation_options"]["publicKey"]["rp"]["name"] == "Kessai"
 
 
 def test_a_passkey_can_be_asked_for_at_sign_in(browser) -> None:
