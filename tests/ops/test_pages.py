@@ -257,3 +257,31 @@ def test_the_search_box_finds_organizations_and_ids(furnished, acme, olga):
 def test_an_operator_changes_the_password_where_everybody_does(olga):
     page = sign_in(olga).get(reverse("admin:password_change"))
     assert page["Location"] == reverse("account_change_password")
+
+
+def test_the_first_page_shows_an_operator_only_what_they_may_see(furnished, acme):
+    now = timezone.now()
+    failed = make_event(now, state=InboxState.FAILED, error="APIConnectionError: no answer")
+    begun = now - timedelta(hours=1)
+    CheckoutOrder.objects.update(created_at=begun)
+    call_command("console_groups")
+    newcomer = make_user("Nadia", is_staff=True)
+    client, address = sign_in(newcomer), reverse("admin:index")
+    text = client.get(address).content.decode()
+    assert "1 event failed." in text
+    for hidden in (failed.error, failed.object_id, acme.name, "Latest activities", "Subscriptions by status"):
+        assert hidden not in text
+    newcomer.groups.add(Group.objects.get(name="Finance"))
+    text = client.get(address).content.decode()
+    assert "Checkout of Acme" in text
+    assert "Latest activities" in text
+    assert failed.error not in text
+
+
+def test_a_subscription_s_page_keeps_events_from_those_who_may_not_see_them(furnished):
+    call_command("console_groups")
+    member = make_user("Mio", is_staff=True)
+    member.groups.add(Group.objects.get(name="Finance"))
+    text = sign_in(member).get(reverse("admin:djstripe_subscription_change", args=[furnished.pk])).content.decode()
+    assert "ACME-" in text
+    assert "customer.subscription.updated" not in text
