@@ -1,6 +1,8 @@
 """The demo from start to stop: started in parallel, watched until Ctrl-C, stopped in order."""
 
+import os
 import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,6 +24,7 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked, self.hurry = threading.Event(), threading.Event()
+        self._had_terminal = has_terminal()
 
     def listen(self) -> None:
         """Take Ctrl-C, `kill` and a closed terminal as the wish to stop; what was ignored stays so (nohup)."""
@@ -29,8 +32,21 @@ class Stop:
             if number == signal.SIGINT or signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._ask)
 
+    def watch_terminal(self) -> None:
+        """Take a terminal that has gone as the wish to stop, where nobody passed the hang-up on (`ssh -t`)."""
+        if self._had_terminal and not has_terminal():
+            self.asked.set()
+
     def _ask(self, _number: int, _frame: object) -> None:
         (self.hurry if self.asked.is_set() else self.asked).set()
+
+
+def has_terminal() -> bool:
+    try:
+        os.tcgetpgrp(sys.stdin.fileno())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def run(demo: Demo, stop: Stop) -> None:
@@ -44,7 +60,7 @@ def run(demo: Demo, stop: Stop) -> None:
             start_all(demo)
         share(demo.places, demo.env)
         tell_where_to_go(demo)
-        watch(demo)
+        watch(demo, stop)
     finally:
         stop_all(demo, stop)
 
@@ -88,9 +104,10 @@ def tell_where_to_go(demo: Demo) -> None:
     say("  Ctrl-C stops all of it; the next start takes seconds.")
 
 
-def watch(demo: Demo) -> None:
+def watch(demo: Demo, stop: Stop) -> None:
     """Wait until someone asks to stop; start again what dies, with its last words."""
-    while not demo.stop_asked.wait(0.5):
+    while not stop.asked.wait(0.5):
+        stop.watch_terminal()
         for child in demo.children.dead():
             revive(demo, child)
 
