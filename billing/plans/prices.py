@@ -36,7 +36,7 @@ def choose(there: Sequence[str], wishes: Sequence[str]) -> str:
 def price_words(amount: int, currency: str, interval: str, count: int, language: str) -> str:
     """Say an amount and how often it is charged: "¥5,000 per month"."""
     money = format_money(amount, currency, language)
-    return _("%(money)s %(interval)s") % {"money": money, "interval": interval_words(interval, count)}
+    return (_("%(money)s %(interval)s") % {"money": money, "interval": interval_words(interval, count)}).strip()
 
 
 def interval_words(interval: str, count: int = 1) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 
 from billing.activity import verbs
-from billing.mirror.facts import SubscriptionStatus
+from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus
 from billing.thread.present import plan_name, say_money
 from billing.thread.sentences import tell
 from billing.thread.shapes import GOOD, STOPPED, Moment
@@ -14,7 +14,12 @@ from billing.thread.situation import Situation
 
 def what_happened(situation: Situation, *, limit: int) -> list[Moment]:
     """Return at most `limit` moments, newest first; the same fact is told once."""
-    moments = [*from_subscription(situation), *from_activities(situation), *from_invoices(situation)]
+    moments = [
+        *endings(situation),
+        *from_activities(situation),
+        *from_invoices(situation),
+        *beginnings(situation),
+    ]
     past = [moment for moment in moments if moment.at and moment.at <= situation.now]
     return sorted(past, key=lambda moment: moment.at or situation.now, reverse=True)[:limit]
 
@@ -37,16 +42,23 @@ def from_invoices(situation: Situation) -> Iterator[Moment]:
             yield Moment(invoice.paid_at, _("You paid %(money)s.") % {"money": money}, detail, GOOD)
 
 
-def from_subscription(situation: Situation) -> Iterator[Moment]:
+def beginnings(situation: Situation) -> Iterator[Moment]:
+    sub = situation.subscription
+    unfinished = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
+    if sub and sub.status not in unfinished and not told_of(sub, verbs.SUBSCRIPTION_ACTIVATED, situation):
+        yield Moment(sub.created, _("%(plan)s began.") % {"plan": plan_name(sub, situation)}, tone=GOOD)
+
+
+def endings(situation: Situation) -> Iterator[Moment]:
     sub = situation.subscription
     if sub is None:
         return
-    told = {activity.verb for activity in situation.activities if activity.subject_id == sub.id}
-    plan = plan_name(sub, situation)
-    unfinished = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
-    if verbs.SUBSCRIPTION_ACTIVATED not in told and sub.status not in unfinished:
-        yield Moment(sub.created, _("%(plan)s began.") % {"plan": plan}, tone=GOOD)
-    if sub.canceled_at and sub.living and verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED not in told:
-        yield Moment(sub.canceled_at, _("%(plan)s was cancelled.") % {"plan": plan})
-    if sub.ended_at and verbs.SUBSCRIPTION_CANCELED not in told and sub.status is SubscriptionStatus.CANCELED:
-        yield Moment(sub.ended_at, _("%(plan)s ended.") % {"plan": plan}, tone=STOPPED)
+    plan = {"plan": plan_name(sub, situation)}
+    if sub.status is SubscriptionStatus.CANCELED and not told_of(sub, verbs.SUBSCRIPTION_CANCELED, situation):
+        yield Moment(sub.ended_at, _("%(plan)s ended.") % plan, tone=STOPPED)
+    if sub.ends_at and not told_of(sub, verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED, situation):
+        yield Moment(sub.canceled_at, _("%(plan)s was cancelled.") % plan)
+
+
+def told_of(sub: SubscriptionFacts, verb: str, situation: Situation) -> bool:
+    return any(news.verb == verb and news.subject_id == sub.id for news in situation.activities)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from babel.dates import format_skeleton, format_time
+from babel.dates import format_date, format_skeleton, format_time
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -27,17 +27,15 @@ BRANDS = {
 def day_words(at: datetime, *, now: datetime, language: str) -> str:
     """Say a day: with its weekday when near, with its year when it is another one."""
     local, today = timezone.localtime(at), timezone.localtime(now)
-    skeleton = "MMMMd"
     if local.year != today.year:
-        skeleton = "yMMMMd"
-    elif abs(local - today) <= NEAR:
-        skeleton = "MMMMEEEEd"
+        return date_words(at, language=language)
+    skeleton = "MMMMEEEEd" if abs(local - today) <= NEAR else "MMMMd"
     return format_skeleton(skeleton, local, locale=date_locale(language))
 
 
 def date_words(at: datetime, *, language: str) -> str:
     """Say a day as documents do: in full, with its year."""
-    return format_skeleton("yMMMMd", timezone.localtime(at), locale=date_locale(language))
+    return format_date(timezone.localtime(at), "long", locale=date_locale(language))
 
 
 def moment_words(at: datetime, *, now: datetime, language: str) -> str:
