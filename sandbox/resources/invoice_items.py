@@ -131,7 +131,7 @@ def _price(ctx: Context, params: dict[str, Any]) -> Doc:
 def _put_on(ctx: Context, item: Doc, invoice: Doc) -> Doc:
     if invoice["currency"] != item["currency"]:
         raise ApiError(
-            f"The currency of the invoice item ({item['currency']}) must be that of the invoice ({invoice['currency']}).",
+            f"The currency of the invoice item, {item['currency']}, must be the invoice's, {invoice['currency']}.",
             param="currency",
         )
     collection.place(ctx, [item], invoice)

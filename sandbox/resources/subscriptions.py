@@ -102,7 +102,8 @@ UPDATE = COMMON | {
     "proration_date": Timestamp(),
 }
 STATUSES = (
-    "active", "all", "canceled", "ended", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid",
+    "active", "all", "canceled", "ended", "incomplete", "incomplete_expired", "past_due", "paused", "trialing",
+    "unpaid",
 )  # fmt: skip
 NOT_ENDED = ["active", "past_due", "trialing", "unpaid", "incomplete", "paused"]
 
