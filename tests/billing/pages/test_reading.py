@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Membership, Organization, Role, User
 from billing.checkout.models import CheckoutOrder, OrderState
+from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import card, declined_intent, invoice, item, line, open_invoice, subscription, ts
-from tests.billing.pages.conftest import put_in_mirror
 from tests.cast import make_user, sign_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("plans", "nobody_answers")]
