@@ -22,12 +22,11 @@ from billing.mirror.facts import (
     InvoiceFacts,
     SubscriptionFacts,
     SubscriptionStatus,
-    id_of,
     invoice_facts,
-    required_time,
     subscription_facts,
 )
 from billing.mirror.querysets import failure_of, living_subscription
+from billing.mirror.shapes import id_of, required_time
 
 FRESH = timedelta(days=1)
 

@@ -9,7 +9,8 @@ from djstripe import models as mirror
 from accounts.customers import organization_of
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.checkout.orders import UNFINISHED
-from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, id_of, subscription_facts
+from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, subscription_facts
+from billing.mirror.shapes import id_of
 
 UNPAID_YET = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
 

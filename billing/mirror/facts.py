@@ -4,13 +4,11 @@ Shapes are those of the pinned API version (periods on subscription items, `invo
 a field that may be expanded is read whether it is an id or an object. Money is in the currency's minor unit.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
-Data = Mapping[str, Any]
+from billing.mirror.shapes import Data, id_of, listed, required_time, sum_of, time_of
 
 
 class SubscriptionStatus(StrEnum):
@@ -386,27 +384,3 @@ def phase_facts(phase: Data) -> PhaseFacts:
         end=time_of(phase.get("end_date")),
         price_ids=tuple(id_of(item.get("price")) for item in phase.get("items") or ()),
     )
-
-
-def listed(value: Any) -> Sequence[Data]:
-    """Return the rows of Stripe's list object; none when it is absent or only a name."""
-    return value.get("data") or () if isinstance(value, Mapping) else ()
-
-
-def id_of(value: Any) -> str:
-    """Return the id of a reference that may be expanded, empty when there is none."""
-    if isinstance(value, Mapping):
-        return str(value.get("id") or "")
-    return str(value or "")
-
-
-def sum_of(amounts: Any) -> int:
-    return sum(entry.get("amount") or 0 for entry in amounts or ())
-
-
-def time_of(seconds: Any) -> datetime | None:
-    return None if seconds is None else required_time(seconds)
-
-
-def required_time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

@@ -19,13 +19,13 @@ from billing.mirror.facts import (
     ScheduleFacts,
     SubscriptionFacts,
     SubscriptionStatus,
-    id_of,
     invoice_facts,
     payment_failure,
     payment_method_facts,
     schedule_facts,
     subscription_facts,
 )
+from billing.mirror.shapes import id_of
 from billing.plans.catalog import Catalog, read_catalog
 
 MOST_SUBSCRIPTIONS = 50

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.mirror.facts import id_of, required_time
+from billing.mirror.shapes import id_of, required_time
 
 LAST = 1_000_000  # the place of a plan that names none
 

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.customers import organization_of
-from billing.mirror.facts import id_of
+from billing.mirror.shapes import id_of
 from billing.models import InboxEvent, InboxState
 from ops.console.display import Tone, span
 from ops.models import StaffAct
@@ -53,11 +53,14 @@ def stages_of(event: InboxEvent) -> tuple[Stage, ...]:
 
 
 def last_stage(event: InboxEvent) -> Stage:
-    tries = ngettext("%(n)d attempt", "%(n)d attempts", event.attempts) % {"n": event.attempts}
+    """Say how far the event has come. `attempts` counts those that failed."""
+    tries = ngettext("%(n)d failed attempt", "%(n)d failed attempts", event.attempts) % {"n": event.attempts}
     match event.state:
         case InboxState.MIRRORED:
-            took = event.mirrored_at - event.occurred_at if event.mirrored_at else None
-            detail = _("%(span)s after it happened; %(tries)s") % {"span": span(took), "tries": tries}
+            took = span(event.mirrored_at - event.occurred_at if event.mirrored_at else None)
+            detail = _("%(span)s after it happened") % {"span": took}
+            if event.attempts:
+                detail = _("%(span)s after it happened; %(tries)s") % {"span": took, "tries": tries}
             return Stage(event.mirrored_at, _("Mirrored"), detail, Tone.GOOD)
         case InboxState.STORED:
             detail = _("The mirror has no table for this type or object. The event is kept and counted.")

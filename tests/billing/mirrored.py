@@ -5,7 +5,7 @@ from typing import Any
 
 from djstripe import models as mirror
 
-from billing.mirror.facts import id_of
+from billing.mirror.shapes import id_of
 
 MODELS = {
     "customer": mirror.Customer,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import stripe
@@ -56,7 +57,7 @@ class Shop:
     def open_sessions(self) -> list[str]:
         return [session.id for session in self.stripe.v1.checkout.sessions.list({"status": "open", "limit": 100}).data]
 
-    def subscriptions(self) -> list[stripe.Subscription]:
+    def subscriptions(self) -> list[Any]:
         return list(self.stripe.v1.subscriptions.list({"status": "all", "limit": 100}).data)
 
     def customers(self) -> list[str]:

@@ -95,7 +95,7 @@ def test_cancelling_twice_is_cancelling_once(subscribed: Organization, shop: Sho
     updates = [
         event
         for event in shop.stripe.v1.events.list({"type": "customer.subscription.updated", "limit": 100}).data
-        if (event.data.object or {}).get("cancel_at_period_end")
+        if event.data.object["cancel_at_period_end"]
     ]
     assert len(updates) == 1
 
