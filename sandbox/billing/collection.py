@@ -14,7 +14,7 @@ from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 from sandbox.resources import payments
-from sandbox.resources.payment_methods import resolve
+from sandbox.resources.payment_methods import card_of, resolve
 
 RETRIES_AFTER = (3 * DAY, 5 * DAY, 7 * DAY)
 """Seconds between one failed attempt at a renewal and the next."""
@@ -129,9 +129,10 @@ def collect(
     if payment_method is None:
         _failed(ctx, invoice, intent)
         return objects.load(ctx, "invoice", invoice["id"]), intent
-    intent = payments.confirm(ctx, intent, payment_method, off_session=off_session, return_url=return_url)
-    if intent["status"] == "requires_action":
-        _action_required(ctx, invoice, intent)
+    # An invoice that needs its cardholder waits for them, also when it was charged without them.
+    asks = off_session and payments.needs_challenge(card_of(payment_method), payment_method, off_session=True)
+    present = not off_session or asks
+    intent = payments.confirm(ctx, intent, payment_method, off_session=not present, return_url=return_url)
     return objects.load(ctx, "invoice", invoice["id"]), objects.load(ctx, "payment_intent", intent["id"])
 
 
@@ -148,6 +149,8 @@ def _outcome(ctx: Context, intent: Doc) -> None:
         return
     if intent["status"] == "succeeded":
         _settle(ctx, invoice, intent)
+    elif intent["status"] == "requires_action":
+        _action_required(ctx, invoice, intent)
     elif intent["status"] == "requires_payment_method":
         _failed(ctx, invoice, intent)
 

@@ -117,6 +117,15 @@ def stored_price(ctx: Context, item: Doc) -> Doc:
     return objects.find(ctx, "price", item["price"]["id"]) or item["price"]
 
 
+def refreshed(ctx: Context, subscription: Doc) -> Doc:
+    """The subscription with its prices as they are now, not as they were when they were put in."""
+    held = []
+    for item in subscription["items"]["data"]:
+        price = stored_price(ctx, item)
+        held.append(item | {"plan": plan_of(price), "price": render(price)})
+    return subscription | {"items": subscription["items"] | {"data": held}}
+
+
 def product_name(ctx: Context, price: Doc) -> str:
     product = ctx.tx.get(ctx.scope, "product", price["product"])
     return str(product.get("name", price["product"])) if product else str(price["product"])

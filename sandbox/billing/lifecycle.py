@@ -84,7 +84,8 @@ def plan(ctx: Context, subscription: Doc) -> None:
         due = subscription["created"] + INCOMPLETE_FOR
     else:
         ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-        due = min([*ends, *([subscription["cancel_at"]] if subscription["cancel_at"] else [])])
+        resumes = (subscription["pause_collection"] or {}).get("resumes_at")
+        due = min([*ends, *filter(None, (subscription["cancel_at"], resumes))])
     jobs.schedule(ctx, "subscription.step", due_at=due, name=name, payload=payload)
     _plan_warning(ctx, subscription)
 
@@ -112,9 +113,19 @@ def step(ctx: Context, payload: Doc) -> None:
         return
     if subscription["status"] == "incomplete":
         expire(ctx, subscription)
-    elif subscription["cancel_at"] and subscription["cancel_at"] <= ctx.now:
+        return
+    pause = subscription["pause_collection"]
+    if pause and pause["resumes_at"] and pause["resumes_at"] <= ctx.now:
+        subscription = updated(ctx, subscription, {"pause_collection": None})
+        plan(ctx, subscription)
+    _next(ctx, subscription)
+
+
+def _next(ctx: Context, subscription: Doc) -> None:
+    """The end, or a new period, if it is time for one."""
+    if subscription["cancel_at"] and subscription["cancel_at"] <= ctx.now:
         end(ctx, subscription, subscription["cancellation_details"])
-    else:
+    elif any(item["current_period_end"] <= ctx.now for item in subscription["items"]["data"]):
         renew(ctx, subscription)
 
 
@@ -145,11 +156,30 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
         lines.append(items.line_for(ctx, subscription, moved, period))
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = subscription_invoice(ctx, subscription, customer, "subscription_cycle", lines)
+    if subscription["pause_collection"]:
+        invoice = _hold_back(ctx, invoice, subscription["pause_collection"]["behavior"])
     status = "active" if subscription["status"] == "trialing" else subscription["status"]
     changes = items.with_items(subscription, renewed) | {"latest_invoice": invoice["id"], "status": status}
     renewed_subscription = updated(ctx, subscription, changes)
     plan(ctx, renewed_subscription)
     return renewed_subscription
+
+
+def _hold_back(ctx: Context, invoice: Doc, behavior: str) -> Doc:
+    """Collection is paused: the draft is kept, or finalised and voided or written off. Source: Stripe docs, "Pause
+    payment collection"."""
+    jobs.cancel(ctx, "invoice.finalize", name=invoice["id"])
+    unattended = {"auto_advance": False, "automatically_finalizes_at": None}
+    invoice = objects.update(ctx, invoice, unattended, event="invoice.updated")
+    if behavior == "keep_as_draft":
+        return invoice
+    opened = collection.open_up(ctx, invoice)
+    if opened["status"] != "open":
+        return opened
+    if behavior == "mark_uncollectible":
+        return invoicing.mark_uncollectible(ctx, opened)
+    collection.cancel_payments(ctx, opened)
+    return invoicing.void(ctx, opened)
 
 
 def _ends_without_card(ctx: Context, subscription: Doc) -> bool:

@@ -13,6 +13,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
+from sandbox.resources import setup_intents
 from sandbox.resources.payment_methods import card_of, declined
 
 NO_PAYMENT_METHOD = (
@@ -32,17 +33,20 @@ def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False
     payment_method = collection.payment_method_for(ctx, subscription)
     behavior = params.get("payment_behavior", "allow_incomplete")
     automatic = subscription["collection_method"] == "charge_automatically"
-    if automatic and behavior != "default_incomplete" and not subscription["trial_end"] and not payment_method:
-        raise ApiError(NO_PAYMENT_METHOD, code="resource_missing")
     for number, given in enumerate(params.get("add_invoice_items") or []):
         _add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
-    invoice = first_invoice(ctx, subscription, customer)
+    invoice = first_invoice(ctx, subscription, customer, params.get("proration_behavior", "create_prorations"))
     subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
-    if not automatic:
-        return _opened(ctx, subscription, "active")
+    started = "trialing" if subscription["trial_end"] else "active"
+    if invoice["amount_due"] and not automatic:
+        return _opened(ctx, subscription, started)
+    if invoice["amount_due"] and behavior != "default_incomplete" and not payment_method:
+        raise ApiError(NO_PAYMENT_METHOD, code="resource_missing")
     invoice = collection.open_up(ctx, invoice)
     if invoice["status"] == "paid":
-        return _opened(ctx, subscription, "trialing" if subscription["trial_end"] else "active")
+        if automatic and not payment_method and not params.get("off_session"):
+            subscription = _ask_for_card(ctx, subscription)
+        return _opened(ctx, subscription, started)
     if behavior == "default_incomplete":
         return _opened(ctx, subscription, "incomplete")
     return _paid_now(ctx, subscription, invoice, payment_method, behavior, off_session=params.get("off_session", False))
@@ -73,7 +77,7 @@ def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_pri
         for number, given in enumerate(params["items"])
     ]
     trial_end = _trial_end(ctx, params, prices)
-    anchor = trial_end or _anchor(ctx, params)
+    anchor = trial_end or _anchor(ctx, params, prices)
     made = [
         items.new_item(ctx, shell["id"], price, given, first_period(ctx, price, anchor, trial_end))
         for price, given in zip(prices, params["items"], strict=True)
@@ -112,11 +116,19 @@ def _trial_end(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int |
     return ctx.now + days * DAY if days else None
 
 
-def _anchor(ctx: Context, params: dict[str, Any]) -> int:
+def _anchor(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int:
     anchor = params.get("billing_cycle_anchor")
-    if anchor is not None and anchor <= ctx.now:
+    if anchor is None:
+        return ctx.now
+    latest = min(items.cycle_of(price, ctx.now).boundary(1) for price in prices)
+    if anchor <= ctx.now:
         raise ApiError("`billing_cycle_anchor` must be in the future.", param="billing_cycle_anchor")
-    return int(anchor or ctx.now)
+    if anchor > latest:
+        raise ApiError(
+            f"`billing_cycle_anchor` cannot be later than next natural billing date ({latest}) for plan",
+            param="billing_cycle_anchor",
+        )
+    return int(anchor)
 
 
 def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
@@ -164,13 +176,18 @@ def _default_payment_method(ctx: Context, customer: Doc, params: dict[str, Any])
     return collection.owned_payment_method(ctx, customer["id"], id) if id else None
 
 
-def first_invoice(ctx: Context, subscription: Doc, customer: Doc) -> Doc:
-    """The draft for the first period, with what was pending."""
-    trial = subscription["trial_end"] is not None
-    charged = [
-        items.line_for(ctx, subscription, item, items.period_of(item), trial=trial)
-        for item in subscription["items"]["data"]
-    ]
+def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_behavior: str) -> Doc:
+    """The draft for the first period, with what was pending. Up to an anchor that was asked for, a part of a period is
+    charged; nothing with proration_behavior none."""
+    charged = []
+    for item in subscription["items"]["data"]:
+        period = items.period_of(item)
+        line = items.line_for(ctx, subscription, item, period, trial=subscription["trial_end"] is not None)
+        whole = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
+        if whole.start != period.start and not subscription["trial_end"]:
+            part = 0 if proration_behavior == "none" else sums.unused(line["amount"], whole, period.start)
+            line |= {"amount": part, "subtotal": part}
+        charged.append(line)
     return lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_create", charged)
 
 
@@ -207,6 +224,27 @@ def _opened(ctx: Context, subscription: Doc, status: str) -> Doc:
     objects.announce(ctx, "customer.subscription.created", opened)
     lifecycle.plan(ctx, opened)
     return opened
+
+
+def _ask_for_card(ctx: Context, subscription: Doc) -> Doc:
+    """Nothing is due yet, but something will be: a setup intent waits for a card."""
+    wanted = {"customer": subscription["customer"], "_subscription": subscription["id"]}
+    intent = setup_intents.new_setup_intent(ctx, wanted)
+    return lifecycle.changed(ctx, subscription, {"pending_setup_intent": intent["id"]})
+
+
+def _is_set_up(ctx: Context, intent: Doc) -> None:
+    """Told by setup_intents: the card that a subscription waited for is there."""
+    subscription = objects.find(ctx, "subscription", intent.get("_subscription"))
+    if subscription is None or subscription["pending_setup_intent"] != intent["id"]:
+        return
+    changes: Doc = {"pending_setup_intent": None}
+    if subscription["payment_settings"]["save_default_payment_method"] == "on_subscription":
+        changes["default_payment_method"] = intent["payment_method"]
+    lifecycle.updated(ctx, subscription, changes)
+
+
+setup_intents.LISTENERS.append(_is_set_up)
 
 
 def _paid_now(

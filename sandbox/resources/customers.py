@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, random_text
+from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_object, list_page, listing
@@ -64,6 +64,13 @@ def _empty_list(name: str) -> Any:
     return lambda ctx, doc: list_object([], url=f"/v1/customers/{doc['id']}/{name}")
 
 
+def _subscriptions(ctx: Context, customer: Doc) -> Doc:
+    running = ["active", "incomplete", "past_due", "paused", "trialing", "unpaid"]
+    docs = ctx.tx.page(ctx.scope, "subscription", {"customer": customer["id"], "status": running}, limit=11)
+    url = f"/v1/customers/{customer['id']}/subscriptions"
+    return list_object([render(doc) for doc in docs[:10]], url=url, has_more=len(docs) > 10)
+
+
 CUSTOMER = kind(
     "customer",
     prefix="cus",
@@ -74,7 +81,11 @@ CUSTOMER = kind(
         "invoice_settings.default_payment_method": "payment_method",
         "test_clock": "test_helpers.test_clock",
     },
-    includable={"sources": _empty_list("sources"), "tax_ids": _empty_list("tax_ids")},
+    includable={
+        "sources": _empty_list("sources"),
+        "subscriptions": _subscriptions,
+        "tax_ids": _empty_list("tax_ids"),
+    },
 )
 
 

@@ -5,7 +5,7 @@ intent["status"]  # succeeded · requires_action (see `challenge_url`) · requir
                   # intent["last_payment_error"]) · requires_capture; a decline is a state here, never an exception
 
 @on_outcome
-def settle_invoice(ctx, intent): ...   # told whenever an intent succeeds, fails or is canceled, by whatever way
+def settle_invoice(ctx, intent): ...   # told when an intent succeeds, fails, is canceled or asks for its owner
 """
 
 from collections.abc import Callable
@@ -48,7 +48,7 @@ LISTENERS: list[Listener] = []
 
 
 def on_outcome(listener: Listener) -> Listener:
-    """Register what to do when an intent has succeeded, failed or been canceled."""
+    """Register what to do when an intent has succeeded, failed, been canceled, or waits for its cardholder."""
     LISTENERS.append(listener)
     return listener
 
@@ -136,6 +136,7 @@ def needs_challenge(card: TestCard, payment_method: Doc, *, off_session: bool) -
 def _ask_for_challenge(ctx: Context, intent: Doc) -> Doc:
     waiting = objects.update(ctx, intent, {"status": "requires_action", "next_action": next_action(ctx, intent)})
     objects.announce(ctx, "payment_intent.requires_action", waiting)
+    _tell(ctx, waiting)
     return waiting
 
 

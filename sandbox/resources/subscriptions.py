@@ -132,13 +132,14 @@ def list_subscriptions(ctx: Context, params: dict[str, Any]) -> Doc:
         "test_clock": params.get("test_clock"),
         "status": wanted,
     }
-    return list_page(ctx, "subscription", params, filters)
+    found = list_page(ctx, "subscription", params, filters)
+    return found | {"data": [items.refreshed(ctx, subscription) for subscription in found["data"]]}
 
 
 @route("GET", "/v1/subscriptions/{id}")
 def retrieve_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Retrieve a subscription"""
-    return objects.load(ctx, "subscription", id, in_path=True)
+    return items.refreshed(ctx, objects.load(ctx, "subscription", id, in_path=True))
 
 
 @route("POST", "/v1/subscriptions/{id}", params=UPDATE)

@@ -193,6 +193,45 @@ def test_an_invoice_with_auto_advance_is_paid_by_itself(travel: Travel) -> None:
     assert travel.get(f"/v1/invoices/{invoice['id']}")["status"] == "paid"
 
 
+def test_a_renewal_that_wants_its_cardholder_waits_for_them(travel: Travel) -> None:
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_authenticationRequired")
+    travel.advance(item_of(subscription)["current_period_end"] - travel.now + HOUR)
+    assert now(travel, subscription)["status"] == "past_due"
+    assert len(events(travel, type="invoice.payment_action_required")) == 1
+    [waiting] = travel.get("/v1/invoice_payments", status="open")["data"]
+    intent = travel.get(f"/v1/payment_intents/{waiting['payment']['payment_intent']}")
+    assert intent["status"] == "requires_action"
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status"), [("keep_as_draft", "draft"), ("void", "void"), ("mark_uncollectible", "uncollectible")]
+)
+def test_while_collection_is_paused_renewals_are_not_collected(travel: Travel, behavior: str, status: str) -> None:
+    subscription = start(travel)
+    end = item_of(subscription)["current_period_end"]
+    pause = {"pause_collection[behavior]": behavior, "pause_collection[resumes_at]": str(end + 5 * DAY)}
+    travel.post(f"/v1/subscriptions/{subscription['id']}", **pause)
+    travel.advance(end - travel.now + 2 * HOUR)
+    assert (invoices(travel, subscription)[0]["status"], now(travel, subscription)["status"]) == (status, "active")
+    travel.advance(5 * DAY)
+    assert now(travel, subscription)["pause_collection"] is None
+    travel.advance(35 * DAY)
+    assert invoices(travel, subscription)[0]["status"] == "paid"
+
+
+# From 21 March to 21 April there are 31 days, of which 10 are left: 3000 × 10 / 31 = 967.7
+@pytest.mark.parametrize(("behavior", "amount"), [("create_prorations", 968), ("none", 0)])
+def test_an_anchor_ahead_makes_the_first_period_a_part(travel: Travel, behavior: str, amount: int) -> None:
+    travel.now = at("2027-04-11T00:00:00")
+    anchor = at("2027-04-21T00:00:00")
+    subscription = start(travel, billing_cycle_anchor=str(anchor), proration_behavior=behavior)
+    assert invoices(travel, subscription)[0]["total"] == amount
+    assert item_of(subscription)["current_period_end"] == anchor
+    travel.advance(10 * DAY + HOUR)
+    assert (invoices(travel, subscription)[0]["status"], invoices(travel, subscription)[0]["total"]) == ("paid", 3000)
+
+
 @pytest.mark.parametrize(("given", "lasts"), [(None, DAY), (2 * HOUR, 2 * HOUR)])
 def test_a_checkout_session_expires(travel: Travel, given: int | None, lasts: int) -> None:
     more = {"expires_at": str(travel.now + given)} if given else {}

@@ -327,3 +327,44 @@ def test_somebody_elses_card_cannot_be_the_default(v1: Any) -> None:
     other = v1.payment_methods.attach("pm_card_visa", {"customer": customer(v1, None)})
     with pytest.raises(stripe.InvalidRequestError, match="must be attached to the customer"):
         v1.subscriptions.update(subscription.id, {"default_payment_method": other.id})
+
+
+def test_a_free_plan_needs_no_card(v1: Any) -> None:
+    assert subscribed(v1, plan(v1, 0), card=None).status == "active"
+
+
+def test_a_trial_without_a_card_waits_for_one(v1: Any) -> None:
+    subscription = subscribed(
+        v1,
+        card=None,
+        trial_period_days=7,
+        payment_settings={"save_default_payment_method": "on_subscription"},
+        expand=["pending_setup_intent"],
+    )
+    waiting = subscription.pending_setup_intent
+    assert waiting.client_secret.startswith(waiting.id)
+    v1.setup_intents.confirm(waiting.id, {"payment_method": "pm_card_visa", "return_url": BACK})
+    after = v1.subscriptions.retrieve(subscription.id)
+    assert after.pending_setup_intent is None
+    assert after.default_payment_method.startswith("pm_")
+
+
+def test_a_client_that_meets_a_challenge_makes_the_invoice_say_so(v1: Any) -> None:
+    subscription = subscribed(v1, card=None, payment_behavior="default_incomplete", expand=["latest_invoice.payments"])
+    intent_id = subscription.latest_invoice.payments.data[0].payment.payment_intent
+    v1.payment_intents.confirm(intent_id, {"payment_method": "pm_card_authenticationRequired", "return_url": BACK})
+    assert "invoice.payment_action_required" in types(v1)
+
+
+def test_prices_in_it_are_shown_as_they_are_now(v1: Any) -> None:
+    price = plan(v1)
+    subscription = subscribed(v1, price)
+    v1.prices.update(price, {"nickname": "Old Pro", "active": False})
+    for shown in (v1.subscriptions.retrieve(subscription.id), v1.subscriptions.list().data[0]):
+        assert (item_of(shown).price.nickname, item_of(shown).price.active) == ("Old Pro", False)
+
+
+def test_a_customer_is_expanded_to_its_running_subscriptions(v1: Any) -> None:
+    subscription = subscribed(v1)
+    shown = v1.customers.retrieve(subscription.customer, {"expand": ["subscriptions"]})
+    assert [found.id for found in shown.subscriptions.data] == [subscription.id]
