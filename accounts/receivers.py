@@ -9,11 +9,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.invitations import accept_after_confirmation
-from accounts.viewer import CURRENT_ORGANIZATION
+from accounts.viewer import remember_organization
 
 
 @receiver(email_confirmed)
 def join_what_one_signed_up_for(request: HttpRequest, email_address: EmailAddress, **kwargs: Any) -> None:
     joined = accept_after_confirmation(email_address.user, email=email_address.email, now=timezone.now())
     if joined and request is not None:
-        request.session[CURRENT_ORGANIZATION] = joined[0].organization.public_id
+        remember_organization(request, joined[0].organization)

@@ -39,7 +39,7 @@ def organization_page(act: Act) -> Callable[[OrganizationView], Callable[..., Ht
             if not may(membership.role, act):
                 raise PermissionDenied
             request.membership, request.organization = membership, membership.organization
-            request.session[CURRENT_ORGANIZATION] = membership.organization.public_id
+            remember_organization(request, membership.organization)
             return view(request, **kwargs)
 
         return guarded
@@ -52,6 +52,12 @@ def find_membership(request: HttpRequest, organization_id: str) -> Membership:
         return memberships_of(request).get(organization__public_id=organization_id)
     except Membership.DoesNotExist as error:
         raise Http404 from error
+
+
+def remember_organization(request: HttpRequest, organization: Organization) -> None:
+    """Keep which organization the viewer looks at; writes the session only when that changes."""
+    if request.session.get(CURRENT_ORGANIZATION) != organization.public_id:
+        request.session[CURRENT_ORGANIZATION] = organization.public_id
 
 
 def current_membership(request: HttpRequest) -> Membership | None:

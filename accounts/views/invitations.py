@@ -18,7 +18,7 @@ from accounts.mail import mail_invitation
 from accounts.models import Invitation, Membership, Role, User
 from accounts.permissions import Act
 from accounts.refusals import InvitationIsForAnother, InvitationUnknown, InvitationUsed, Refused
-from accounts.viewer import CURRENT_ORGANIZATION, OrganizationRequest, organization_page
+from accounts.viewer import OrganizationRequest, organization_page, remember_organization
 from accounts.views.members import acting, render_members, to_members
 
 logger = logging.getLogger(__name__)
@@ -134,7 +134,7 @@ def membership_by(request: HttpRequest, invitation: Invitation) -> Membership | 
 
 
 def enter(request: HttpRequest, membership: Membership) -> HttpResponse:
-    request.session[CURRENT_ORGANIZATION] = membership.organization.public_id
+    remember_organization(request, membership.organization)
     return redirect("billing:overview", organization_id=membership.organization.public_id)
 
 

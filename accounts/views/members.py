@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import members
 from accounts.forms import InvitationForm, RoleForm, TransferForm
@@ -22,7 +22,7 @@ from accounts.viewer import OrganizationRequest, organization_page
 PAGE_SIZE = 50
 
 
-@require_GET
+@require_safe
 @organization_page(Act.SEE_MEMBERS)
 def show_members(request: OrganizationRequest) -> HttpResponse:
     return render_members(request, InvitationForm())

@@ -9,14 +9,15 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import OrganizationForm
+from accounts.models import Organization
 from accounts.organizations import create_organization
 from accounts.permissions import Act
 from accounts.viewer import (
-    CURRENT_ORGANIZATION,
     OrganizationRequest,
     find_membership,
     memberships_of,
     organization_page,
+    remember_organization,
 )
 from accounts.views.members import acting
 
@@ -33,14 +34,14 @@ def new_organization(request: HttpRequest) -> HttpResponse:
             billing_email=form.cleaned_data["billing_email"],
             now=timezone.now(),
         )
-        return go_to(request, made.public_id)
+        return go_to(request, made)
     context = {"form": form, "first": not memberships_of(request).exists()}
     return render(request, "accounts/new_organization.html", context)
 
 
-def go_to(request: HttpRequest, organization_id: str) -> HttpResponse:
-    request.session[CURRENT_ORGANIZATION] = organization_id
-    return redirect("billing:overview", organization_id=organization_id)
+def go_to(request: HttpRequest, organization: Organization) -> HttpResponse:
+    remember_organization(request, organization)
+    return redirect("billing:overview", organization_id=organization.public_id)
 
 
 @require_POST
@@ -48,7 +49,7 @@ def go_to(request: HttpRequest, organization_id: str) -> HttpResponse:
 def switch_organization(request: HttpRequest, organization_id: str) -> HttpResponse:
     """Go to another of one's organizations; to others 404, like every page of theirs."""
     membership = find_membership(request, organization_id)
-    return go_to(request, membership.organization.public_id)
+    return go_to(request, membership.organization)
 
 
 @require_http_methods(["GET", "POST"])

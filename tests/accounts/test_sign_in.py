@@ -43,7 +43,7 @@ def test_capital_letters_in_the_address_make_no_difference(browser, alice) -> No
 def test_a_wrong_password_and_an_unknown_address_are_answered_alike(browser, alice) -> None:
     answers = [log_in(browser, alice.email, "wrong"), log_in(browser, "nobody@example.com", "wrong")]
     assert [answer.status_code for answer in answers] == [200, 200]
-    errors = [str(answer.context["form"].non_field_errors()) for answer in answers]  # type: ignore[union-attr]
+    errors = [str(answer.context["form"].non_field_errors()) for answer in answers]  # type: ignore[attr-defined]
     assert errors[0] == errors[1] != ""
 
 
