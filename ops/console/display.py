@@ -99,7 +99,8 @@ def id_link(value: str) -> SafeString:
 
 
 # Ids of the things that have a page here. Keys of idempotency and secrets have other beginnings.
-LINKED = re.compile(r"^(?:sub|cus|in|evt|price|prod|org)_[A-Za-z0-9]{6,}$")
+# Products and prices may have ids of one's own choice.
+LINKED = re.compile(r"^(?:(?:sub|cus|in|evt|org)_[A-Za-z0-9]{6,}|(?:price|prod)_[A-Za-z0-9_]{4,})$")
 # A key and its colon, a string, a number, or one of JSON's three words, in text that `json.dumps` wrote.
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\b|\b(true|false|null)\b')
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, DropdownFilter
@@ -19,7 +20,7 @@ from unfold.decorators import action, display
 
 from billing.models import InboxEvent, InboxState
 from ops.console import replay
-from ops.console.display import INBOX_TONES, id_link, moment, pill, span
+from ops.console.display import INBOX_TONES, moment, pill, span
 from ops.console.event_page import event_context
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
@@ -98,7 +99,7 @@ class EventList(ChangeList):
 @register(InboxEvent, site=console)
 class InboxEventAdmin(PageAdmin):
     list_display = (
-        "type_shown", "object_shown", "state_shown", "door", "happened", "received_after", "mirrored_after", "attempts",
+        "event", "state_shown", "door", "happened", "received_after", "mirrored_after", "attempts",
     )  # fmt: skip
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -157,13 +158,9 @@ class InboxEventAdmin(PageAdmin):
             return redirect(back)
         return replay.ask_and_replay(request, events, back=back)
 
-    @display(description=gettext_lazy("type"), ordering="type")
-    def type_shown(self, event: InboxEvent) -> str:
-        return event.type
-
-    @display(description=gettext_lazy("object"), ordering="object_id")
-    def object_shown(self, event: InboxEvent) -> SafeString:
-        return id_link(event.object_id)
+    @display(description=gettext_lazy("event"), ordering="type")
+    def event(self, event: InboxEvent) -> SafeString:
+        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', event.type, event.object_id)
 
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, event: InboxEvent) -> SafeString:

@@ -134,6 +134,7 @@ class ProductAdmin(MirrorAdmin):
     list_filter = (("active", BooleanRadioFilter),)
     list_filter_submit = True
     search_fields = ("id", "name")
+    search_help_text = gettext_lazy("Name or product id")
 
     def facts_shown(self, row: Product) -> list[tuple[Any, Any]]:
         return [
@@ -154,6 +155,7 @@ class PriceAdmin(MirrorAdmin):
     list_filter = (("active", BooleanRadioFilter),)
     list_filter_submit = True
     search_fields = ("id", "lookup_key", "nickname", "product__name")
+    search_help_text = gettext_lazy("Product, lookup key or price id")
 
     def facts_shown(self, row: Price) -> list[tuple[Any, Any]]:
         return [

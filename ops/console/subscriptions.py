@@ -16,7 +16,7 @@ from djstripe.models import Product, Subscription
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, DropdownFilter
 from unfold.decorators import display
 
-from billing.mirror.facts import SubscriptionFacts, subscription_facts
+from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, subscription_facts
 from billing.money import format_money
 from billing.plans.prices import interval_words
 from ops.console.display import SUBSCRIPTION_STATES, stripe_pill
@@ -24,6 +24,7 @@ from ops.console.readonly import PageAdmin
 from ops.console.site import console
 from ops.console.subscription_page import subscription_context
 
+RENEWING = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE)
 FIRST_ITEM = "stripe_data__items__data__0"
 
 
@@ -73,13 +74,13 @@ class EndingFilter(DropdownFilter):
         return [("yes", gettext_lazy("Will be canceled")), ("no", gettext_lazy("Renews"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription]:
-        ended = queryset.exclude(stripe_data__status__in=["canceled", "incomplete_expired"])
+        going = queryset.filter(stripe_data__status__in=[status.value for status in RENEWING])
         renewing = {"stripe_data__cancel_at_period_end": False, "stripe_data__cancel_at": None}
         match self.value():
             case "yes":
-                return ended.exclude(**renewing)
+                return going.exclude(**renewing)
             case "no":
-                return ended.filter(**renewing)
+                return going.filter(**renewing)
         return queryset
 
 
@@ -140,7 +141,7 @@ class SubscriptionAdmin(PageAdmin):
     @display(description=gettext_lazy("renewal"))
     def ending(self, row: Subscription) -> str:
         facts = facts_of(row)
-        if not facts.living:
+        if facts.status not in RENEWING:
             return "–"
         if facts.ends_at is None:
             return _("Renews")

@@ -37,8 +37,8 @@ def test_json_is_escaped(nasty):
 
 
 def test_ids_in_json_lead_to_their_pages():
-    html = json_block({"customer": "cus_Pab1234567", "secret": "cs_test_notalink123"})
-    assert html.count("<a ") == 1
+    html = json_block({"customer": "cus_Pab1234567", "secret": "cs_test_notalink123", "product": "prod_team"})
+    assert html.count("<a ") == 2
     assert 'href="/admin/find/cus_Pab1234567/"' in html
 
 
