@@ -1,13 +1,10 @@
 """A worker is killed at every comma of the mirror's sentence; the next one finishes it, and nothing happens twice."""
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
-from django.conf import settings as django_settings
-from django.db import connection
 from django.utils import timezone
 from djstripe import models as djstripe
 
@@ -18,6 +15,7 @@ from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror.apply import mirror_due
 from config.env import BASE_DIR
 from tests.crashes.worker import COMMAS
+from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -68,14 +66,4 @@ def test_a_worker_that_lives_does_it_all_alone(paid_subscription):
 def run_worker(comma: str) -> int:
     """Run a worker in a process of its own on this test's database and Stripe; return how it ended."""
     command = [sys.executable, "-m", "tests.crashes.worker", comma]
-    return subprocess.run(command, cwd=BASE_DIR, env=worker_environment(), timeout=60, check=False).returncode
-
-
-def worker_environment() -> dict[str, str]:
-    server = os.environ["DATABASE_URL"].rpartition("/")[0]
-    return os.environ | {
-        "DJANGO_SETTINGS_MODULE": "config.settings",
-        "DATABASE_URL": f"{server}/{connection.settings_dict['NAME']}",
-        "STRIPE_SECRET_KEY": django_settings.STRIPE_SECRET_KEY,
-        "STRIPE_API_BASE": django_settings.STRIPE_API_BASE,
-    }
+    return subprocess.run(command, cwd=BASE_DIR, env=portal_environment(), timeout=60, check=False).returncode

@@ -8,7 +8,7 @@ from billing.inbox.claim import LEASE, claim, due, release
 from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.inbox.replay import replay
-from tests.billing.inbox.conftest import an_event
+from tests.billing.events import an_event
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.mirror import apply, objects
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import Ref
-from tests.billing.inbox.conftest import an_event
+from tests.billing.events import an_event
 
 pytestmark = pytest.mark.django_db
 
