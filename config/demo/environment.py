@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -43,15 +44,20 @@ def keep_keys(places: Places) -> dict[str, str]:
     """Return the demo's own keys; made at the first start, so that sessions and the sandbox's account live on."""
     keys = read_json(places.keys_file)
     if not keys:
-        account = secrets.token_hex(12)
+        # The characters after 51 name the account that both keys belong to, as in Stripe's own.
+        account = f"51{token(15)}"
         keys = {
             "SECRET_KEY": secrets.token_urlsafe(50),
-            "STRIPE_SECRET_KEY": f"sk_test_{account}",
-            "STRIPE_PUBLISHABLE_KEY": f"pk_test_{account}",
+            "STRIPE_SECRET_KEY": f"sk_test_{account}{token(24)}",
+            "STRIPE_PUBLISHABLE_KEY": f"pk_test_{account}{token(24)}",
             "STRIPE_WEBHOOK_SECRET": f"whsec_{secrets.token_hex(16)}",
         }
         write_private(places.keys_file, json.dumps(keys, indent=1))
     return {name: str(value) for name, value in keys.items()}
+
+
+def token(length: int) -> str:
+    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
 
 def first_environment(places: Places, given: Given, *, url: str) -> dict[str, str]:

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from importlib.util import find_spec
 
 import django
 from django.core.management import call_command
 from django.db import connection
+
+from config.translations import compile_translations
 
 
 def prepare_schema() -> None:
@@ -18,10 +19,7 @@ def prepare_schema() -> None:
 
 def prepare_files() -> None:
     """Collect static files under their hashed names and compile the translations."""
-    if find_spec("config.translations"):
-        from config.translations import compile_translations
-
-        compile_translations()
+    compile_translations()
     call_command("collectstatic", interactive=False, verbosity=0)
 
 

@@ -1,0 +1,265 @@
+"""The demo's ground: ports, places, keys, steps, and one whole run."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from config.demo import ports
+from config.demo.children import marked
+from config.demo.environment import Given, first_environment, keep_keys, share, unshare
+from config.demo.places import NEEDED_MB, Places, lock
+from config.demo.plan import Plan
+from config.demo.screen import Screen
+from config.demo.trouble import Interrupted, Trouble
+from config.env import BASE_DIR
+from config.local import free_port
+
+NOTHING_GIVEN = Given(postgres=False, redis=False, stripe=False, aws=False)
+
+
+@contextmanager
+def somebody_listens(host: str = "127.0.0.1") -> Iterator[int]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        yield int(server.getsockname()[1])
+
+
+def test_a_taken_port_is_named_with_the_variable_that_chooses_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with somebody_listens() as port:
+        monkeypatch.setenv("KESSAI_PORT", str(port))
+        with pytest.raises(Trouble, match=rf"cannot use port {port}: .* `KESSAI_PORT=\d+ make demo`"):
+            ports.choose(ports.WEB)
+
+
+def test_a_port_taken_on_the_other_localhost_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A browser asks ::1 first when it is told `localhost`."""
+    try:
+        with somebody_listens("::1") as port:
+            assert ports.is_taken(port)
+    except OSError:
+        pytest.skip("This machine has no IPv6 loopback.")
+
+
+def test_a_free_port_is_used_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    monkeypatch.setenv("KESSAI_PORT", str(port))
+    assert ports.choose(ports.WEB) == port
+
+
+@pytest.mark.parametrize("text", ["eighty", "0", "70000", "-1", "80 80"])
+def test_what_is_no_port_is_said(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("KESSAI_PORT", text)
+    with pytest.raises(Trouble, match="is not a port"):
+        ports.choose(ports.WEB)
+
+
+def test_the_local_aws_moves_aside_when_its_usual_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with somebody_listens() as port:
+        monkeypatch.delenv("KESSAI_AWS_PORT", raising=False)
+        assert ports.choose(ports.Port("The local AWS", "KESSAI_AWS_PORT", port, must=False)) != port
+
+
+def test_a_second_demo_is_told_where_the_first_one_is(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    places.run_file.write_text(json.dumps({"url": "http://localhost:8000"}))
+    with lock(places), pytest.raises(Trouble, match="runs already at http://localhost:8000"):
+        lock(places)
+    lock(places).close()  # the lock goes with the one that held it
+
+
+def test_a_full_disk_is_said_before_anything_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nearly_full = shutil._ntuple_diskusage(10**12, 10**12 - 10**6, 10**6)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: nearly_full)
+    with pytest.raises(Trouble, match=f"disk is full: the demo needs about {NEEDED_MB} MB"):
+        Places(tmp_path).make()
+
+
+def test_keys_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    first = keep_keys(places)
+    assert keep_keys(places) == first
+    assert places.keys_file.stat().st_mode & 0o077 == 0
+    assert first["STRIPE_SECRET_KEY"].startswith("sk_test_51")
+    assert first["STRIPE_SECRET_KEY"][8:25] == first["STRIPE_PUBLISHABLE_KEY"][8:25]  # of one account
+
+
+@pytest.mark.parametrize(
+    ("environ", "given"),
+    [
+        ({}, NOTHING_GIVEN),
+        ({"DATABASE_URL": ""}, NOTHING_GIVEN),  # set to nothing is not given
+        ({"DATABASE_URL": "postgres://db/x"}, Given(postgres=True, redis=False, stripe=False, aws=False)),
+        ({"REDIS_URL": "redis://r"}, Given(postgres=False, redis=True, stripe=False, aws=False)),
+        ({"STRIPE_SECRET_KEY": "sk_test_1"}, Given(postgres=False, redis=False, stripe=True, aws=False)),
+        ({"AWS_PROFILE": "work"}, Given(postgres=False, redis=False, stripe=False, aws=True)),
+    ],
+)
+def test_what_is_given_is_not_started(environ: dict[str, str], given: Given) -> None:
+    assert Given.read(environ) == given
+
+
+def test_a_given_stripe_account_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "sk_test_theirs")
+    monkeypatch.delenv("STRIPE_API_BASE", raising=False)
+    given = Given(postgres=False, redis=False, stripe=True, aws=False)
+    env = first_environment(Places(tmp_path), given, url="http://localhost:8000")
+    assert env["STRIPE_SECRET_KEY"] == "sk_test_theirs"
+    assert "STRIPE_API_BASE" not in env
+
+
+def test_a_proxy_is_never_asked_for_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "intranet")
+    env = first_environment(Places(tmp_path), NOTHING_GIVEN, url="http://localhost:8000")
+    assert env["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+
+
+def test_a_second_terminal_finds_the_running_demo(tmp_path: Path) -> None:
+    places = Places(tmp_path)
+    env = first_environment(places, NOTHING_GIVEN, url="http://localhost:8000")
+    share(places, env | {"DATABASE_URL": "postgres://here/postgres"})
+    assert places.env_file.stat().st_mode & 0o077 == 0
+    code = "from config import settings; print(settings.DATABASES['default']['HOST'], settings.DEMO)"
+    bare = {"PATH": os.environ["PATH"], "KESSAI_LOCAL_DIR": str(tmp_path)}
+    seen = subprocess.run(
+        [sys.executable, "-c", code], env=bare, cwd=BASE_DIR, capture_output=True, text=True, check=True
+    )
+    assert seen.stdout.split() == ["here", "True"]
+    unshare(places)
+    assert not places.env_file.exists()
+
+
+def test_a_step_waits_for_those_it_needs() -> None:
+    done: list[str] = []
+    release = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        plan = Plan(Screen(), pool, threading.Event())
+        first = plan.step("first", lambda: (release.wait(10), done.append("first"))[1])
+        plan.step("second", lambda: done.append("second"), after=[first])
+        plan.step("not needed", lambda: done.append("never"), unless=True)
+        release.set()
+        plan.wait()
+    assert done == ["first", "second"]
+
+
+def test_a_step_that_fails_stops_those_that_need_it_and_is_the_one_that_is_told() -> None:
+    done: list[str] = []
+
+    def fail() -> None:
+        raise Trouble("The disk is full.")
+
+    def be_interrupted() -> None:
+        failed.wait(10)
+        raise Interrupted
+
+    failed = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        plan = Plan(Screen(), pool, failed)
+        plan.step("drawn along", be_interrupted)
+        first = plan.step("first", fail)
+        plan.step("second", lambda: done.append("second"), after=[first])
+        with pytest.raises(Trouble, match="disk is full"):
+            plan.wait()
+    assert done == []
+
+
+class WholeDemo:
+    """`python -m config.demo` as a person starts it, on ports and in a directory of its own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.port = place, free_port()
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("STRIPE_", "DATABASE", "REDIS", "AWS_", "EMAIL"))
+        }
+        dropped = {"SECRET_KEY", "DJANGO_SETTINGS_MODULE", "STATICFILES_STORAGE", "LOG_LEVEL"}
+        self.env = {k: v for k, v in kept.items() if k not in dropped} | {
+            "KESSAI_LOCAL_DIR": str(place),
+            "KESSAI_PORT": str(self.port),
+            "KESSAI_SANDBOX_PORT": str(free_port()),
+        }
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> str:
+        """Start it; return what it said until it was ready."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "config.demo"],
+            env=self.env, cwd=BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        assert self.process.stdout
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if "Ctrl-C stops" in line:
+                return said
+        raise AssertionError(f"The demo did not start:\n{said}")
+
+    def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "config.demo", *arguments],
+            env=self.env, cwd=BASE_DIR, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def end(self, number: signal.Signals) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        status = self.process.wait(60)
+        assert self.process.stdout
+        self.process.stdout.close()
+        return status
+
+    def left(self) -> list[str]:
+        return [" ".join(process.cmdline()) for process in marked(str(self.place))]
+
+
+@pytest.fixture
+def whole_demo(open_dir: Path) -> Iterator[WholeDemo]:
+    demo = WholeDemo(open_dir / "local")
+    yield demo
+    if demo.process and demo.process.poll() is None:
+        demo.process.kill()
+    for process in marked(str(demo.place)):
+        process.kill()
+
+
+@pytest.mark.slow
+@pytest.mark.crash
+def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_demo: WholeDemo) -> None:
+    import httpx
+
+    said = whole_demo.start()
+    url = f"http://localhost:{whole_demo.port}"
+    assert url in said
+    assert "demo@kessai.example" in said
+    assert httpx.get(f"{url}/", trust_env=False, follow_redirects=True).status_code == 200
+    assert httpx.get(f"{url}/mail/", trust_env=False).status_code == 200
+
+    second = whole_demo.once()
+    assert (second.returncode, second.stdout.strip()) == (
+        1, f"The demo runs already at {url}. Stop it with Ctrl-C in its terminal."
+    )  # fmt: skip
+    refused = whole_demo.once("--reset")
+    assert refused.returncode == 1
+    assert "runs already" in refused.stdout
+
+    whole_demo.end(signal.SIGKILL)
+    assert whole_demo.left(), "the kill was to leave processes behind, or this test shows nothing"
+    begun = time.monotonic()
+    said = whole_demo.start()
+    assert "Stopped what an earlier run left" in said
+    assert time.monotonic() - begun < 60
+    assert whole_demo.end(signal.SIGINT) == 0
+    assert whole_demo.left() == []
+
+    assert whole_demo.once("--reset").returncode == 0
+    assert not whole_demo.place.exists()
