@@ -13,7 +13,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext, pgettext_lazy
 
 from billing.models import InboxState, OrderState
 
@@ -41,23 +41,23 @@ ORDER_TONES: Mapping[str, Tone] = {
     OrderState.PAID: Tone.GOOD,
     OrderState.EXPIRED: Tone.STOPPED,
 }
-# Stripe's own words, as an operator meets them in Stripe's dashboard.
+# The words of the account pages, where they have one: what support reads is what the customer reads.
 SUBSCRIPTION_STATES: Mapping[str, tuple[Any, Tone]] = {
-    "active": (gettext_lazy("Active"), Tone.GOOD),
-    "trialing": (gettext_lazy("Trialing"), Tone.GOOD),
-    "past_due": (gettext_lazy("Past due"), Tone.ATTENTION),
-    "unpaid": (gettext_lazy("Unpaid"), Tone.ATTENTION),
-    "incomplete": (gettext_lazy("Incomplete"), Tone.WAITING),
-    "paused": (gettext_lazy("Paused"), Tone.WAITING),
-    "incomplete_expired": (gettext_lazy("Incomplete, expired"), Tone.STOPPED),
-    "canceled": (gettext_lazy("Canceled"), Tone.STOPPED),
+    "active": (pgettext_lazy("subscription status", "Active"), Tone.GOOD),
+    "trialing": (pgettext_lazy("subscription status", "Trial"), Tone.GOOD),
+    "past_due": (pgettext_lazy("subscription status", "Past due"), Tone.ATTENTION),
+    "unpaid": (pgettext_lazy("subscription status", "Unpaid"), Tone.ATTENTION),
+    "incomplete": (pgettext_lazy("subscription status", "Waiting for payment"), Tone.WAITING),
+    "paused": (pgettext_lazy("subscription status", "Paused"), Tone.STOPPED),
+    "incomplete_expired": (pgettext_lazy("subscription status", "Lapsed"), Tone.STOPPED),
+    "canceled": (pgettext_lazy("subscription status", "Canceled"), Tone.STOPPED),
 }
 INVOICE_STATES: Mapping[str, tuple[Any, Tone]] = {
-    "draft": (gettext_lazy("Draft"), Tone.WAITING),
-    "open": (gettext_lazy("Open"), Tone.WAITING),
-    "paid": (gettext_lazy("Paid"), Tone.GOOD),
-    "void": (gettext_lazy("Void"), Tone.STOPPED),
-    "uncollectible": (gettext_lazy("Uncollectible"), Tone.ATTENTION),
+    "draft": (pgettext_lazy("invoice status", "Draft"), Tone.WAITING),
+    "open": (pgettext_lazy("invoice status", "Open"), Tone.WAITING),
+    "paid": (pgettext_lazy("invoice status", "Paid"), Tone.GOOD),
+    "void": (pgettext_lazy("invoice status", "Void"), Tone.STOPPED),
+    "uncollectible": (pgettext_lazy("invoice status", "Uncollectible"), Tone.ATTENTION),
 }
 
 

@@ -99,7 +99,7 @@ class EventList(ChangeList):
 @register(InboxEvent, site=console)
 class InboxEventAdmin(PageAdmin):
     list_display = (
-        "event", "state_shown", "door", "happened", "received_after", "mirrored_after", "attempts",
+        "event", "state_shown", "door", "happened", "received_after", "mirrored_after", "failures",
     )  # fmt: skip
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -177,3 +177,7 @@ class InboxEventAdmin(PageAdmin):
     @display(description=gettext_lazy("mirrored after"), ordering="mirrored_at")
     def mirrored_after(self, event: InboxEvent) -> str:
         return span(event.mirrored_at - event.occurred_at) if event.mirrored_at else "–"
+
+    @display(description=gettext_lazy("failed attempts"), ordering="attempts")
+    def failures(self, event: InboxEvent) -> int | str:
+        return event.attempts or "–"

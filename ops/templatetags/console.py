@@ -7,6 +7,7 @@ from django import template
 from django.db.models import Model
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 from djstripe.models.base import StripeModel
 
 from billing.models import CheckoutOrder, InboxEvent
@@ -37,10 +38,13 @@ def invoice_state(status: str | None) -> SafeString:
 
 @register.filter
 def named(thing: Any) -> str:
-    """Name a kind or a row in the trail above a page; Stripe's objects go by their id."""
+    """Name a kind or a row in the trail above a page; Stripe's objects go by their id.
+
+    dj-stripe's kinds have no translation of their own, but the navigation has the same words.
+    """
     if isinstance(thing, StripeModel):
         return str(thing.id)
-    return str(thing) if isinstance(thing, Model) else capfirst(str(thing))
+    return str(thing) if isinstance(thing, Model) else capfirst(gettext(capfirst(str(thing))))
 
 
 @register.filter
