@@ -48,6 +48,8 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
             changes |= {"billing_cycle_anchor": ctx.now}
         if behavior == "none":
             prorations = []
+    if params.get("trial_end") == "now" and lifecycle.trial_without_card(ctx, moved) == "pause":
+        return lifecycle.pause(ctx, moved)
     if params.get("trial_end") == "now" and subscription["status"] == "trialing":
         changes |= {"status": "active", "trial_end": ctx.now}
     elif isinstance(params.get("trial_end"), int):
@@ -245,6 +247,32 @@ def _tell(ctx: Context, before: Doc, after: Doc) -> None:
     previous = previous_attributes(render(before), render(after))
     if previous:
         objects.announce(ctx, "customer.subscription.updated", after, previous=previous)
+
+
+def resume(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
+    """Bill a paused subscription again. It stays paused when its card is refused."""
+    if subscription["status"] != "paused":
+        raise ApiError(
+            f"You cannot resume a subscription with a status of {subscription['status']}. Only paused ones can "
+            "be resumed."
+        )
+    keeps = params.get("billing_cycle_anchor") == "unchanged"
+    anchor = subscription["billing_cycle_anchor"] if keeps else ctx.now
+    held = [_from_now(item, anchor, ctx.now) for item in subscription["items"]["data"]]
+    changes = items.with_items(subscription, held) | {"billing_cycle_anchor": anchor, "status": "active"}
+    resumed = _invoice_now(ctx, lifecycle.changed(ctx, subscription, changes), restart=True, params=params)
+    if resumed["status"] != "active":
+        resumed = lifecycle.changed(ctx, resumed, {"status": "paused"})
+    _tell(ctx, subscription, resumed)
+    if resumed["status"] == "active":
+        objects.announce(ctx, "customer.subscription.resumed", resumed)
+    lifecycle.plan(ctx, resumed)
+    return resumed
+
+
+def _from_now(item: Doc, anchor: int, now: int) -> Doc:
+    end = items.cycle_of(item["price"], anchor).holding(now).end
+    return item | {"current_period_end": end, "current_period_start": now}
 
 
 def cancel(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:

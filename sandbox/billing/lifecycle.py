@@ -78,7 +78,7 @@ def plan(ctx: Context, subscription: Doc) -> None:
     name, payload = subscription["id"], {"subscription": subscription["id"]}
     for kind in ("subscription.step", "subscription.trial_will_end"):
         jobs.cancel(ctx, kind, name=name)
-    if subscription["status"] in ENDED:
+    if subscription["status"] in (*ENDED, "paused"):
         return
     if subscription["status"] == "incomplete":
         due = subscription["created"] + INCOMPLETE_FOR
@@ -93,9 +93,11 @@ def plan(ctx: Context, subscription: Doc) -> None:
 def _plan_warning(ctx: Context, subscription: Doc) -> None:
     if subscription["status"] != "trialing" or subscription.get("_warned"):
         return
-    due = max(subscription["trial_end"] - WARN_BEFORE_TRIAL_END, ctx.now)
-    id = subscription["id"]
-    jobs.schedule(ctx, "subscription.trial_will_end", due_at=due, name=id, payload={"subscription": id})
+    due, id = subscription["trial_end"] - WARN_BEFORE_TRIAL_END, subscription["id"]
+    if due <= ctx.now:
+        warn(ctx, {"subscription": id})
+    else:
+        jobs.schedule(ctx, "subscription.trial_will_end", due_at=due, name=id, payload={"subscription": id})
 
 
 @jobs.job("subscription.trial_will_end")
@@ -143,8 +145,11 @@ def expire(ctx: Context, subscription: Doc) -> Doc:
 
 def renew(ctx: Context, subscription: Doc) -> Doc:
     """A new period for every item whose period is over, and the invoice for it."""
-    if subscription["status"] == "trialing" and _ends_without_card(ctx, subscription):
+    missing = trial_without_card(ctx, subscription)
+    if missing == "cancel":
         return end(ctx, subscription, subscription["cancellation_details"])
+    if missing == "pause":
+        return pause(ctx, subscription)
     renewed, lines = [], []
     for item in subscription["items"]["data"]:
         if item["current_period_end"] > ctx.now:
@@ -182,9 +187,19 @@ def _hold_back(ctx: Context, invoice: Doc, behavior: str) -> Doc:
     return invoicing.void(ctx, opened)
 
 
-def _ends_without_card(ctx: Context, subscription: Doc) -> bool:
-    behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
-    return behavior == "cancel" and collection.payment_method_for(ctx, subscription) is None
+def trial_without_card(ctx: Context, subscription: Doc) -> str | None:
+    """What the end of this trial means when there is no card: cancel, pause, create_invoice; None when there is one."""
+    if subscription["status"] != "trialing" or collection.payment_method_for(ctx, subscription):
+        return None
+    return str(subscription["trial_settings"]["end_behavior"]["missing_payment_method"])
+
+
+def pause(ctx: Context, subscription: Doc) -> Doc:
+    """The trial is over and nothing is billed until somebody resumes. Source: Stripe docs, "Use free trials"."""
+    paused = updated(ctx, subscription, {"status": "paused", "trial_end": min(subscription["trial_end"], ctx.now)})
+    objects.announce(ctx, "customer.subscription.paused", paused)
+    plan(ctx, paused)
+    return paused
 
 
 def cancellation(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -265,7 +280,7 @@ def _is_announced(subscription: Doc) -> bool:
 def _revive(ctx: Context, subscription: Doc, invoice: Doc) -> None:
     first = subscription["status"] == "incomplete" and invoice["id"] == subscription["latest_invoice"]
     owing = objects.query(ctx, "invoice", _subscription=subscription["id"], status="open")
-    late = subscription["status"] in ("past_due", "unpaid") and not owing
+    late = subscription["status"] in ("past_due", "unpaid", "paused") and not owing
     if first or late:
         changes: Doc = {"status": "active"} | _card_to_keep(ctx, subscription, invoice)
         plan(ctx, updated(ctx, subscription, changes))

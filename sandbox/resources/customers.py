@@ -92,11 +92,15 @@ CUSTOMER = kind(
 @route("POST", "/v1/customers", params=CREATE)
 def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a customer"""
-    payment_method = params.pop("payment_method", None)
+    name = params.pop("payment_method", None)
+    payment_method = resolve(ctx, name) if name else None
+    settings = params.get("invoice_settings") or {}
+    if payment_method and settings.get("default_payment_method") == name:
+        settings["default_payment_method"] = payment_method["id"]
     new = _new_fields(ctx)
     customer = objects.create(ctx, "customer", new | _changes(new, params), event="customer.created")
     if payment_method:
-        attach(ctx, resolve(ctx, payment_method), customer)
+        attach(ctx, payment_method, customer)
     _check_default(ctx, customer)
     return customer
 

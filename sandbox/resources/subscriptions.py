@@ -153,6 +153,14 @@ def update_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return changing.change(ctx, subscription, params)
 
 
+@route("POST", "/v1/subscriptions/{id}/resume", params={
+    "billing_cycle_anchor": Enum("now", "unchanged"), "proration_behavior": PRORATION, "proration_date": Timestamp(),
+})  # fmt: skip
+def resume_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Resume a paused subscription"""
+    return changing.resume(ctx, objects.load(ctx, "subscription", id, in_path=True), params)
+
+
 @route("DELETE", "/v1/subscriptions/{id}", params={
     "cancellation_details": Hash(CANCELLATION), "invoice_now": Bool(), "prorate": Bool(),
 })  # fmt: skip

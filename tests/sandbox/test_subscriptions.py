@@ -368,3 +368,26 @@ def test_a_customer_is_expanded_to_its_running_subscriptions(v1: Any) -> None:
     subscription = subscribed(v1)
     shown = v1.customers.retrieve(subscription.customer, {"expand": ["subscriptions"]})
     assert [found.id for found in shown.subscriptions.data] == [subscription.id]
+
+
+def test_a_trial_that_ends_without_a_card_may_pause_and_be_resumed(v1: Any) -> None:
+    settings = {"end_behavior": {"missing_payment_method": "pause"}}
+    subscription = subscribed(v1, card=None, trial_period_days=7, trial_settings=settings)
+    assert v1.subscriptions.update(subscription.id, {"trial_end": "now"}).status == "paused"
+    card = v1.payment_methods.attach("pm_card_visa", {"customer": subscription.customer})
+    v1.customers.update(subscription.customer, {"invoice_settings": {"default_payment_method": card.id}})
+    resumed = v1.subscriptions.resume(subscription.id, {"expand": ["latest_invoice"]})
+    assert (resumed.status, resumed.latest_invoice.amount_paid) == ("active", 3000)
+    told = types(v1)
+    assert told.count("customer.subscription.paused") == told.count("customer.subscription.resumed") == 1
+    with pytest.raises(stripe.InvalidRequestError, match="Only paused ones can be resumed"):
+        v1.subscriptions.resume(subscription.id)
+
+
+def test_resuming_with_a_card_that_fails_leaves_it_paused(v1: Any) -> None:
+    settings = {"end_behavior": {"missing_payment_method": "pause"}}
+    subscription = subscribed(v1, card=None, trial_period_days=7, trial_settings=settings)
+    v1.subscriptions.update(subscription.id, {"trial_end": "now"})
+    card = v1.payment_methods.attach("pm_card_chargeCustomerFail", {"customer": subscription.customer})
+    v1.customers.update(subscription.customer, {"invoice_settings": {"default_payment_method": card.id}})
+    assert v1.subscriptions.resume(subscription.id).status == "paused"
