@@ -41,10 +41,14 @@ def price_words(amount: int, currency: str, interval: str, count: int, language:
 
 def interval_words(interval: str, count: int = 1) -> str:
     """Say how often: "per month", "every 3 months"; empty for an interval that we do not know."""
+    if count == 1:
+        return {"day": _("per day"), "week": _("per week"), "month": _("per month"), "year": _("per year")}.get(
+            interval, ""
+        )
     words = {
-        "day": ngettext("per day", "every %(count)d days", count),
-        "week": ngettext("per week", "every %(count)d weeks", count),
-        "month": ngettext("per month", "every %(count)d months", count),
-        "year": ngettext("per year", "every %(count)d years", count),
+        "day": ngettext("every %(count)d day", "every %(count)d days", count),
+        "week": ngettext("every %(count)d week", "every %(count)d weeks", count),
+        "month": ngettext("every %(count)d month", "every %(count)d months", count),
+        "year": ngettext("every %(count)d year", "every %(count)d years", count),
     }.get(interval, "")
-    return words % {"count": count} if "%" in words else words
+    return words % {"count": count}

@@ -29,8 +29,13 @@ def day_words(at: datetime, *, now: datetime, language: str) -> str:
     local, today = timezone.localtime(at), timezone.localtime(now)
     if local.year != today.year:
         return date_words(at, language=language)
-    skeleton = "MMMMEEEEd" if abs(local - today) <= NEAR else "MMMMd"
+    skeleton = weekday_skeleton(language) if abs(local - today) <= NEAR else "MMMMd"
     return format_skeleton(skeleton, local, locale=date_locale(language))
+
+
+def weekday_skeleton(language: str) -> str:
+    """Japanese writes the weekday short and in brackets, 11月22日(日): written out, two characters 日 collide."""
+    return "MMMEd" if language.startswith("ja") else "MMMMEEEEd"
 
 
 def date_words(at: datetime, *, language: str) -> str:
