@@ -45,13 +45,29 @@ def store_event(payload: dict[str, Any], *, source: str = STRIPE, door: Door, no
     One statement, so it is there when this returns (outside a transaction) and racing doors make one row.
     Raises NotAnEvent, and then stores nothing.
     """
+    body = json.dumps(payload)
+    if "\\u0000" in body or "\\ud" in body:
+        # jsonb keeps neither NUL nor half a surrogate pair: rather one character less than no event.
+        payload = storable(payload)
+        body = json.dumps(payload)
     event = read_envelope(payload)
     values: list[Any] = [source, event.id, door, event.account, event.livemode, event.type, event.api_version]
     values += [event.object_kind, event.object_id, event.customer_id, event.occurred_at, now]
-    values += [json.dumps(payload), InboxState.RECEIVED, now]
+    values += [body, InboxState.RECEIVED, now]
     with connection.cursor() as cursor:
         cursor.execute(INSERT, values)
         return cursor.fetchone() is not None
+
+
+def storable(value: Any) -> Any:
+    """Replace the characters that PostgreSQL cannot store by U+FFFD, in every string and key."""
+    if isinstance(value, str):
+        return value.replace("\x00", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return value
 
 
 def read_envelope(payload: Any) -> Envelope:

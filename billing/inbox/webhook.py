@@ -83,26 +83,13 @@ def verify_signature(body: bytes, header: str) -> None:
 
 def read_json(body: bytes) -> Any:
     try:
-        payload = json.loads(body, parse_constant=refuse_constant)
+        return json.loads(body, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         raise Refused("The body is not JSON.")
-    # jsonb holds neither NUL nor half a surrogate pair; rather one character less than no event.
-    return storable(payload) if b"\\u" in body else payload
 
 
 def refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are Python's JSON, not JSON
-
-
-def storable(value: Any) -> Any:
-    """Replace the characters that PostgreSQL cannot store by U+FFFD, in every string and key."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
-    if isinstance(value, list):
-        return [storable(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
-    return value
 
 
 def answer(sentence: str, *, status: int = 200) -> HttpResponse:
