@@ -28,7 +28,7 @@ METADATA_KEY = "kessai_organization"
 KEY_LIFETIME = timedelta(hours=23)  # Stripe keeps keys for at least 24 hours; the last hour is our margin
 SETTLING = timedelta(minutes=10)  # longer than any call we make: after it no call under an expired key is under way
 CLOCK_SKEW = timedelta(hours=1)
-IN_USE_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)  # seconds between attempts while another request uses the same key
+IN_USE_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts while another request uses the same key
 
 
 class CustomerIsSettling(Exception):

@@ -32,7 +32,7 @@ def write_invitation(invitation: Invitation, token: str) -> EmailMultiAlternativ
         "url": settings.SITE_URL + reverse("accounts:invitation", args=[token]),
         "site_url": settings.SITE_URL,
     }
-    subject = " ".join(render_to_string("emails/accounts/invitation.subject", context).split())
+    subject = " ".join(render_to_string("emails/accounts/invitation_subject.txt", context).split())
     text = render_to_string("emails/accounts/invitation.txt", context)
     message = EmailMultiAlternatives(subject, text, to=[invitation.email])
     message.attach_alternative(render_to_string("emails/accounts/invitation.html", context), "text/html")
