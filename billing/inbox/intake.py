@@ -45,7 +45,7 @@ def store_event(payload: dict[str, Any], *, source: str = STRIPE, door: Door, no
     One statement, so it is there when this returns (outside a transaction) and racing doors make one row.
     Raises NotAnEvent, and then stores nothing.
     """
-    body = json.dumps(payload)
+    body = written(payload)
     if "\\u0000" in body or "\\ud" in body:
         # jsonb keeps neither NUL nor half a surrogate pair: rather one character less than no event.
         payload = storable(payload)
@@ -68,6 +68,13 @@ def storable(value: Any) -> Any:
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
     return value
+
+
+def written(payload: dict[str, Any]) -> str:
+    try:
+        return json.dumps(payload)
+    except RecursionError:
+        raise NotAnEvent("The event is nested deeper than any.")
 
 
 def read_envelope(payload: Any) -> Envelope:

@@ -83,6 +83,12 @@ def test_what_is_no_signed_event_is_refused_and_leaves_no_row(post_webhook, sent
     assert sent == []
 
 
+@pytest.mark.parametrize("depth", range(600, 1001, 25))
+def test_an_event_nested_ever_deeper_is_stored_or_refused(post_webhook, sent, depth):
+    deep = '{"a":' * depth + "1" + "}" * depth
+    assert post_webhook(EVENT[:-1] + f', "deep": {deep}}}').status_code in (200, 400)
+
+
 def test_a_body_that_is_not_utf8_is_refused(sent):
     answer = Client().post(
         "/webhooks/stripe/", b"\xff\xfe", content_type="application/json", headers={"Stripe-Signature": sign("x")}
