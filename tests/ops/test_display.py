@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.mirror.facts import SubscriptionStatus
+from billing.templatetags.billing_ui import TONES, WORDS
 from ops.console.chart import stack
-from ops.console.display import SUBSCRIPTION_STATES, Tone, copyable, json_block, pill, span, stripe_pill
+from ops.console.display import INVOICE_STATES, SUBSCRIPTION_STATES, Tone, copyable, json_block, pill, span, stripe_pill
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -103,3 +105,10 @@ def test_one_failure_among_thousands_is_still_drawn():
 def test_nothing_is_drawn_where_nothing_came():
     columns = stack([{"a": 0, "b": 0}], ("a", "b"), width=100, height=40)
     assert columns[0].bars == ()
+
+
+def test_the_console_and_the_account_pages_agree_on_every_status():
+    statuses = {status.value for status in SubscriptionStatus} - {"unknown"}
+    assert set(SUBSCRIPTION_STATES) == statuses
+    for status, (word, tone) in (SUBSCRIPTION_STATES | INVOICE_STATES).items():
+        assert (tone, str(word)) == (TONES[status], str(WORDS[status]))
