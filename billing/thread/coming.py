@@ -10,7 +10,7 @@ from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, Subscri
 from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money
 from billing.thread.shapes import ATTENTION, STOPPED, WAITING, Moment
 from billing.thread.situation import Situation
-from billing.thread.words import clock_words, method_words
+from billing.thread.words import clock_words, join_sentences, method_words
 
 # Stripe makes renewal invoices in these; in the others nothing is charged by itself.
 RENEWING = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE})
@@ -145,7 +145,7 @@ def coming_renewal(at: datetime, items: tuple[ItemFacts, ...], sub: Subscription
             return Moment(at, *ending)
     amounts = [item.amount for item in items]
     known = [amount for amount in amounts if amount is not None]
-    detail = renewal_detail(sub, unknown=len(known) < len(amounts))
+    detail = renewal_detail(sub, situation.language, unknown=len(known) < len(amounts))
     if not known:
         return Moment(at, _("%(plan)s renews.") % {"plan": plan_name(sub, situation)}, detail)
     if sum(known) == 0 and len(known) == len(amounts):
@@ -166,11 +166,11 @@ def trial_ending(sub: SubscriptionFacts, situation: Situation) -> tuple[str, str
     return None
 
 
-def renewal_detail(sub: SubscriptionFacts, *, unknown: bool) -> str:
+def renewal_detail(sub: SubscriptionFacts, language: str, *, unknown: bool) -> str:
     """Say what today's amount leaves out, because it is known only when the invoice is made."""
     parts = [
         _("Usage is added.") if unknown else "",
         _("Before your discount.") if sub.discounted else "",
         _("Plus tax where it applies.") if sub.taxed else "",
     ]
-    return " ".join(filter(None, parts))
+    return join_sentences(parts, language)

@@ -16,6 +16,7 @@ LATEST_INVOICES = 12
 LATEST_ACTIVITIES = 20
 # How long a page that was never paid may go on being mentioned: Stripe's own word on it may be late.
 GRACE_OF_ORDER = timedelta(minutes=5)
+LONGEST_CONFIRMATION = timedelta(days=1)  # for one that may have been paid: by then a resync has brought the truth
 
 
 def load_situation(
@@ -78,12 +79,10 @@ def with_order(situation: Situation, order: CheckoutOrder | None) -> Situation:
 
 
 def is_over(order: CheckoutOrder, now: datetime) -> bool:
-    """Whether an order that nobody came back from can be passed over: it is opening still, or its page has closed."""
-    if order.returned_at:
-        return False
-    return order.state == OrderState.OPENING or (
-        order.expires_at is not None and order.expires_at + GRACE_OF_ORDER < now
-    )
+    """Whether an order can be passed over: it is opening still, or its page has been closed for long enough."""
+    if order.expires_at is None or order.state == OrderState.OPENING:
+        return True
+    return order.expires_at + (LONGEST_CONFIRMATION if order.returned_at else GRACE_OF_ORDER) < now
 
 
 def with_failure(situation: Situation) -> Situation:

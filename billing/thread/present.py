@@ -9,7 +9,7 @@ from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionSt
 from billing.money import format_money
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
 from billing.thread.situation import OrderFacts, Situation
-from billing.thread.words import day_words, moment_words, reason_words
+from billing.thread.words import day_words, join_sentences, moment_words, reason_words
 
 # Stripe docs: "Subscription statuses": an incomplete subscription expires after 23 hours.
 TIME_FOR_FIRST_PAYMENT = timedelta(hours=23)
@@ -80,7 +80,7 @@ def say_active(sub: SubscriptionFacts, situation: Situation) -> Now:
 def reason_of_failed(invoice: InvoiceFacts, situation: Situation) -> str:
     money = say_money(invoice.amount_remaining, invoice.currency, situation)
     failed = _("A payment of %(money)s did not go through.") % {"money": money}
-    return " ".join(filter(None, (failed, reason_words(situation.failure))))
+    return join_sentences((failed, reason_words(situation.failure)), situation.language)
 
 
 def say_ending(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Now:
@@ -121,7 +121,7 @@ def reason_of_active(situation: Situation) -> str:
 
 def say_past_due(sub: SubscriptionFacts, situation: Situation) -> Now:
     parts = [reason_words(situation.failure), until_when(situation)]
-    return Now(unpaid_title(sub, situation), " ".join(filter(None, parts)), ATTENTION, _("Past due"))
+    return Now(unpaid_title(sub, situation), join_sentences(parts, situation.language), ATTENTION, _("Past due"))
 
 
 def unpaid_title(sub: SubscriptionFacts, situation: Situation) -> str:
@@ -152,7 +152,7 @@ def say_incomplete(sub: SubscriptionFacts, situation: Situation) -> Now:
         _("Pay by %(moment)s. Otherwise the order lapses and nothing is charged.") % {"moment": until},
     ]
     title = _("Your first payment for %(plan)s is not complete.") % {"plan": plan_name(sub, situation)}
-    return Now(title, " ".join(filter(None, parts)), ATTENTION, _("Payment incomplete"))
+    return Now(title, join_sentences(parts, situation.language), ATTENTION, _("Payment incomplete"))
 
 
 def say_lapsed(sub: SubscriptionFacts, situation: Situation) -> Now:
@@ -166,7 +166,7 @@ def say_lapsed(sub: SubscriptionFacts, situation: Situation) -> Now:
 
 def say_unpaid(sub: SubscriptionFacts, situation: Situation) -> Now:
     parts = [reason_words(situation.failure), _("Stripe has stopped trying. Pay the open invoice to go on.")]
-    return Now(unpaid_title(sub, situation), " ".join(filter(None, parts)), ATTENTION, _("Unpaid"))
+    return Now(unpaid_title(sub, situation), join_sentences(parts, situation.language), ATTENTION, _("Unpaid"))
 
 
 def say_paused(sub: SubscriptionFacts, situation: Situation) -> Now:

@@ -21,8 +21,20 @@ def tell(activity: ActivityFacts, situation: Situation) -> Moment | None:
     teller = TELLERS.get(activity.verb)
     if teller is None:
         return None
-    title, detail, tone = teller(activity.data, situation)
+    title, detail, tone = teller(with_reason(activity, situation), situation)
     return Moment(activity.at, title, detail, tone)
+
+
+def with_reason(activity: ActivityFacts, situation: Situation) -> Mapping[str, Any]:
+    """Return the activity's data, with the bank's reason where it reached us after the news of the failure."""
+    failure, invoice = situation.failure, situation.troubled
+    known = activity.data.get("code") or activity.data.get("message")
+    if activity.verb != verbs.INVOICE_PAYMENT_FAILED or known or not failure or not invoice:
+        return activity.data
+    if activity.subject_id != invoice.id:
+        return activity.data
+    words = {"code": failure.code, "decline_code": failure.decline_code, "message": failure.message}
+    return {**activity.data, **words}
 
 
 def tell_activated(data: Mapping[str, Any], situation: Situation) -> Telling:

@@ -1,6 +1,6 @@
 """Dates, amounts, payment methods and banks' reasons as parts of sentences, in the reader's language and zone."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from babel.dates import format_date, format_skeleton, format_time
@@ -36,6 +36,11 @@ def day_words(at: datetime, *, now: datetime, language: str) -> str:
 def weekday_skeleton(language: str) -> str:
     """Japanese writes the weekday short and in brackets, 11月22日(日): written out, two characters 日 collide."""
     return "MMMEd" if language.startswith("ja") else "MMMMEEEEd"
+
+
+def join_sentences(sentences: Iterable[str], language: str) -> str:
+    """Put sentences one after another, the empty ones left out; Japanese sets no space between them."""
+    return ("" if language.startswith("ja") else " ").join(filter(None, sentences))
 
 
 def date_words(at: datetime, *, language: str) -> str:

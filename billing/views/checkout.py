@@ -29,7 +29,7 @@ def checkout_return(request: OrganizationRequest) -> HttpResponse:
     if order is None:
         return redirect(local("billing:overview", request.organization))
     now = timezone.now()
-    if order.state == OrderState.OPEN:
+    if order.state == OrderState.OPEN and "session" in request.GET:
         note_return(order, now=now)
     situation = load_situation(request.organization, now=now, language=get_language() or "en")
     context = {

@@ -1,7 +1,7 @@
 """The organization's first page: the thread, the plan, the payment method, the latest invoices."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -11,11 +11,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act, may
 from accounts.viewer import OrganizationRequest, organization_page
-from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionStatus
+from billing.mirror import querysets
+from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
 from billing.plans.prices import interval_words, price_words
 from billing.subscriptions.cancel import can_cancel, can_resume
 from billing.thread import Situation, build_thread
 from billing.thread.load import load_situation
+from billing.thread.present import plan_name, what_is_so
+from billing.thread.shapes import Now
 from billing.thread.words import method_words
 from billing.views.addresses import live_url
 from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
@@ -32,6 +35,15 @@ class PlanLine:
 
 
 @dataclass(frozen=True)
+class OtherLine:
+    """One more subscription: its name, its price, how it stands."""
+
+    name: str
+    price: str
+    now: Now
+
+
+@dataclass(frozen=True)
 class Trouble:
     """A payment in question, with the page of Stripe's on which it can be paid."""
 
@@ -43,7 +55,13 @@ class Trouble:
 @organization_page(Act.SEE_BILLING)
 def overview(request: OrganizationRequest) -> HttpResponse:
     news = live_url(request.organization)
-    situation = load_situation(request.organization, now=timezone.now(), language=get_language() or "en")
+    subscriptions = querysets.subscriptions_of(request.organization)
+    situation = load_situation(
+        request.organization,
+        now=timezone.now(),
+        language=get_language() or "en",
+        subscription=next(iter(subscriptions), None),
+    )
     subscription = situation.subscription
     sees_invoices = may(request.membership.role, Act.SEE_INVOICES)
     context = {
@@ -55,6 +73,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         "living": bool(subscription and subscription.living),
         "order": situation.order,
         "lines": plan_lines(situation),
+        "others": [describe_other(other, situation) for other in subscriptions[1:] if other.living],
         "method": method_words(situation.method),
         "method_facts": situation.method,
         "trouble": trouble_of(situation) if sees_invoices else None,
@@ -72,6 +91,14 @@ def plan_lines(situation: Situation) -> list[PlanLine]:
     return [
         PlanLine(situation.product_names.get(item.product_id, ""), say_price(item, situation)) for item in sub.items
     ]
+
+
+def describe_other(other: SubscriptionFacts, situation: Situation) -> OtherLine:
+    """Tell in one line of a subscription beside the one that the page is about: somebody made it at Stripe."""
+    names = querysets.product_names({item.product_id for item in other.items})
+    own = replace(situation, subscription=other, order=None, invoices=(), activities=(), product_names=names)
+    prices = [say_price(item, own) for item in other.items]
+    return OtherLine(plan_name(other, own), " + ".join(prices), what_is_so(own))
 
 
 def say_price(item: ItemFacts, situation: Situation) -> str:

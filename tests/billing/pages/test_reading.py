@@ -99,6 +99,13 @@ def test_names_from_outside_are_escaped(acme: Organization, alice: User, custome
     assert "<img src=x>" not in page.lower()
 
 
+def test_a_second_subscription_made_at_stripe_is_shown_beside(subscribed: Organization, alice: User) -> None:
+    put_in_mirror(subscription("sub_2", items=[item(price={"product": "prod_team", "unit_amount": 2000})]))
+    page = read(subscribed, alice)
+    assert "¥2,000 per month" in page
+    assert "¥5,000 per month" in page
+
+
 # --- roles and outsiders ----------------------------------------------------------------------------
 
 
@@ -214,6 +221,13 @@ def test_back_from_stripe_it_is_pending_and_never_active(acme: Organization, ali
     assert "is active" not in page
     placed.refresh_from_db()
     assert placed.returned_at
+
+
+def test_looking_at_the_return_page_by_hand_is_no_return(acme: Organization, alice: User) -> None:
+    placed = order(acme)
+    read(acme, alice, "checkout/return/")
+    placed.refresh_from_db()
+    assert placed.returned_at is None
 
 
 def test_it_turns_active_when_the_mirror_says_so(

@@ -288,6 +288,18 @@ def test_a_decline_that_we_have_no_words_for_is_said_in_stripes() -> None:
     assert thread.now.reason.startswith("Your card is on holiday. ")
 
 
+def test_a_reason_that_came_after_the_news_is_told_with_it() -> None:
+    news = ActivityFacts(verbs.INVOICE_PAYMENT_FAILED, "in_2", {"amount": 5000, "currency": "jpy"}, START)
+    thread = thread_of(subscription(status="past_due"), open_invoice(), failure=DECLINED, activities=(news,))
+    assert thread.past[0].detail == "Your bank declined the card (insufficient funds)."
+
+
+def test_japanese_sets_no_space_between_sentences() -> None:
+    sub, bill = subscription(status="past_due"), open_invoice()
+    assert ". " in thread_of(sub, bill, failure=DECLINED).now.reason
+    assert "funds). " not in thread_of(sub, bill, failure=DECLINED, language="ja").now.reason
+
+
 def test_a_stolen_card_reads_like_any_other_decline() -> None:
     stolen = PaymentFailure("card_declined", "stolen_card", "Your card was stolen.", False)
     thread = thread_of(subscription(status="past_due"), open_invoice(), failure=stolen)
