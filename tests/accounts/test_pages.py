@@ -273,6 +273,8 @@ def test_who_is_signed_in_as_another_is_told_what_to_do(link, charlie) -> None:
     page = browser.post(link, follow=True).content.decode()
     assert "You are signed in as charlie@example.com, and this invitation is for dora@example.com." in page
     assert Invitation.objects.get().accepted_at is None
+    (sign_out,) = re.findall(r'action="(/accounts/logout/[^"]+)"', page)
+    assert browser.post(sign_out).headers["Location"] == link
 
 
 def test_a_member_reads_that_there_is_nothing_to_accept(link, acme) -> None:
