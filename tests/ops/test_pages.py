@@ -132,7 +132,7 @@ def test_fifty_subscriptions_need_no_more_queries_than_two(acme, charlie, olga):
     add_subscriptions(acme, rows=2)
     few = queries_of(client, address)
     add_subscriptions(charlie.organizations.get(), rows=48)
-    assert queries_of(client, address) == few <= 10
+    assert queries_of(client, address) <= few <= 10
 
 
 def test_fifty_events_need_no_more_queries_than_two(olga):
@@ -141,7 +141,7 @@ def test_fifty_events_need_no_more_queries_than_two(olga):
         make_event(timezone.now())
         if number == 1:
             few = queries_of(client, address)
-    assert queries_of(client, address) == few <= 8
+    assert queries_of(client, address) <= few <= 8
 
 
 def test_fifty_invoices_need_no_more_queries_than_two(acme, olga):
@@ -152,7 +152,7 @@ def test_fifty_invoices_need_no_more_queries_than_two(acme, olga):
         make_invoice(subscription, now=now)
         if number == 1:
             few = queries_of(client, address)
-    assert queries_of(client, address) == few <= 8
+    assert queries_of(client, address) <= few <= 8
 
 
 def test_a_subscription_s_page_needs_no_more_queries_for_a_long_history(acme, olga):
@@ -165,7 +165,7 @@ def test_a_subscription_s_page_needs_no_more_queries_for_a_long_history(acme, ol
     for _number in range(30):
         make_invoice(subscription, now=now)
         make_event(now, object_id=subscription.id, customer_id=subscription.customer_id)
-    assert queries_of(client, address) == few <= 30
+    assert queries_of(client, address) <= few <= 30
 
 
 def titles(page: Any) -> list[str]:
