@@ -10,6 +10,7 @@ import structlog
 
 from billing.inbox.claim import claim, release
 from billing.inbox.models import InboxEvent, InboxState
+from billing.mirror.djstripe import first_line
 from billing.mirror.kinds import Ref
 from billing.mirror.objects import mirror_object
 from billing.mirror.triage import why_not
@@ -133,6 +134,5 @@ def wait_before(attempt: int, *, outage: bool) -> timedelta:
 
 
 def describe(error: Exception) -> str:
-    """One line for the console: PostgreSQL's further lines quote the row. Stripe's own messages mask keys."""
-    first_line = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}"[:1000]
+    """One line for the console. Stripe's own messages mask keys."""
+    return f"{type(error).__name__}: {first_line(error)}"[:1000]

@@ -40,6 +40,11 @@ class Unwritable(Exception):
     """dj-stripe's tables have no place for this object as Stripe has it."""
 
 
+def first_line(error: BaseException) -> str:
+    """What PostgreSQL says of an error, without the further lines, which quote the row."""
+    return (str(error).splitlines() or [""])[0]
+
+
 @dataclass
 class Write:
     """One object on its way into the tables."""

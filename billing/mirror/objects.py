@@ -37,6 +37,7 @@ class Change(Enum):
     UNCHANGED = "unchanged"  # written, or left alone, with the same values
     DELETED = "deleted"  # Stripe has it no more: the row stays, marked
     ABSENT = "absent"  # neither Stripe nor the mirror has it
+    REFUSED = "refused"  # dj-stripe's tables have no place for it; only a resync counts this, an event keeps its error
     COVERED = "covered"  # another worker's answer already covered the events
 
 

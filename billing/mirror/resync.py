@@ -12,11 +12,15 @@ from enum import Enum
 from typing import Any
 
 import stripe
+import structlog
 from djstripe.models import Customer
 
+from billing.mirror.djstripe import Unwritable, first_line
 from billing.mirror.fetch import Data, as_stripe_object, complete, fetch, fetch_all, is_cut_short
 from billing.mirror.kinds import KINDS, Kind, Ref
 from billing.mirror.objects import Change, mirror_object, stored
+
+log = structlog.get_logger(__name__)
 
 # Stripe's ids say by their prefix what they are of. Coupons have none: their ids are chosen by people.
 PREFIXES = {
@@ -117,7 +121,11 @@ def resync_listed(kind: Kind, data: Data, row: Data | None, clock: Clock, *, dry
         return Change.UNCHANGED
     if dry_run:
         return Change.CREATED if row is None else Change.UPDATED
-    return mirror_object(Ref(kind.name, data["id"]), now=clock(), listed=data)
+    try:
+        return mirror_object(Ref(kind.name, data["id"]), now=clock(), listed=data)
+    except Unwritable as error:
+        log.warning("resync:refused", object_id=data["id"], error=first_line(error))
+        return Change.REFUSED
 
 
 def resync_object(ref: Ref, clock: Clock, *, dry_run: bool) -> Change:

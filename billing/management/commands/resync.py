@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from billing.mirror.djstripe import Unwritable, first_line
 from billing.mirror.kinds import KINDS, Kind, Ref
 from billing.mirror.objects import Change, OtherAccount
 from billing.mirror.resync import Unavailable, kind_of, listable, resync_kind, resync_object
 
 Outcome = Counter[Change] | Unavailable
-COLUMNS = (Change.CREATED, Change.UPDATED, Change.UNCHANGED, Change.DELETED)
+COLUMNS = (Change.CREATED, Change.UPDATED, Change.UNCHANGED, Change.DELETED, Change.REFUSED)
 
 
 class Command(BaseCommand):
@@ -39,9 +40,14 @@ class Command(BaseCommand):
                 outcomes = self.resync_one(options)
             else:
                 outcomes = self.resync_kinds(chosen_kinds(options["kinds"]), options)
-        except (stripe.StripeError, OtherAccount) as error:
+        except (stripe.StripeError, OtherAccount, Unwritable) as error:
             raise CommandError(explain(error)) from error
         self.report(outcomes, as_json=options["json"], dry_run=options["dry_run"])
+        refused = sum(outcome[Change.REFUSED] for outcome in outcomes.values() if isinstance(outcome, Counter))
+        if refused:
+            raise CommandError(
+                f"Objects that the mirror's tables have no place for: {refused}. The log names each and says why."
+            )
         forbidden = [name for name, outcome in outcomes.items() if outcome is Unavailable.NOT_ALLOWED]
         if forbidden:
             raise CommandError(f"The Stripe key may not read: {', '.join(forbidden)}. Allow it in Stripe's dashboard.")
@@ -73,14 +79,12 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps({name: plain(outcome) for name, outcome in outcomes.items()}))
             return
-        table = Table(title="Nothing was written: this would change" if dry_run else None)
-        table.add_column("kind")
-        for change in COLUMNS:
-            table.add_column(change.value, justify="right")
-        for name, outcome in outcomes.items():
-            table.add_row(name, *cells(outcome))
         out: Any = self.stdout
-        Console(file=out).print(table)
+        Console(file=out).print(table_of(outcomes, dry_run=dry_run))
+        for reason in Unavailable:
+            names = [name for name, outcome in outcomes.items() if outcome is reason]
+            if names:
+                self.stdout.write(f"Left out, because {reason.value}: {', '.join(names)}.")
 
 
 def chosen_kinds(names: list[str]) -> list[Kind]:
@@ -111,10 +115,15 @@ def plain(outcome: Outcome) -> dict[str, int | str]:
     return {change.value: outcome[change] for change in COLUMNS}
 
 
-def cells(outcome: Outcome) -> list[str]:
-    if isinstance(outcome, Unavailable):
-        return [outcome.value]
-    return [str(outcome[change] or "·") for change in COLUMNS]
+def table_of(outcomes: dict[str, Outcome], *, dry_run: bool) -> Table:
+    table = Table(title="Nothing was written: this would change" if dry_run else None)
+    table.add_column("kind")
+    for change in COLUMNS:
+        table.add_column(change.value, justify="right")
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Counter):
+            table.add_row(name, *(str(outcome[change] or "·") for change in COLUMNS))
+    return table
 
 
 def explain(error: Exception) -> str:
@@ -123,4 +132,4 @@ def explain(error: Exception) -> str:
         return f"Stripe refused the key ({error.user_message}). Check STRIPE_SECRET_KEY; what was done so far stays."
     if isinstance(error, stripe.APIConnectionError):
         return "Stripe cannot be reached. What was done so far stays: run the same command again later."
-    return f"{error} What was done so far stays: run the same command again."
+    return f"{first_line(error)} What was done so far stays: run the same command again."

@@ -22,7 +22,7 @@ def run(*arguments: str) -> dict[str, Any]:
 
 
 def counts(*, created: int = 0, updated: int = 0, unchanged: int = 0, deleted: int = 0) -> dict[str, int]:
-    return {"created": created, "updated": updated, "unchanged": unchanged, "deleted": deleted}
+    return {"created": created, "updated": updated, "unchanged": unchanged, "deleted": deleted, "refused": 0}
 
 
 def test_an_empty_mirror_is_filled_with_everything(shop):
@@ -120,12 +120,23 @@ def test_a_wrong_key_is_said_in_a_sentence_without_the_key(stripe, settings):
     assert "nonsense_key_0123456789" not in str(refused.value)
 
 
-def test_the_table_for_people_names_every_kind(shop):
+def test_the_table_for_people_names_every_kind_and_what_was_left_out(shop):
     shop.product()
     out = StringIO()
-    call_command("resync", "product", "price", stdout=out)
+    call_command("resync", "product", "review", stdout=out)
     assert "product" in out.getvalue()
-    assert "price" in out.getvalue()
+    assert "Left out, because Stripe does not offer this kind here: review." in out.getvalue()
+
+
+def test_an_object_that_the_tables_cannot_hold_does_not_stop_the_others(shop, monkeypatch):
+    for number in range(3):
+        shop.price(shop.product().id, amount=number)
+    pages = list(resync.fetch_all(KINDS["price"]))  # type: ignore[attr-defined]
+    pages[0][1]["product"] = None
+    monkeypatch.setattr(resync, "fetch_all", lambda kind, **_: iter(pages))
+    with pytest.raises(CommandError, match="no place for: 1"):
+        run("price")
+    assert djstripe.Price.objects.count() == 2
 
 
 def test_a_list_that_is_older_than_the_mirror_does_not_overwrite_it(shop, mirror_events, monkeypatch):
