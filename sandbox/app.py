@@ -30,8 +30,17 @@ from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
 from sandbox.store import dumps
 
-METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
-VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?")
+METHODS = ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"]
+VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?(; ?\w+=v\d+)*", re.ASCII)
+"""A date, since 2024 with a name, and the betas that the caller takes part in."""
+CROSS_ORIGIN = {
+    "Access-Control-Allow-Credentials": "true",
+    "Access-Control-Allow-Methods": "GET, HEAD, PUT, PATCH, POST, DELETE",
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "Request-Id, Stripe-Manage-Version, Stripe-Should-Retry",
+    "Access-Control-Max-Age": "300",
+}
+"""What lets a browser's script call the API with a publishable key from any page."""
 log = logging.getLogger(__name__)
 
 
@@ -57,8 +66,9 @@ def create_app(engine: Engine) -> Starlette:
     discover()
 
     async def serve(request: Request) -> Response:
+        method = "GET" if request.method == "HEAD" else request.method
         call = Call(
-            request.method, request.url.path, request.url.query, request.headers, await request.body(),
+            method, request.url.path, request.url.query, request.headers, await request.body(),
             f"{request.url.scheme}://{request.url.netloc}",
         )  # fmt: skip
         return await anyio.to_thread.run_sync(answer, engine, call)
@@ -82,6 +92,8 @@ def create_app(engine: Engine) -> Starlette:
 
 def answer(engine: Engine, call: Call) -> Response:
     """The whole way of one request, in a worker thread."""
+    if call.method == "OPTIONS":
+        return _welcome(call)
     found = routes.match(call.method, call.path)
     try:
         if found and found[0] in routes.PAGES:
@@ -96,6 +108,12 @@ def answer(engine: Engine, call: Call) -> Response:
         log.exception("%s %s failed", call.method, call.path)
         broken = ApiError("An unexpected error occurred in the sandbox; its log tells more.", type="api_error")
         return _respond(call, Stored(500, _error_body(call, broken), call.id))
+
+
+def _welcome(call: Call) -> Response:
+    """What a browser asks before it sends a script's call."""
+    asked = call.headers.get("access-control-request-headers")
+    return Response(headers=CROSS_ORIGIN | ({"Access-Control-Allow-Headers": asked} if asked else {}))
 
 
 def _answer_route(engine: Engine, call: Call, route: Route, values: dict[str, str]) -> Response:
@@ -210,8 +228,15 @@ def _parameters(call: Call) -> dict[str, Any]:
                 "Invalid request (check that your POST content type is application/x-www-form-urlencoded). If you "
                 "have any questions, we can help at https://support.stripe.com/."
             )
-        raw |= parse_form(call.body.decode(errors="replace"))
+        raw |= parse_form(_text(call.body))
     return raw
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise ApiError("Invalid request: the body is not valid UTF-8.") from None
 
 
 def _check_version(call: Call) -> None:
@@ -221,7 +246,7 @@ def _check_version(call: Call) -> None:
 
 
 def _respond(call: Call, stored: Stored, *, replayed: bool = False) -> Response:
-    headers = {
+    headers = CROSS_ORIGIN | {
         "Request-Id": call.id,
         "Stripe-Version": call.headers.get("stripe-version", API_VERSION),
         "Cache-Control": "no-cache, no-store",

@@ -1,6 +1,7 @@
 """`expand[]=customer&expand[]=data.latest_invoice.payments`: ids become objects, hidden fields appear.
 
-What may be expanded is declared with each kind (kinds.py). Up to four levels. Source: Stripe docs, "Expanding
+What may be expanded is declared with each kind (kinds.py). Up to four words between the dots, a list's `data` among
+them, so that `latest_invoice.payments.data.payment.payment_intent` is too deep. Source: Stripe docs, "Expanding
 Responses".
 """
 
@@ -18,8 +19,7 @@ def expand(ctx: Context, answer: Doc, paths: list[str]) -> Doc:
     """The rendered answer with the paths expanded. Raises ApiError for a path that cannot be."""
     for path in paths:
         parts = path.split(".")
-        depth = len([part for part in parts if part != "data"])
-        if depth > MAX_DEPTH:
+        if len(parts) > MAX_DEPTH:
             raise ApiError(
                 f"You cannot expand more than {MAX_DEPTH} levels of a property. Property: {path}",
                 param="expand",
@@ -31,7 +31,7 @@ def expand(ctx: Context, answer: Doc, paths: list[str]) -> Doc:
 def _walk(ctx: Context, node: Any, parts: list[str], path: str) -> None:
     if not parts or not isinstance(node, dict):
         return
-    if node.get("object") == "list":
+    if node.get("object") in ("list", "search_result"):
         if parts[0] != "data":
             raise _not_expandable(path, hint="data." + path if "data" not in path.split(".") else "")
         for item in node["data"]:

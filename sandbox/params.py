@@ -9,6 +9,7 @@ is counted and shown at /_sandbox/unsupported.
 """
 
 import difflib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -296,7 +297,8 @@ def _one_of(options: Sequence[str]) -> str:
 
 
 def _shown(raw: Any) -> str:
-    return raw if isinstance(raw, str) else str(raw)
+    """A hash is shown in the notation of Stripe's server."""
+    return raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=False, separators=(", ", "=>"))
 
 
 ADDRESS: Shape = {name: Str(unset=True) for name in ("city", "country", "line1", "line2", "postal_code", "state")}

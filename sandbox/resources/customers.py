@@ -148,6 +148,8 @@ def _changes(customer: Doc, params: dict[str, Any]) -> Doc:
         changes["invoice_settings"] = customer["invoice_settings"] | changes["invoice_settings"]
     if "metadata" in changes:
         changes["metadata"] = merge_metadata(customer["metadata"], changes["metadata"])
+    if changes.get("email") and not re.fullmatch(r"[^@\s]+@[^@\s]+", changes["email"]):
+        raise ApiError(f"Invalid email address: {changes['email']}", code="email_invalid", param="email")
     if "invoice_prefix" in changes and not re.fullmatch(r"[A-Z0-9]{3,12}", changes["invoice_prefix"]):
         raise ApiError("Invoice prefixes must be 3-12 uppercase letters or numbers.", param="invoice_prefix")
     return changes

@@ -209,7 +209,10 @@ def update_refund(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     if "metadata" not in params:
         return made
     merged = merge_metadata(made["metadata"], params["metadata"])
-    return objects.update(ctx, made, {"metadata": merged}, event="refund.updated")
+    changed = objects.update(ctx, made, {"metadata": merged}, event="refund.updated")
+    if changed["metadata"] != made["metadata"]:
+        objects.announce(ctx, "charge.refund.updated", changed, previous={"metadata": made["metadata"]})
+    return changed
 
 
 @route("POST", "/v1/refunds/{id}/cancel")

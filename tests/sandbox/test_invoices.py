@@ -34,6 +34,7 @@ def test_a_draft_adds_up_and_is_finalized_paid_and_numbered(v1: Any) -> None:
     assert opened.invoice_pdf == f"{opened.hosted_invoice_url}/pdf"
     paid = v1.invoices.pay(invoice.id)
     assert (paid.status, paid.amount_paid, paid.amount_remaining) == ("paid", 800, 0)
+    assert (paid.attempted, paid.attempt_count) == (True, 1)
     assert paid.status_transitions.paid_at
 
 
@@ -99,7 +100,7 @@ def test_paid_out_of_band_cancels_the_payment_that_waited(v1: Any) -> None:
     invoice = v1.invoices.finalize_invoice(draft(v1, 1000).id)
     [waiting] = v1.invoice_payments.list({"invoice": invoice.id}).data
     paid = v1.invoices.pay(invoice.id, {"paid_out_of_band": True})
-    assert paid.status == "paid"
+    assert (paid.status, paid.attempted) == ("paid", False)
     assert v1.payment_intents.retrieve(waiting.payment.payment_intent).status == "canceled"
 
 
@@ -108,7 +109,9 @@ def test_paid_out_of_band_cancels_the_payment_that_waited(v1: Any) -> None:
     [
         ("draft", "void_invoice", "You can only pass in open invoices. This invoice isn't open."),
         ("draft", "mark_uncollectible", "You can only pass in open invoices. This invoice isn't open."),
-        ("paid", "void_invoice", "You can only pass in open invoices. This invoice isn't open."),
+        ("paid", "void_invoice", "Invoices with `paid` payments cannot be voided."),
+        ("uncollectible", "void_invoice", "You can only pass in open invoices. This invoice isn't open."),
+        ("uncollectible", "mark_uncollectible", "This invoice has already been marked uncollectible."),
         ("paid", "pay", "Invoice is already paid"),
         ("paid", "finalize_invoice", "already finalized"),
         ("void", "pay", "This invoice can no longer be paid."),
@@ -125,6 +128,8 @@ def test_an_act_that_the_state_forbids_is_refused(v1: Any, reach: str, act: str,
         v1.invoices.pay(invoice.id)
     if reach == "void":
         v1.invoices.void_invoice(invoice.id)
+    if reach == "uncollectible":
+        v1.invoices.mark_uncollectible(invoice.id)
     with pytest.raises(stripe.InvalidRequestError) as refused:
         getattr(v1.invoices, act)(invoice.id)
     assert words in str(refused.value)
@@ -137,11 +142,13 @@ def test_a_written_off_invoice_can_still_be_paid(v1: Any) -> None:
     assert v1.invoices.pay(invoice.id).status == "paid"
 
 
-def test_a_deleted_draft_gives_its_items_back(v1: Any) -> None:
+def test_a_deleted_draft_takes_its_items_with_it(v1: Any) -> None:
     invoice = draft(v1, 1000)
+    [item] = v1.invoice_items.list({"invoice": invoice.id}).data
     assert v1.invoices.delete(invoice.id).deleted is True
-    [item] = v1.invoice_items.list({"customer": invoice.customer, "pending": True}).data
-    assert (item.amount, item.invoice) == (1000, None)
+    assert v1.invoice_items.list({"customer": invoice.customer, "pending": True}).data == []
+    with pytest.raises(stripe.InvalidRequestError, match="This invoice item has been deleted."):
+        v1.invoice_items.update(item.id, {"amount": 1})
 
 
 def test_pending_items_come_onto_an_invoice_that_includes_them(v1: Any) -> None:
@@ -151,7 +158,7 @@ def test_pending_items_come_onto_an_invoice_that_includes_them(v1: Any) -> None:
     left_out = v1.invoices.create({"customer": owner, "currency": "jpy"})
     assert left_out.total == 0
     included = v1.invoices.create({"customer": owner, "currency": "jpy", "pending_invoice_items_behavior": "include"})
-    assert [line.amount for line in included.lines.data] == [300, 400]
+    assert [line.amount for line in included.lines.data] == [400, 300]
     assert v1.invoice_items.list({"customer": owner, "pending": True}).data == []
 
 
@@ -179,9 +186,9 @@ def test_an_item_by_price_takes_its_amount_and_name(v1: Any) -> None:
 def test_most_of_a_finalized_invoice_is_fixed(v1: Any) -> None:
     invoice = v1.invoices.finalize_invoice(draft(v1, 1000).id)
     assert v1.invoices.update(invoice.id, {"metadata": {"a": "b"}}).metadata.to_dict() == {"a": "b"}
-    with pytest.raises(stripe.InvalidRequestError) as refused:
-        v1.invoices.update(invoice.id, {"collection_method": "send_invoice", "days_until_due": 3})
-    assert refused.value.code == "invoice_not_editable"
+    with pytest.raises(stripe.InvalidRequestError, match="Finalized invoices can't be updated in this way") as refused:
+        v1.invoices.update(invoice.id, {"description": "Late"})
+    assert refused.value.param == "description"
 
 
 def test_lists_are_narrowed_by_customer_subscription_and_status(v1: Any) -> None:
@@ -194,20 +201,20 @@ def test_lists_are_narrowed_by_customer_subscription_and_status(v1: Any) -> None
 
 
 def test_lines_are_paged_in_their_order(v1: Any) -> None:
-    invoice = draft(v1, *range(1, 13))
+    invoice = draft(v1, *range(1, 13))  # the newest stands first
     listed = v1.invoices.line_items.list(invoice.id, {"limit": 5})
     assert listed.has_more is True
-    assert [line.amount for line in listed.auto_paging_iter()] == list(range(1, 13))
+    assert [line.amount for line in listed.auto_paging_iter()] == list(range(12, 0, -1))
 
 
 def test_a_subscription_invoice_is_expanded_to_its_subscription(v1: Any) -> None:
     subscription = subscribed(v1)
     invoice = v1.invoices.retrieve(
-        subscription.latest_invoice,
-        {"expand": ["parent.subscription_details.subscription", "lines.data.pricing.price_details.price", "customer"]},
+        subscription.latest_invoice, {"expand": ["parent.subscription_details.subscription", "customer"]}
     )
     assert invoice.parent.subscription_details.subscription.status == "active"
-    assert invoice.lines.data[0].pricing.price_details.price.unit_amount == 3000
+    [line] = v1.invoices.line_items.list(invoice.id, {"expand": ["data.pricing.price_details.price"]}).data
+    assert line.pricing.price_details.price.unit_amount == 3000
     assert invoice.customer.email == "alice@example.com"
 
 
@@ -223,3 +230,30 @@ def test_two_currencies_do_not_mix(v1: Any) -> None:
     subscription = subscribed(v1, plan(v1, 3000, "jpy"))
     with pytest.raises(stripe.InvalidRequestError, match="cannot combine currencies"):
         v1.subscriptions.create({"customer": subscription.customer, "items": [{"price": plan(v1, 20, "usd")}]})
+
+
+def test_too_little_to_charge_is_owed_on_the_next_invoice(v1: Any) -> None:
+    invoice = v1.invoices.finalize_invoice(draft(v1, 40).id)
+    assert (invoice.status, invoice.amount_due, invoice.attempt_count) == ("paid", 0, 0)
+    assert v1.customers.retrieve(invoice.customer).balance == 40
+    after = v1.invoices.create({"customer": invoice.customer, "currency": "jpy"})
+    v1.invoice_items.create({"customer": invoice.customer, "invoice": after.id, "amount": 500, "currency": "jpy"})
+    assert v1.invoices.finalize_invoice(after.id).amount_due == 540
+
+
+def test_a_draft_that_advances_by_itself_says_when(v1: Any) -> None:
+    invoice = draft(v1, 100, auto_advance=True)
+    assert invoice.automatically_finalizes_at == invoice.created + 3601
+    assert invoice.next_payment_attempt == invoice.created + 3600
+    still = v1.invoices.update(invoice.id, {"auto_advance": False})
+    assert (still.automatically_finalizes_at, still.next_payment_attempt) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("act", "param"),
+    [("retrieve", "invoice"), ("delete", "invoice"), ("pay", "id"), ("finalize_invoice", "id"), ("void_invoice", "id")],
+)
+def test_a_missing_invoice_is_named_as_stripe_names_it(v1: Any, act: str, param: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as missing:
+        getattr(v1.invoices, act)("in_x")
+    assert (missing.value.http_status, missing.value.param) == (404, param)

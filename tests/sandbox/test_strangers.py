@@ -1,0 +1,165 @@
+"""What other clients than ours send: browsers' questions, betas, bodies that are no text, search."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import stripe
+
+from tests.sandbox.running import RunningSandbox, new_key
+from tests.sandbox.shop import customer, plan, subscribed, types
+
+
+@pytest.fixture
+def http(running: RunningSandbox) -> Iterator[httpx.Client]:
+    with running.http(new_key()) as client:
+        yield client
+
+
+def test_head_is_answered_as_get_without_the_body(http: httpx.Client) -> None:
+    answer = http.head("/v1/customers")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["Request-Id"].startswith("req_")
+    assert http.head("/v1/unicorns").status_code == 404
+
+
+def test_a_script_on_another_page_may_call(http: httpx.Client) -> None:
+    asked = {
+        "Origin": "http://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,stripe-version",
+    }
+    answer = http.options("/v1/payment_methods", headers=asked)
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+    assert answer.headers["Access-Control-Allow-Headers"] == "authorization,stripe-version"
+    assert http.get("/v1/customers", headers={"Origin": "http://shop.example"}).headers[
+        "Access-Control-Allow-Origin"
+    ] == ("*")
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        "2020-08-27",  # a date alone, until 2024
+        "2026-08-26.dahlia",
+        "2026-08-26.preview",
+        "2026-08-26.dahlia; custom_checkout_beta=v1;other_beta=v2",  # as the libraries add betas
+    ],
+)
+def test_versions_with_betas_are_taken(http: httpx.Client, version: str) -> None:
+    answer = http.get("/v1/customers", headers={"Stripe-Version": version})
+    assert (answer.status_code, answer.headers["Stripe-Version"]) == (200, version)
+
+
+def test_a_body_that_is_not_utf8_is_refused_and_nothing_is_made(http: httpx.Client) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = http.post("/v1/customers", content=b"name=\xff\xfe", headers=form)
+    assert answer.status_code == 400
+    assert "UTF-8" in answer.json()["error"]["message"]
+    assert http.get("/v1/customers").json()["data"] == []
+
+
+def test_an_address_that_is_no_email_is_refused(v1: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        v1.customers.create({"email": "alice"})
+    assert (caught.value.code, caught.value.param) == ("email_invalid", "email")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("items.data.price.product", True),
+        # a list's `data` counts as a level, as in Stripe's own limit
+        ("latest_invoice.payments.data.payment.payment_intent", False),
+    ],
+)
+def test_a_path_has_four_levels_at_most(v1: Any, path: str, allowed: bool) -> None:
+    subscription = subscribed(v1)
+    if allowed:
+        shown = v1.subscriptions.retrieve(subscription.id, {"expand": [path]})
+        assert shown["items"].data[0].price.product.name == "Pro"
+    else:
+        with pytest.raises(stripe.InvalidRequestError, match="more than 4 levels"):
+            v1.subscriptions.retrieve(subscription.id, {"expand": [path]})
+
+
+def test_a_refund_that_changes_is_told_of_under_both_names(v1: Any) -> None:
+    intent = v1.payment_intents.create(
+        {"amount": 500, "currency": "jpy", "payment_method": "pm_card_visa", "confirm": True,
+         "payment_method_types": ["card"]}
+    )  # fmt: skip
+    refund = v1.refunds.create({"payment_intent": intent.id})
+    v1.refunds.update(refund.id, {"metadata": {"order": "7"}})
+    assert {"refund.updated", "charge.refund.updated"} <= set(types(v1))
+
+
+@pytest.fixture
+def people(v1: Any) -> Any:
+    """Alice, Bob and Charlie; Charlie has no metadata."""
+    for name, plan_name in (("Alice", "pro"), ("Bob", "free"), ("Charlie", None)):
+        given = {"name": f"{name} O'Hara", "email": f"{name.lower()}@example.com"}
+        v1.customers.create(given | ({"metadata": {"plan": plan_name}} if plan_name else {}))
+    return v1
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("email:'alice@example.com'", {"Alice"}),
+        ('email:"ALICE@example.com"', {"Alice"}),  # upper and lower case are the same
+        ("name~'lie'", {"Charlie"}),
+        ("name:'Bob O\\'Hara'", {"Bob"}),
+        ("metadata['plan']:'pro'", {"Alice"}),
+        ('-metadata["plan"]:null', {"Alice", "Bob"}),
+        ("metadata['plan']:null", {"Charlie"}),
+        ("metadata['plan']:'pro' OR email:'bob@example.com'", {"Alice", "Bob"}),
+        ("email~'example' AND -metadata['plan']:'pro'", {"Bob", "Charlie"}),
+        ("created>0 AND created<1", set()),
+        ("created>=1", {"Alice", "Bob", "Charlie"}),
+        ("email:'nobody@example.com'", set()),
+    ],
+)
+def test_customers_are_found_by_stripes_search_language(people: Any, query: str, found: set[str]) -> None:
+    assert {one.name.split()[0] for one in people.customers.search({"query": query}).data} == found
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("", "empty string"),
+        ("alice", "unable to parse"),
+        ("email:'a' AND", "ends where"),
+        ("email:'a' AND name:'b' OR name:'c'", "combine AND and OR"),
+        ("unicorn:'a'", "Field `unicorn` is an unsupported search field for resource `customers`"),
+        ("metadata:'a'", "Field `metadata` is an unsupported"),
+        ("name~'ab'", "at least 3 characters"),
+        ("created>'soon'", "only be used with a number"),
+    ],
+)
+def test_what_is_no_query_is_refused(v1: Any, query: str, message: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match=message) as caught:
+        v1.customers.search({"query": query})
+    assert caught.value.param == "query"
+
+
+def test_search_goes_on_page_by_page_and_expands(v1: Any) -> None:
+    for number in range(5):
+        v1.products.create({"name": f"Plan {number}", "default_price_data": {"currency": "jpy", "unit_amount": number}})
+    pages = v1.products.search({"query": "name~'Plan'", "limit": 2, "expand": ["data.default_price"]})
+    assert pages.has_more is True
+    amounts = [product.default_price.unit_amount for product in pages.auto_paging_iter()]
+    assert amounts == [4, 3, 2, 1, 0]
+
+
+def test_what_money_did_is_found(v1: Any) -> None:
+    owner = customer(v1)
+    subscription = v1.subscriptions.create(
+        {"customer": owner, "items": [{"price": plan(v1, 3000)}], "metadata": {"order": "7"}}
+    )
+    [invoice] = v1.invoices.search({"query": f"subscription:'{subscription.id}' AND total>=3000"}).data
+    [intent] = v1.payment_intents.search({"query": f"customer:'{owner}' AND status:'succeeded'"}).data
+    [charge] = v1.charges.search({"query": "amount:3000 AND payment_method_details.card.last4:4242"}).data
+    [found] = v1.subscriptions.search({"query": "metadata['order']:'7' AND status:'active'"}).data
+    assert (invoice.customer, intent.latest_charge, found.id) == (owner, charge.id, subscription.id)
