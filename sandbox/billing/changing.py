@@ -10,7 +10,7 @@ from typing import Any
 from sandbox import objects
 from sandbox.billing import collection, items, lifecycle, lines, sums, wording
 from sandbox.billing.periods import Period
-from sandbox.billing.subscribing import first_period
+from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, no_such
@@ -48,14 +48,24 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
             changes |= {"billing_cycle_anchor": ctx.now}
         if behavior == "none":
             prorations = []
-    if params.get("trial_end") == "now" and lifecycle.trial_without_card(ctx, moved) == "pause":
-        return lifecycle.pause(ctx, moved)
+    missing = lifecycle.trial_without_card(ctx, moved) if params.get("trial_end") == "now" else None
+    if missing:
+        return _end_trial_without_card(ctx, moved, missing)
     if params.get("trial_end") == "now" and subscription["status"] == "trialing":
         changes |= {"status": "active", "trial_end": ctx.now}
     elif isinstance(params.get("trial_end"), int):
         changes |= _new_trial(subscription | changes, params["trial_end"], ctx.now)
     changes |= lifecycle.cancellation(ctx, subscription | changes, params)
     return _carry_out(ctx, subscription, changes, prorations, restart=restart, behavior=behavior, params=params)
+
+
+def _end_trial_without_card(ctx: Context, subscription: Doc, behavior: str) -> Doc:
+    if behavior == "pause":
+        return lifecycle.pause(ctx, subscription)
+    if behavior == "cancel":
+        details = subscription["cancellation_details"] | {"reason": "cancellation_requested"}
+        return lifecycle.end(ctx, subscription, details)
+    raise ApiError(NO_PAYMENT_METHOD, code="resource_missing")
 
 
 def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -191,7 +201,7 @@ def _charged(item: Doc) -> tuple[str, int | None]:
 def _part(ctx: Context, subscription: Doc, item: Doc, period: Period, *, at: int, sign: int) -> Doc:
     price = items.stored_price(ctx, item)
     name, quantity = items.product_name(ctx, price), item.get("quantity")
-    amount = sign * sums.unused(sums.price_amount(price, quantity), period, at)
+    amount = sums.unused(sign * sums.price_amount(price, quantity), period, at)
     words = wording.unused_line if sign < 0 else wording.remaining_line
     return lines.proration_item(
         subscription, item, price,
@@ -252,10 +262,7 @@ def _tell(ctx: Context, before: Doc, after: Doc) -> None:
 def resume(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     """Bill a paused subscription again. It stays paused when its card is refused."""
     if subscription["status"] != "paused":
-        raise ApiError(
-            f"You cannot resume a subscription with a status of {subscription['status']}. Only paused ones can "
-            "be resumed."
-        )
+        raise ApiError("You can only resume a subscription if it is `paused`.")
     keeps = params.get("billing_cycle_anchor") == "unchanged"
     anchor = subscription["billing_cycle_anchor"] if keeps else ctx.now
     held = [_from_now(item, anchor, ctx.now) for item in subscription["items"]["data"]]

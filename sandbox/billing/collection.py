@@ -11,6 +11,7 @@ from sandbox import jobs, objects
 from sandbox.billing import invoicing, lines
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
+from sandbox.currencies import MINIMUM_CHARGE
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 from sandbox.resources import payments
@@ -56,11 +57,11 @@ def _belongs(item: Doc, subscription: Doc) -> bool:
 
 
 def waiting_for_invoice(ctx: Context, customer: str, currency: str, subscription: str | None) -> list[Doc]:
-    """What waits for an invoice made by hand: everything of the customer, or of one subscription."""
+    """What waits for an invoice made by hand, newest first: everything of the customer, or of one subscription."""
     if subscription:
-        return take_pending(ctx, objects.load(ctx, "subscription", subscription, param="subscription"))
+        return take_pending(ctx, objects.load(ctx, "subscription", subscription, param="subscription"))[::-1]
     waiting = objects.query(ctx, "invoiceitem", customer=customer, _pending=True)
-    return [item for item in reversed(waiting) if item["currency"] == currency]
+    return [item for item in waiting if item["currency"] == currency]
 
 
 def add_pending(ctx: Context, fields: Doc) -> Doc:
@@ -223,9 +224,21 @@ def finalize_later(ctx: Context, payload: Doc) -> None:
 def open_up(ctx: Context, invoice: Doc) -> Doc:
     """Finalise, with an intent when something is due."""
     finalized = invoicing.finalize(ctx, invoice)
-    if finalized["status"] == "open":
-        open_payment(ctx, finalized)
+    if finalized["status"] != "open":
+        return finalized
+    if finalized["amount_due"] < MINIMUM_CHARGE.get(finalized["currency"], 1):
+        return _carry_over(ctx, finalized)
+    open_payment(ctx, finalized)
     return finalized
+
+
+def _carry_over(ctx: Context, invoice: Doc) -> Doc:
+    """Too little to charge a card with: the customer owes it on the next invoice, and this one is settled."""
+    customer = objects.load(ctx, "customer", invoice["customer"])
+    owed = {"balance": customer["balance"] + invoice["amount_due"]}
+    objects.update(ctx, customer, owed, event="customer.updated")
+    nothing = {"amount_due": 0, "amount_remaining": 0, "ending_balance": owed["balance"]}
+    return invoicing.paid(ctx, objects.update(ctx, invoice, nothing))
 
 
 def advance(ctx: Context, invoice: Doc) -> Doc:

@@ -17,8 +17,10 @@ from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 from sandbox.pagination import list_object
 
-DRAFT_FOR = 3600
-"""Seconds that an invoice stays a draft before it is finalised by itself."""
+DRAFT_FOR = 3601
+"""Seconds that an invoice stays a draft before it is finalised by itself; Stripe shows a second more than the hour."""
+ATTEMPT_AFTER = 3600
+"""Seconds until the first attempt at payment, as a draft announces it."""
 AFTER: list[Callable[[Context, Doc], None]] = []
 """Who wants to know that an invoice was paid, voided or given up, or that a payment failed: subscriptions."""
 
@@ -30,9 +32,17 @@ def draft(ctx: Context, customer: Doc, currency: str, fields: Doc, lines: list[D
     placed = [line | {"invoice": doc["id"]} for line in lines]
     doc["lines"] = list_object(placed, url=f"/v1/invoices/{doc['id']}/lines")
     doc |= totals(doc, customer["balance"])
-    if doc["auto_advance"]:
-        doc["automatically_finalizes_at"] = ctx.now + DRAFT_FOR
+    doc |= schedule_of(doc, doc.get("created", ctx.now))
     return objects.create(ctx, "invoice", doc, event="invoice.created")
+
+
+def schedule_of(invoice: Doc, created: int) -> Doc:
+    """When a draft is finalised and first collected, if that happens by itself."""
+    automatic = invoice["auto_advance"] and invoice["collection_method"] == "charge_automatically"
+    return {
+        "automatically_finalizes_at": created + DRAFT_FOR if invoice["auto_advance"] else None,
+        "next_payment_attempt": created + ATTEMPT_AFTER if automatic else None,
+    }
 
 
 def _pin_currency(ctx: Context, customer: Doc, currency: str) -> Doc:
@@ -144,6 +154,7 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
     changes = totals(invoice, customer["balance"]) | _customer_fields(customer) | {
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or ctx.now,
+        "next_payment_attempt": None,
         "ending_balance": min(ending, 0),
         "hosted_invoice_url": address,
         "invoice_pdf": f"{address}/pdf",
@@ -167,13 +178,15 @@ def _take_number(ctx: Context, customer: Doc) -> tuple[str, Doc]:
     return f"{customer['invoice_prefix']}-{sequence:04d}", changed
 
 
-def paid(ctx: Context, invoice: Doc, *, amount: int | None = None, attempted: bool = False) -> Doc:
-    """Nothing is owed any more. `attempted` counts the payment that did it."""
+def paid(
+    ctx: Context, invoice: Doc, *, amount: int | None = None, attempted: bool = False, out_of_band: bool = False
+) -> Doc:
+    """Nothing is owed any more. `attempted` counts the payment that did it; one made elsewhere is no attempt."""
     changes = {
         "amount_paid": invoice["amount_due"] if amount is None else amount,
         "amount_remaining": 0,
         "attempt_count": invoice["attempt_count"] + (1 if attempted else 0),
-        "attempted": True,
+        "attempted": invoice["attempted"] if out_of_band else True,
         "auto_advance": False,
         "next_payment_attempt": None,
         "status": "paid",

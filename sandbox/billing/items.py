@@ -161,7 +161,10 @@ def check_together(items: list[Doc]) -> None:
     prices = [item["price"]["id"] for item in items]
     for price in prices:
         if prices.count(price) > 1:
-            raise ApiError(f"Cannot add multiple subscription items with the same plan: {price}", param="items")
+            raise ApiError(
+                f"Cannot create a Subscription with multiple Subscription Items with the same Price: {price}",
+                param="plan",
+            )
     if len({item["price"]["currency"] for item in items}) > 1:
         raise ApiError(
             "All prices on a subscription must have the same currency. If you need to use multiple currencies, create "

@@ -145,7 +145,7 @@ def proration_item(
             "type": "subscription_details",
         },
         "period": {"end": period.end, "start": period.start},
-        "pricing": price_pricing(price),
+        "pricing": price_pricing(price) | {"unit_amount_decimal": None},
         "proration": True,
         "quantity": item.get("quantity") or 0,
     }

@@ -125,6 +125,8 @@ def _next(ctx: Context, subscription: Doc) -> Doc:
     start = min(item["current_period_start"] for item in subscription["items"]["data"])
     details = {"metadata": subscription["metadata"], "subscription": subscription["id"]}
     parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
-    fields = {"auto_advance": True, "billing_reason": "upcoming", "created": at, "parent": parent,
-              "period_end": at, "period_start": start, "next_payment_attempt": at + invoicing.DRAFT_FOR}  # fmt: skip
+    fields = {
+        "auto_advance": True, "billing_reason": "upcoming", "created": at, "parent": parent, "period_end": at,
+        "period_start": start,
+    }  # fmt: skip
     return invoicing.draft(ctx, customer, subscription["currency"], fields, [*waiting, *charged])

@@ -27,7 +27,7 @@ LONGEST_TRIAL = 730
 def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False) -> Doc:
     """A subscription with its first invoice, paid as `payment_behavior` says. Raises CardError for
     error_if_incomplete when the bank refuses. `inactive_prices` lets in the prices that Checkout made inline."""
-    customer = objects.load(ctx, "customer", params["customer"], param="customer")
+    customer = objects.load(ctx, "customer", params["customer"], param="customer", in_path=True)
     _check(params)
     subscription = _stored(ctx, customer, params, inactive_prices=inactive_prices)
     payment_method = collection.payment_method_for(ctx, subscription)
@@ -55,6 +55,11 @@ def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False
 def _check(params: dict[str, Any]) -> None:
     if not params.get("items"):
         raise missing("items")
+    if params.get("payment_behavior") == "pending_if_incomplete":
+        raise ApiError(
+            "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a subscription.",
+            param="payment_behavior",
+        )
     automatic = params.get("collection_method", "charge_automatically") == "charge_automatically"
     if automatic and "days_until_due" in params:
         raise ApiError(

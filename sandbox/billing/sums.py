@@ -31,9 +31,10 @@ def rounded(amount: Decimal) -> int:
 
 
 def unused(amount: int, period: Period, at: int) -> int:
-    """The part of a period's amount that falls after `at`, to the second."""
+    """The part of a period's amount that falls after `at`, to the second. The exact share is rounded down, for credits
+    too, which are negative amounts: -666.67 becomes -667, 333.33 becomes 333, as in Stripe docs, "Prorations"."""
     left = min(max(period.end - at, 0), period.seconds)
-    return rounded(Decimal(amount) * left / period.seconds) if period.seconds else 0
+    return amount * left // period.seconds if period.seconds else 0
 
 
 def _transformed(quantity: int, transform: Mapping[str, Any] | None) -> int:

@@ -17,7 +17,7 @@ from sandbox.routes import route
 INVOICE_ITEM = kind(
     "invoiceitem",
     prefix="ii",
-    label="invoiceitem",
+    label="Invoice Item",
     without=("created",),
     indexed=("customer", "invoice", "_pending"),
     expandable={
@@ -135,7 +135,7 @@ def _put_on(ctx: Context, item: Doc, invoice: Doc) -> Doc:
             param="currency",
         )
     collection.place(ctx, [item], invoice)
-    invoicing.with_lines(ctx, invoice, [*invoice["lines"]["data"], lines.item_line(ctx, item)])
+    invoicing.with_lines(ctx, invoice, [lines.item_line(ctx, item), *invoice["lines"]["data"]])
     return objects.load(ctx, "invoiceitem", item["id"])
 
 
@@ -160,7 +160,7 @@ def retrieve_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 def update_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update an invoice item that is not on a finalized invoice"""
     item = objects.load(ctx, "invoiceitem", id, param="invoiceitem", in_path=True)
-    invoice = _draft(ctx, item["invoice"]) if item["invoice"] else None
+    invoice = _of_item(ctx, item)
     changes: Doc = {name: params[name] for name in ("description", "discountable", "period") if name in params}
     if {"amount", "price_data", "pricing", "unit_amount_decimal", "quantity"} & set(params):
         customer = objects.load(ctx, "customer", item["customer"])
@@ -172,6 +172,15 @@ def update_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     if invoice:
         _redraw(ctx, invoice, changed)
     return changed
+
+
+def _of_item(ctx: Context, item: Doc) -> Doc | None:
+    """The draft that an item stands on. Raises when it stands on something else, or on a draft that was deleted."""
+    if item["invoice"] is None:
+        return None
+    if objects.find(ctx, "invoice", item["invoice"]) is None:
+        raise ApiError("This invoice item has been deleted.")
+    return _draft(ctx, item["invoice"])
 
 
 def _redraw(ctx: Context, invoice: Doc, item: Doc) -> None:
@@ -192,7 +201,7 @@ def _item_of(line: Doc) -> str | None:
 def delete_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Delete an invoice item that is not on a finalized invoice"""
     item = objects.load(ctx, "invoiceitem", id, param="invoiceitem", in_path=True)
-    invoice = _draft(ctx, item["invoice"]) if item["invoice"] else None
+    invoice = _of_item(ctx, item)
     if invoice:
         left = [line for line in invoice["lines"]["data"] if _item_of(line) != id]
         invoicing.with_lines(ctx, invoice, left)

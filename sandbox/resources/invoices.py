@@ -92,7 +92,7 @@ COPIED = (
     "auto_advance", "automatically_finalizes_at", "collection_method", "custom_fields", "default_payment_method",
     "description", "due_date", "effective_at", "footer", "number", "statement_descriptor",
 )  # fmt: skip
-AFTER_FINALIZED = {"auto_advance", "default_payment_method", "description", "footer", "metadata", "custom_fields"}
+AFTER_FINALIZED = {"auto_advance", "default_payment_method", "metadata"}
 NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 
 
@@ -122,14 +122,12 @@ def _fields(ctx: Context, customer: str, invoice: Doc, params: dict[str, Any]) -
     method = params.get("collection_method") or invoice.get("collection_method", "charge_automatically")
     if method == "send_invoice" and not invoice and not {"days_until_due", "due_date"} & set(params):
         raise ApiError(
-            "If invoice collection method is 'send_invoice', you must specify 'due_date' or 'days_until_due'.",
-            param="days_until_due",
+            "If invoice collection method is 'send_invoice', you must specify 'due_date' or 'days_until_due'."
         )
     if "days_until_due" in params:
         if method != "send_invoice":
             raise ApiError(
-                "You can only specify `days_until_due` if the invoice's `collection_method` is `send_invoice`.",
-                param="days_until_due",
+                "You can only specify 'due_date' or 'days_until_due' if invoice collection method is 'send_invoice'."
             )
         fields["due_date"] = ctx.now + params["days_until_due"] * DAY
     if params.get("default_payment_method"):
@@ -158,7 +156,7 @@ def _finalize_later(ctx: Context, invoice: Doc) -> None:
 
 @route("GET", "/v1/invoices", params=listing(
     collection_method=Enum("charge_automatically", "send_invoice"), customer=Str(), customer_account=Ignored(),
-    due_date=Ignored(), status=Enum("draft", "open", "paid", "uncollectible", "void"), subscription=Str(),
+    due_date=Ignored(), status=Enum("draft", "open", "void", "paid", "uncollectible"), subscription=Str(),
 ))  # fmt: skip
 def list_invoices(ctx: Context, params: dict[str, Any]) -> Doc:
     """List invoices"""
@@ -183,22 +181,22 @@ def retrieve_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return _load(ctx, id, deleted=True)
 
 
-def _load(ctx: Context, id: str, *, deleted: bool = False) -> Doc:
-    return objects.load(ctx, "invoice", id, param="invoice", in_path=True, deleted=deleted)
+def _load(ctx: Context, id: str, *, param: str = "invoice", deleted: bool = False) -> Doc:
+    """The acts by POST call the parameter `id`, except for send; everything else calls it `invoice`."""
+    return objects.load(ctx, "invoice", id, param=param, in_path=True, deleted=deleted)
 
 
 @route("POST", "/v1/invoices/{id}", params=COMMON)
 def update_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update an invoice; most of it only while it is a draft"""
-    invoice = _load(ctx, id)
-    late = set(params) - AFTER_FINALIZED
+    invoice = _load(ctx, id, param="id")
+    late = sorted(set(params) - AFTER_FINALIZED)
     if invoice["status"] != "draft" and late:
-        raise ApiError(
-            f"Finalized invoices can't be updated in this way: {', '.join(sorted(late))}.",
-            code="invoice_not_editable",
-            param=sorted(late)[0],
-        )
-    changed = objects.update(ctx, invoice, _fields(ctx, invoice["customer"], invoice, params), event="invoice.updated")
+        raise ApiError("Finalized invoices can't be updated in this way", param=late[0])
+    fields = _fields(ctx, invoice["customer"], invoice, params)
+    if "auto_advance" in fields and invoice["status"] == "draft":
+        fields = invoicing.schedule_of(invoice | fields, invoice["created"]) | fields
+    changed = objects.update(ctx, invoice, fields, event="invoice.updated")
     if params.get("auto_advance") and invoice["status"] == "draft":
         _finalize_later(ctx, changed)
     elif params.get("auto_advance") is False:
@@ -208,18 +206,12 @@ def update_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 
 @route("DELETE", "/v1/invoices/{id}")
 def delete_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """Delete a draft"""
+    """Delete a draft; its items are gone with it"""
     invoice = _load(ctx, id)
     if invoice["status"] != "draft":
-        raise ApiError(
-            "You can only delete draft invoices. If you want to void this invoice, see "
-            "https://stripe.com/docs/api/invoices/void.",
-            code="invoice_not_editable",
-        )
+        raise ApiError("You can only delete draft invoices.")
     if invoicing.subscription_of(invoice) and invoice["billing_reason"] != "manual":
         raise ApiError("You can only delete invoices that are not attached to a subscription.")
-    for item in objects.query(ctx, "invoiceitem", invoice=id):
-        objects.update(ctx, item, {"invoice": None, "_pending": True})
     jobs.cancel(ctx, "invoice.finalize", name=id)
     return objects.delete(ctx, invoice, event="invoice.deleted")
 
@@ -227,7 +219,7 @@ def delete_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 @route("POST", "/v1/invoices/{id}/finalize", params={"auto_advance": Bool()})
 def finalize_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Finalize a draft"""
-    invoice = _load(ctx, id)
+    invoice = _load(ctx, id, param="id")
     if invoice["status"] != "draft":
         raise ApiError("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     if "auto_advance" in params:
@@ -242,7 +234,7 @@ def finalize_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 })  # fmt: skip
 def pay_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Pay an invoice"""
-    invoice = _load(ctx, id)
+    invoice = _load(ctx, id, param="id")
     if invoice["status"] == "paid":
         raise ApiError("Invoice is already paid")
     if invoice["status"] == "void":
@@ -253,7 +245,7 @@ def pay_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         return invoice
     if params.get("paid_out_of_band"):
         collection.cancel_payments(ctx, invoice)
-        return invoicing.paid(ctx, objects.load(ctx, "invoice", id))
+        return invoicing.paid(ctx, objects.load(ctx, "invoice", id), out_of_band=True)
     return _pay(ctx, invoice, params)
 
 
@@ -292,8 +284,10 @@ def _payment_method(ctx: Context, invoice: Doc, id: str | None) -> Doc:
 @route("POST", "/v1/invoices/{id}/void")
 def void_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Void an open invoice"""
-    invoice = _load(ctx, id)
-    if invoice["status"] not in ("open", "uncollectible"):
+    invoice = _load(ctx, id, param="id")
+    if invoice["status"] == "paid":
+        raise ApiError("Invoices with `paid` payments cannot be voided.")
+    if invoice["status"] != "open":
         raise ApiError(NOT_OPEN)
     collection.cancel_payments(ctx, invoice)
     return invoicing.void(ctx, objects.load(ctx, "invoice", id))
@@ -302,7 +296,9 @@ def void_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 @route("POST", "/v1/invoices/{id}/mark_uncollectible")
 def mark_uncollectible(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Write an open invoice off"""
-    invoice = _load(ctx, id)
+    invoice = _load(ctx, id, param="id")
+    if invoice["status"] == "uncollectible":
+        raise ApiError("This invoice has already been marked uncollectible.")
     if invoice["status"] != "open":
         raise ApiError(NOT_OPEN)
     return invoicing.mark_uncollectible(ctx, invoice)
@@ -316,10 +312,13 @@ def send_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         raise ApiError(
             "You can only manually send an invoice if its collection method is 'send_invoice'.", param="invoice"
         )
+    if invoice["status"] not in ("draft", "open"):
+        raise ApiError(
+            "This invoice cannot be sent right now. Please contact us via https://support.stripe.com/contact with "
+            "details, so we can help."
+        )
     if invoice["status"] == "draft":
         invoice = collection.open_up(ctx, invoice)
-    if invoice["status"] not in ("open", "paid"):
-        raise ApiError(NOT_OPEN)
     objects.announce(ctx, "invoice.sent", invoice)
     return invoice
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, items
+from sandbox.billing import changing, items, lifecycle
 from sandbox.context import Context
 from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc
@@ -34,13 +34,15 @@ def holder(ctx: Context, id: str) -> tuple[Doc, Doc]:
         for item in subscription["items"]["data"]:
             if item["id"] == id:
                 return subscription, item
-    raise no_such("subscription_item", id, param="item", in_path=True)
+    raise ApiError(f"Invalid subscription_item id: {id}", status=404)
 
 
 @route("POST", "/v1/subscription_items", params=CREATE)
 def create_subscription_item(ctx: Context, params: dict[str, Any]) -> Doc:
     """Add an item to a subscription"""
-    subscription = objects.load(ctx, "subscription", params["subscription"], param="subscription")
+    subscription = objects.load(ctx, "subscription", params["subscription"], param="subscription", in_path=True)
+    if subscription["status"] in lifecycle.ENDED:
+        raise no_such("subscription", subscription["id"], param="subscription", in_path=True)
     item, how = _split(params)
     changed = changing.change(ctx, subscription, how | {"items": [item]})
     before = {known["id"] for known in subscription["items"]["data"]}

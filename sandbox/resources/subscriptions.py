@@ -28,8 +28,8 @@ SUBSCRIPTION = kind(
 )
 SUBSCRIPTION_ITEM = kind("subscription_item", prefix="si", random_length=14, without=("livemode",))
 
-PRORATION = Enum("always_invoice", "create_prorations", "none")
-BEHAVIOR = Enum("allow_incomplete", "default_incomplete", "error_if_incomplete", "pending_if_incomplete")
+PRORATION = Enum("create_prorations", "always_invoice", "none")
+BEHAVIOR = Enum("allow_incomplete", "error_if_incomplete", "pending_if_incomplete", "default_incomplete")
 CANCELLATION: Shape = {
     "comment": Str(unset=True),
     "feedback": Enum(
@@ -102,8 +102,8 @@ UPDATE = COMMON | {
     "proration_date": Timestamp(),
 }
 STATUSES = (
-    "active", "all", "canceled", "ended", "incomplete", "incomplete_expired", "past_due", "paused", "trialing",
-    "unpaid",
+    "active", "past_due", "unpaid", "canceled", "incomplete", "incomplete_expired", "trialing", "paused", "all",
+    "ended",
 )  # fmt: skip
 NOT_ENDED = ["active", "past_due", "trialing", "unpaid", "incomplete", "paused"]
 
@@ -148,7 +148,10 @@ def update_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     subscription = objects.load(ctx, "subscription", id, in_path=True)
     if subscription["status"] in lifecycle.ENDED:
         if set(params) - {"metadata", "cancellation_details"}:
-            raise ApiError("A canceled subscription can only update its cancellation_details and metadata.")
+            raise ApiError(
+                "A canceled subscription can only update its cancellation_details and metadata.",
+                code="invalid_canceled_subscription_fields",
+            )
         return changing.change_words(ctx, subscription, params)
     return changing.change(ctx, subscription, params)
 

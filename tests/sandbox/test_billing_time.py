@@ -9,6 +9,8 @@ from tests.sandbox.travel import Travel
 
 DAY = 24 * 3600
 HOUR = 3600
+DRAFT = 3601
+"""Seconds that a draft lies open to changes before it is finalised by itself."""
 
 
 def at(text: str) -> int:
@@ -58,10 +60,10 @@ def test_a_renewal_is_a_draft_for_an_hour_and_then_paid(travel: Travel) -> None:
     travel.advance(end - travel.now)
     renewed, invoice = now(travel, subscription), invoices(travel, subscription)[0]
     assert (invoice["status"], invoice["billing_reason"], invoice["created"]) == ("draft", "subscription_cycle", end)
-    assert invoice["automatically_finalizes_at"] == end + HOUR
+    assert invoice["automatically_finalizes_at"] == end + DRAFT
     assert (renewed["latest_invoice"], item_of(renewed)["current_period_start"]) == (invoice["id"], end)
     assert (invoice["period_start"], invoice["period_end"]) == (item_of(subscription)["current_period_start"], end)
-    travel.advance(HOUR)
+    travel.advance(DRAFT)
     assert invoices(travel, subscription)[0]["status"] == "paid"
 
 
@@ -89,7 +91,7 @@ def test_what_came_due_while_nobody_looked_happens_in_order(travel: Travel) -> N
 def test_a_failed_renewal_is_past_due_tried_again_and_active_when_it_is_paid(travel: Travel) -> None:
     subscription = start(travel)
     use_card(travel, subscription, "pm_card_chargeCustomerFail")
-    travel.advance(item_of(subscription)["current_period_end"] - travel.now + HOUR)
+    travel.advance(item_of(subscription)["current_period_end"] - travel.now + DRAFT)
     invoice = invoices(travel, subscription)[0]
     assert now(travel, subscription)["status"] == "past_due"
     assert (invoice["status"], invoice["attempt_count"]) == ("open", 1)
@@ -105,7 +107,7 @@ def test_a_failed_renewal_is_past_due_tried_again_and_active_when_it_is_paid(tra
 def test_attempts_end_after_the_third_retry(travel: Travel) -> None:
     subscription = start(travel)
     use_card(travel, subscription, "pm_card_chargeCustomerFail")
-    travel.advance(item_of(subscription)["current_period_end"] - travel.now + HOUR)
+    travel.advance(item_of(subscription)["current_period_end"] - travel.now + DRAFT)
     travel.advance(16 * DAY)
     invoice = invoices(travel, subscription)[0]
     assert (invoice["attempt_count"], invoice["next_payment_attempt"]) == (4, None)
@@ -132,7 +134,7 @@ def test_a_trial_warns_three_days_before_it_ends_and_then_charges(travel: Travel
     assert len(events(travel, type="customer.subscription.trial_will_end")) == 1
     travel.advance(3 * DAY)
     assert now(travel, subscription)["status"] == "active"
-    travel.advance(HOUR)
+    travel.advance(DRAFT)
     assert (invoices(travel, subscription)[0]["status"], invoices(travel, subscription)[0]["amount_paid"]) == (
         "paid",
         3000,
@@ -172,6 +174,23 @@ def test_half_way_through_a_period_half_is_prorated(travel: Travel) -> None:
     assert [line["amount"] for line in invoices(travel, subscription)[0]["lines"]["data"]] == [-1500, 4500]
 
 
+# Stripe docs, "Prorations": a third of a month is left of 20.00, and of 10.00: -6.67 and 3.33
+def test_shares_are_rounded_down(travel: Travel) -> None:
+    travel.now = at("2027-04-01T00:00:00")
+    subscription = start(travel)
+    item = item_of(subscription)
+    travel.advance(20 * DAY)
+    product = {"product": item["price"]["product"], "currency": "jpy", "recurring[interval]": "month"}
+    dear = travel.post("/v1/prices", unit_amount="2000", **product)
+    cheap = travel.post("/v1/prices", unit_amount="1000", **product)
+    address = f"/v1/subscriptions/{subscription['id']}"
+    change = {"items[0][id]": item["id"], "proration_behavior": "none"}
+    travel.post(address, **{**change, "items[0][price]": dear["id"]})
+    travel.post(address, **{**change, "items[0][price]": cheap["id"], "proration_behavior": "create_prorations"})
+    waiting = travel.get("/v1/invoiceitems", pending="true")["data"]
+    assert sorted(item["amount"] for item in waiting) == [-667, 333]
+
+
 def test_pending_prorations_are_on_the_next_renewal(travel: Travel) -> None:
     subscription = start(travel)
     item = item_of(subscription)
@@ -180,7 +199,7 @@ def test_pending_prorations_are_on_the_next_renewal(travel: Travel) -> None:
         f"/v1/subscriptions/{subscription['id']}",
         **{"items[0][id]": item["id"], "items[0][quantity]": "3"},
     )
-    travel.advance(item["current_period_end"] - travel.now + HOUR)
+    travel.advance(item["current_period_end"] - travel.now + DRAFT)
     assert sorted(line["amount"] for line in invoices(travel, subscription)[0]["lines"]["data"]) == [-1500, 4500, 9000]
 
 
@@ -189,14 +208,14 @@ def test_an_invoice_with_auto_advance_is_paid_by_itself(travel: Travel) -> None:
     invoice = travel.post("/v1/invoices", customer=subscription["customer"], auto_advance="true")
     item = {"amount": "500", "currency": "jpy", "invoice": invoice["id"]}
     travel.post("/v1/invoiceitems", customer=subscription["customer"], **item)
-    travel.advance(HOUR)
+    travel.advance(DRAFT)
     assert travel.get(f"/v1/invoices/{invoice['id']}")["status"] == "paid"
 
 
 def test_a_renewal_that_wants_its_cardholder_waits_for_them(travel: Travel) -> None:
     subscription = start(travel)
     use_card(travel, subscription, "pm_card_authenticationRequired")
-    travel.advance(item_of(subscription)["current_period_end"] - travel.now + HOUR)
+    travel.advance(item_of(subscription)["current_period_end"] - travel.now + DRAFT)
     assert now(travel, subscription)["status"] == "past_due"
     assert len(events(travel, type="invoice.payment_action_required")) == 1
     [waiting] = travel.get("/v1/invoice_payments", status="open")["data"]
@@ -220,15 +239,15 @@ def test_while_collection_is_paused_renewals_are_not_collected(travel: Travel, b
     assert invoices(travel, subscription)[0]["status"] == "paid"
 
 
-# From 21 March to 21 April there are 31 days, of which 10 are left: 3000 × 10 / 31 = 967.7
-@pytest.mark.parametrize(("behavior", "amount"), [("create_prorations", 968), ("none", 0)])
+# From 21 March to 21 April there are 31 days, of which 10 are left: 3000 × 10 / 31 = 967.7, rounded down
+@pytest.mark.parametrize(("behavior", "amount"), [("create_prorations", 967), ("none", 0)])
 def test_an_anchor_ahead_makes_the_first_period_a_part(travel: Travel, behavior: str, amount: int) -> None:
     travel.now = at("2027-04-11T00:00:00")
     anchor = at("2027-04-21T00:00:00")
     subscription = start(travel, billing_cycle_anchor=str(anchor), proration_behavior=behavior)
     assert invoices(travel, subscription)[0]["total"] == amount
     assert item_of(subscription)["current_period_end"] == anchor
-    travel.advance(10 * DAY + HOUR)
+    travel.advance(10 * DAY + DRAFT)
     assert (invoices(travel, subscription)[0]["status"], invoices(travel, subscription)[0]["total"]) == ("paid", 3000)
 
 

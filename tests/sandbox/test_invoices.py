@@ -147,7 +147,7 @@ def test_a_deleted_draft_takes_its_items_with_it(v1: Any) -> None:
     [item] = v1.invoice_items.list({"invoice": invoice.id}).data
     assert v1.invoices.delete(invoice.id).deleted is True
     assert v1.invoice_items.list({"customer": invoice.customer, "pending": True}).data == []
-    with pytest.raises(stripe.InvalidRequestError, match="This invoice item has been deleted."):
+    with pytest.raises(stripe.InvalidRequestError, match="This invoice item has been deleted"):
         v1.invoice_items.update(item.id, {"amount": 1})
 
 

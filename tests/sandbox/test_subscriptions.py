@@ -176,6 +176,7 @@ def test_an_upgrade_invoiced_at_once_charges_the_difference(v1: Any) -> None:
         {
             "items": [{"id": item_of(subscription).id, "price": dearer}],
             "proration_behavior": "always_invoice",
+            "proration_date": item_of(subscription).current_period_start,
             "expand": ["latest_invoice"],
         },
     )
@@ -191,7 +192,9 @@ def test_an_upgrade_invoiced_at_once_charges_the_difference(v1: Any) -> None:
 
 def test_prorations_wait_for_the_next_invoice_unless_told_otherwise(v1: Any) -> None:
     subscription = subscribed(v1)
-    changed = v1.subscriptions.update(subscription.id, {"items": [{"id": item_of(subscription).id, "quantity": 3}]})
+    item = item_of(subscription)
+    change = {"items": [{"id": item.id, "quantity": 3}], "proration_date": item.current_period_start}
+    changed = v1.subscriptions.update(subscription.id, change)
     assert changed.latest_invoice == subscription.latest_invoice
     waiting = v1.invoice_items.list({"customer": subscription.customer, "pending": True}).data
     assert sorted(item.amount for item in waiting) == [-3000, 9000]
@@ -218,6 +221,7 @@ def test_a_preview_changes_nothing(v1: Any) -> None:
             "subscription_details": {
                 "items": [{"id": item_of(subscription).id, "quantity": 2}],
                 "proration_behavior": "always_invoice",
+                "proration_date": item_of(subscription).current_period_start,
             },
         }
     )
@@ -382,7 +386,7 @@ def test_a_trial_that_ends_without_a_card_may_pause_and_be_resumed(v1: Any) -> N
     assert (resumed.status, resumed.latest_invoice.amount_paid) == ("active", 3000)
     told = types(v1)
     assert told.count("customer.subscription.paused") == told.count("customer.subscription.resumed") == 1
-    with pytest.raises(stripe.InvalidRequestError, match="You can only resume a subscription if it is `paused`."):
+    with pytest.raises(stripe.InvalidRequestError, match="You can only resume a subscription if it is `paused`"):
         v1.subscriptions.resume(subscription.id)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.billing.periods import Period
-from sandbox.billing.sums import price_amount, rounded, unused
+from sandbox.billing.sums import price_amount, unused
 from sandbox.billing.wording import money, subscription_line
 
 
@@ -39,13 +39,13 @@ def test_a_price_comes_to(price: dict[str, Any], quantity: int | None, amount: i
 
 
 @given(st.integers(0, 10_000_000), st.integers(1, 10_000_000), st.integers(0, 10_000_000))
-def test_what_is_unused_and_what_is_used_are_the_whole(amount: int, seconds: int, used: int) -> None:
+def test_a_share_is_rounded_down_by_less_than_one(amount: int, seconds: int, used: int) -> None:
     period = Period(1000, 1000 + seconds)
     at = period.start + min(used, seconds)
-    left = unused(amount, period, at)
-    gone = rounded(Decimal(amount) * (at - period.start) / seconds)
-    assert 0 <= left <= amount
-    assert abs(left + gone - amount) <= 1
+    left, credit = unused(amount, period, at), unused(-amount, period, at)
+    exact = Decimal(amount) * (period.end - at) / seconds
+    assert 0 <= exact - left < 1
+    assert 0 <= -exact - credit < 1
 
 
 def test_half_of_the_time_is_half_of_the_amount() -> None:
