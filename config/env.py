@@ -13,10 +13,19 @@ LOCAL_ENV_FILE = LOCAL_DIR / "env"
 def read_env() -> environ.Env:
     """Return the environment; values of the process win over those that `make demo` left in `.local/env`.
 
-    The file lets `manage.py` commands in a second terminal speak to the services of the running demo.
-    It is not read where `DATABASE_URL` is given: real services and the demo's never mix.
+    The file lets `manage.py` commands in a second terminal speak to the services of the running demo. It is not
+    read where `DATABASE_URL` names another database than the demo's: two sets of services never mix.
     """
     env = environ.Env()
-    if "DATABASE_URL" not in os.environ and LOCAL_ENV_FILE.exists():
+    if LOCAL_ENV_FILE.exists() and os.environ.get("DATABASE_URL") in (None, read_local("DATABASE_URL")):
         environ.Env.read_env(LOCAL_ENV_FILE)
     return env
+
+
+def read_local(name: str) -> str | None:
+    """Return what the running demo left under `name`."""
+    for line in LOCAL_ENV_FILE.read_text().splitlines():
+        key, _, value = line.partition("=")
+        if key == name:
+            return value
+    return None

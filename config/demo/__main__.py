@@ -7,7 +7,7 @@ import sys
 
 from config.demo import ports
 from config.demo.children import stop_left_over
-from config.demo.environment import Given
+from config.demo.environment import Given, refuse_live
 from config.demo.places import NEEDED_MB, Places, lock
 from config.demo.screen import Screen
 from config.demo.services import Demo
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
 def start(places: Places, screen: Screen) -> int:
     stop = Stop()
     stop.listen()
+    refuse_live(os.environ)
     places.make()
     with lock(places):
         left = stop_left_over(places.run_file, str(places.root))

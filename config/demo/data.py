@@ -23,6 +23,7 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     django.setup()
     from django.conf import settings
+    from django.core.management import call_command
 
     from billing.stripe_client import stripe_client
     from config.demo import catalogue, company
@@ -32,12 +33,14 @@ def main() -> int:
     if not settings.STRIPE_API_BASE or settings.STRIPE_LIVE_MODE:
         sys.stderr.write("Demo data are made at a sandbox only, and STRIPE_API_BASE names none.\n")
         return 1
-    stripe, now = stripe_client(), datetime.now(tz=UTC)
-    people = company.make_people()
+    stripe = stripe_client()
     await_portal(settings.SITE_URL)
     receive_webhooks(stripe, f"{settings.SITE_URL}/webhooks/stripe/", settings.STRIPE_WEBHOOK_SECRETS[0])
     catalogue.make_catalogue(stripe)
-    company.make_organizations(stripe, people, now=now)
+    if "--catalogue-only" in sys.argv:
+        call_command("resync", "product", "price", verbosity=0)  # another database may have had their events
+        return 0
+    company.make_organizations(stripe, company.make_people(), now=datetime.now(tz=UTC))
     if not wait_for(company.is_mirrored):
         lacking = "; ".join(company.missing())
         sys.stderr.write(f"The worker has not mirrored the demo company in time (see worker.log): {lacking}.\n")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from config.demo.places import Places, read_json, write_private
+from config.demo.trouble import Trouble
 
 STRIPE_NAMES = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
 AWS_NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
@@ -38,6 +39,12 @@ class Given:
             stripe=bool(environ.get("STRIPE_SECRET_KEY")),
             aws=any(environ.get(name) for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_PROFILE")),
         )
+
+
+def refuse_live(environ: Mapping[str, str]) -> None:
+    """Raise Trouble for a key that moves real money: the demo shows its mail to everybody on this machine."""
+    if "_live_" in environ.get("STRIPE_SECRET_KEY", ""):
+        raise Trouble("STRIPE_SECRET_KEY is a live key, and the demo is no place for real money: give a test key.")
 
 
 def keep_keys(places: Places) -> dict[str, str]:

@@ -55,6 +55,11 @@ class Demo:
         return f"http://localhost:{self.web_port}"
 
     @property
+    def has_people(self) -> bool:
+        """Whether people can sign in whom the demo made."""
+        return not self.given.stripe and not self.given.postgres
+
+    @property
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
@@ -118,8 +123,13 @@ def start_beat(demo: Demo) -> None:
 
 
 def load_data(demo: Demo) -> None:
-    """Load the company, unless an earlier start has done so and its webhooks still lead here."""
-    if read_json(demo.places.data_mark).get("url") != demo.url:
+    """Load the company, unless an earlier start has done so and its webhooks still lead here.
+
+    Into a database that somebody brought along go no people whose password everybody knows, only the catalogue.
+    """
+    if demo.given.postgres:
+        run_module(demo, "data", ["config.demo.data", "--catalogue-only"])
+    elif read_json(demo.places.data_mark).get("url") != demo.url:
         run_module(demo, "data", ["config.demo.data"])
 
 

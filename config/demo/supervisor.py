@@ -89,19 +89,26 @@ def tell_where_to_go(demo: Demo) -> None:
     say = demo.screen.say
     say()
     say(f"  Kessai       {demo.url}", style="bold")
-    if not demo.given.stripe:
+    if demo.has_people:
         say(f"    customer   {CUSTOMER}   {PASSWORD}")
         say(f"    operator   {OPERATOR}   {PASSWORD}   {demo.url}/admin/")
-    say(f"    mail       {demo.url}/mail/")
+    else:
+        say("    sign up there; make an operator with: .venv/bin/python manage.py createsuperuser")
+    if not demo.env.get("EMAIL_URL"):
+        say(f"    mail       {demo.url}/mail/")
     if not demo.given.stripe:
-        say(f"  Stripe       {demo.sandbox_url}   (a sandbox: any card number of Stripe's test cards)")
+        say(f"  Stripe       {demo.sandbox_url}   (a sandbox: Stripe's test cards, such as 4242 4242 4242 4242)")
     else:
         say("  Stripe       the account of your key. Fetch what it holds: .venv/bin/python manage.py resync")
+        if not demo.env.get("STRIPE_WEBHOOK_SECRET"):
+            say(
+                "               STRIPE_WEBHOOK_SECRET is not set: its webhooks are refused. See docs/stripe-test-account.md"
+            )
     if not demo.given.aws:
         say(f"  AWS          {demo.aws_url}   (moto)")
     say(f"  Logs         {demo.places.logs}")
     say()
-    say("  Ctrl-C stops all of it; the next start takes seconds.")
+    say("  Ctrl-C stops all that was started here; the next start takes seconds.")
 
 
 def watch(demo: Demo, stop: Stop) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from config.demo import ports
 from config.demo.children import marked
-from config.demo.environment import Given, first_environment, keep_keys, share, unshare
+from config.demo.environment import Given, first_environment, keep_keys, refuse_live, share, unshare
 from config.demo.places import NEEDED_MB, Places, lock
 from config.demo.plan import Plan
 from config.demo.screen import Screen
@@ -130,14 +130,22 @@ def test_a_second_terminal_finds_the_running_demo(tmp_path: Path) -> None:
     env = first_environment(places, NOTHING_GIVEN, url="http://localhost:8000")
     share(places, env | {"DATABASE_URL": "postgres://here/postgres"})
     assert places.env_file.stat().st_mode & 0o077 == 0
-    code = "from config import settings; print(settings.DATABASES['default']['HOST'], settings.DEMO)"
-    bare = {"PATH": os.environ["PATH"], "KESSAI_LOCAL_DIR": str(tmp_path)}
-    seen = subprocess.run(
-        [sys.executable, "-c", code], env=bare, cwd=BASE_DIR, capture_output=True, text=True, check=True
-    )
-    assert seen.stdout.split() == ["here", "True"]
+    assert settings_seen(tmp_path, {}) == ["here", "True"]
+    assert settings_seen(tmp_path, {"DATABASE_URL": "postgres://here/postgres"}) == ["here", "True"]
+    other = {"DATABASE_URL": "postgres://there/postgres", "SECRET_KEY": "x"}
+    assert settings_seen(tmp_path, other) == ["there", "False"]
     unshare(places)
     assert not places.env_file.exists()
+
+
+def settings_seen(local_dir: Path, environ: dict[str, str]) -> list[str]:
+    """Return database host and DEMO as a command in a second terminal sees them."""
+    code = "from config import settings; print(settings.DATABASES['default']['HOST'], settings.DEMO)"
+    env = {"PATH": os.environ["PATH"], "KESSAI_LOCAL_DIR": str(local_dir)} | environ
+    seen = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=BASE_DIR, capture_output=True, text=True, check=True
+    )
+    return seen.stdout.split()
 
 
 def test_a_step_waits_for_those_it_needs() -> None:
@@ -263,3 +271,9 @@ def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_d
 
     assert whole_demo.once("--reset").returncode == 0
     assert not whole_demo.place.exists()
+
+
+def test_a_live_key_is_refused() -> None:
+    refuse_live({"STRIPE_SECRET_KEY": "sk_test_1"})
+    with pytest.raises(Trouble, match="live key"):
+        refuse_live({"STRIPE_SECRET_KEY": "rk_live_1"})

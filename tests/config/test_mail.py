@@ -100,7 +100,6 @@ def test_sign_up_in_the_demo_ends_with_a_link_that_confirms(db: None) -> None:
             "password1": "a long and quiet evening",
             "name": "Dora",
             "organization_name": "Dora's Shop",
-            "organization": "Dora's Shop",
         },
     )
     assert answer.status_code == 302, answer.content.decode()
