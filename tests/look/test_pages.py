@@ -112,3 +112,11 @@ def test_mails_of_allauth_are_ours_in_text_and_html(db: None, alice: User) -> No
     assert kind == "text/html"
     assert "/accounts/password/reset/key/" in page
     assert "/accounts/password/reset/key/" in sent.body
+
+
+@pytest.mark.django_db
+def test_a_form_from_before_signing_in_elsewhere_is_told_to_be_reloaded() -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post(reverse("account_login"), {"login": "alice@example.com", "password": "x"})
+    assert answer.status_code == 403
+    assert "reload the page" in answer.content.decode()
