@@ -13,6 +13,8 @@ class Authentication(StrEnum):
 
     NONE = "none"
     """Never."""
+    ON_REQUEST = "on_request"
+    """Only when the intent asks for it."""
     UNLESS_SET_UP = "unless_set_up"
     """Until the card was set up for off-session use with a challenge once."""
     ON_SESSION = "on_session"
@@ -130,7 +132,7 @@ AUTHENTICATED = (
         "4000008400001629", ("threeDSecureRequiredChargeDeclined",), authentication=Authentication.ALWAYS,
         code="card_declined", decline_code="generic_decline",
     ),
-    TestCard("4000000000003055", ("threeDSecureOptional",)),
+    TestCard("4000000000003055", ("threeDSecureOptional",), authentication=Authentication.ON_REQUEST),
     TestCard("378282246310005", ("amex_threeDSecureNotSupported",), brand="amex"),
 )  # fmt: skip
 AFTERWARDS = (

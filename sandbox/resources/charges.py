@@ -67,10 +67,15 @@ def charge_card(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc | N
     }
     charge = objects.create(ctx, "charge", fields)
     charge = objects.update(ctx, charge, {"receipt_url": f"{ctx.base_url}/receipts/{charge['id']}"})
-    if succeeded and intent["capture_method"] != "manual":
+    if succeeded and not is_held(intent):
         charge = take(ctx, charge, intent["amount"])
     objects.announce(ctx, "charge.succeeded" if succeeded else "charge.failed", charge)
     return charge
+
+
+def is_held(intent: Doc) -> bool:
+    """The money is held until it is captured by a call of its own."""
+    return "manual" in (intent["capture_method"], intent["payment_method_options"]["card"].get("capture_method"))
 
 
 def _from_intent(intent: Doc) -> Doc:

@@ -17,11 +17,35 @@ from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
 SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
+CARD_OPTIONS: Shape = {
+    "capture_method": Enum("manual", unset=True),
+    "request_three_d_secure": Enum("any", "automatic", "challenge"),
+    "setup_future_usage": Enum("none", "off_session", "on_session", unset=True),
+    **{
+        name: Ignored()
+        for name in (
+            "cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization",
+            "request_incremental_authorization", "request_multicapture", "request_overcapture",
+            "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji",
+            "three_d_secure",
+        )
+    },
+}  # fmt: skip
+"""What is said for cards alone goes before what is said for all."""
+OTHER_METHODS = (
+    "acss_debit", "affirm", "afterpay_clearpay", "alipay", "alma", "amazon_pay", "au_becs_debit", "bacs_debit",
+    "bancontact", "billie", "bizum", "blik", "boleto", "card_present", "cashapp", "crypto", "customer_balance", "eps",
+    "fpx", "giropay", "grabpay", "ideal", "interac_present", "kakao_pay", "klarna", "konbini", "kr_card", "link",
+    "mb_way", "mobilepay", "multibanco", "naver_pay", "nz_bank_account", "oxxo", "p24", "pay_by_bank", "payco",
+    "paynow", "paypal", "payto", "pix", "promptpay", "revolut_pay", "samsung_pay", "satispay", "scalapay",
+    "sepa_debit", "sofort", "sunbit", "swish", "twint", "upi", "us_bank_account", "wechat_pay", "zip",
+)  # fmt: skip
+METHOD_OPTIONS = Hash({"card": Hash(CARD_OPTIONS, unset=True)} | dict.fromkeys(OTHER_METHODS, Ignored()), unset=True)
 SETUP_USAGE = Enum("off_session", "on_session", unset=True)
 PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),
     "payment_method_data": Hash(DATA),
-    "payment_method_options": Ignored(),
+    "payment_method_options": METHOD_OPTIONS,
     "payment_method_types": Array(Str()),
     "receipt_email": Str(unset=True),
     "setup_future_usage": SETUP_USAGE,
@@ -69,7 +93,7 @@ CREATE = (
 )
 UPDATE = FIELDS | {"amount": Int(min=1), "currency": Str()}
 CONFIRM = PAYMENT | CONFIRMATION | {"amount_to_confirm": Ignored(), "client_secret": Str(), "key": Ignored()}
-CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "client_secret"}
+CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "payment_method_options", "client_secret"}
 SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
 CANCELABLE = "requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"
 IGNORED = {name for name, param in (CREATE | CONFIRM).items() if isinstance(param, Ignored)}
@@ -104,7 +128,18 @@ def _fields(ctx: Context, intent: Doc | None, params: dict[str, Any]) -> Doc:
         fields["payment_method"] = _usable(ctx, fields["payment_method"], customer)["id"]
     if "metadata" in fields:
         fields["metadata"] = merge_metadata(intent["metadata"] if intent else {}, fields["metadata"])
+    if options := (params.get("payment_method_options") or {}).get("card"):
+        fields["payment_method_options"] = _card_options(intent, options)
     return fields
+
+
+def _card_options(intent: Doc | None, given: dict[str, Any]) -> Doc:
+    """What was said of cards, with what is said now; what is unset now is not shown any more."""
+    options = intent["payment_method_options"] if intent else payments.METHOD_OPTIONS
+    acted_on = {name: value for name, value in given.items() if not isinstance(CARD_OPTIONS[name], Ignored)}
+    card = {**options["card"], **acted_on}
+    shown = {name: value for name, value in card.items() if value is not None or name not in acted_on}
+    return {**options, "card": dict(sorted(shown.items()))}
 
 
 def _usable(ctx: Context, id: str, customer: str | None) -> Doc:

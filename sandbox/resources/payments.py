@@ -16,7 +16,7 @@ from sandbox.context import Context
 from sandbox.documents import random_text, render
 from sandbox.errors import DOC_URL
 from sandbox.kinds import Doc, kind
-from sandbox.resources.charges import charge_card, refusal_of, take
+from sandbox.resources.charges import charge_card, is_held, refusal_of, take
 from sandbox.resources.payment_methods import attach, card_of
 from sandbox.testcards import Authentication, TestCard
 
@@ -42,6 +42,9 @@ AUTHENTICATION_FAILED: Doc = {
     "message": "We are unable to authenticate your payment method. Please choose a different payment method and try "
     "again.",
     "type": "invalid_request_error",
+}
+METHOD_OPTIONS: Doc = {
+    "card": {"installments": None, "mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
 }
 Listener = Callable[[Context, Doc], None]
 LISTENERS: list[Listener] = []
@@ -94,14 +97,7 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
         "confirmation_method": "automatic",
         "managed_payments": {"enabled": False},
         "metadata": {},
-        "payment_method_options": {
-            "card": {
-                "installments": None,
-                "mandate_options": None,
-                "network": None,
-                "request_three_d_secure": "automatic",
-            }
-        },
+        "payment_method_options": METHOD_OPTIONS,
         "payment_method_types": ["card"],
         "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
     }
@@ -117,7 +113,10 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc, *, off_session: bool
         ctx, intent, {"payment_method": payment_method["id"], "last_payment_error": None, "_return_url": return_url}
     )
     card = card_of(payment_method)
-    wanted = needs_challenge(card, payment_method, off_session=off_session)
+    wanted = needs_challenge(card, payment_method, off_session=off_session) or (
+        card.authentication == Authentication.ON_REQUEST
+        and intent["payment_method_options"]["card"]["request_three_d_secure"] in ("any", "challenge")
+    )
     if wanted and off_session:
         return _refuse(ctx, intent, payment_method, AUTHENTICATION_REFUSED, challenged=False)
     if wanted:
@@ -172,7 +171,7 @@ def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool)
         return _refuse(ctx, intent, payment_method, refusal, challenged=challenged)
     payment_method = _keep_for_later(ctx, intent, payment_method, challenged=challenged)
     charge = charge_card(ctx, intent, payment_method, None, challenged=challenged)
-    if intent["capture_method"] == "manual":
+    if is_held(intent):
         return _hold(ctx, intent, charge)
     return _succeed(ctx, intent, charge)
 
@@ -180,9 +179,10 @@ def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool)
 def _keep_for_later(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:
     """`setup_future_usage` binds the card to the customer; a passed challenge frees later off-session payments."""
     customer = objects.find(ctx, "customer", intent["customer"])
-    if intent["setup_future_usage"] and customer and not payment_method["customer"]:
+    usage = intent["payment_method_options"]["card"].get("setup_future_usage") or intent["setup_future_usage"]
+    if usage in ("on_session", "off_session") and customer and not payment_method["customer"]:
         payment_method = attach(ctx, payment_method, customer)
-    if intent["setup_future_usage"] == "off_session" and challenged:
+    if usage == "off_session" and challenged:
         payment_method = objects.update(ctx, payment_method, {"_set_up": True})
     if not payment_method["customer"]:
         payment_method = objects.update(ctx, payment_method, {"_detached": True})

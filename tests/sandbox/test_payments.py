@@ -236,3 +236,22 @@ def test_a_browser_may_confirm_with_the_publishable_key_and_the_client_secret(ru
         f"/v1/payment_intents/{intent.id}/confirm", data=data | {"client_secret": intent.client_secret}
     )
     assert (confirmed.status_code, confirmed.json()["status"]) == (200, "succeeded")
+
+
+def test_what_is_said_for_cards_goes_before_what_is_said_for_all(v1: Any) -> None:
+    owner = v1.customers.create({})
+    options = {"card": {"capture_method": "manual", "setup_future_usage": "off_session"}}
+    intent = pay(v1, "pm_card_visa", customer=owner.id, payment_method_options=options)
+    assert (intent.status, intent.capture_method) == ("requires_capture", "automatic")
+    assert intent.payment_method_options.card.capture_method == "manual"
+    assert [kept.id for kept in v1.customers.payment_methods.list(owner.id).data] == [intent.payment_method]
+    assert v1.payment_intents.capture(intent.id).status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [("automatic", "succeeded"), ("any", "requires_action"), ("challenge", "requires_action")],
+)
+def test_an_optional_challenge_is_made_when_it_is_asked_for(v1: Any, asked: str, status: str) -> None:
+    options = {"card": {"request_three_d_secure": asked}}
+    assert pay(v1, "pm_card_threeDSecureOptional", payment_method_options=options).status == status
