@@ -101,9 +101,8 @@ def tell_where_to_go(demo: Demo) -> None:
     else:
         say("  Stripe       the account of your key. Fetch what it holds: .venv/bin/python manage.py resync")
         if not demo.env.get("STRIPE_WEBHOOK_SECRET"):
-            say(
-                "               STRIPE_WEBHOOK_SECRET is not set: its webhooks are refused. See docs/stripe-test-account.md"
-            )
+            say("               STRIPE_WEBHOOK_SECRET is not set, so its webhooks are refused:")
+            say("               see docs/stripe-test-account.md")
     if not demo.given.aws:
         say(f"  AWS          {demo.aws_url}   (moto)")
     say(f"  Logs         {demo.places.logs}")
