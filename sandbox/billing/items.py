@@ -119,11 +119,25 @@ def stored_price(ctx: Context, item: Doc) -> Doc:
 
 def refreshed(ctx: Context, subscription: Doc) -> Doc:
     """The subscription with its prices as they are now, not as they were when they were put in."""
-    held = []
-    for item in subscription["items"]["data"]:
+    return all_refreshed(ctx, [subscription])[0]
+
+
+def all_refreshed(ctx: Context, subscriptions: list[Doc]) -> list[Doc]:
+    """Many at once; each price is read once."""
+    known: dict[str, Doc] = {}
+    shown = []
+    for subscription in subscriptions:
+        held = [_refreshed_item(ctx, item, known) for item in subscription["items"]["data"]]
+        shown.append(subscription | {"items": subscription["items"] | {"data": held}})
+    return shown
+
+
+def _refreshed_item(ctx: Context, item: Doc, known: dict[str, Doc]) -> Doc:
+    id = item["price"]["id"]
+    if id not in known:
         price = stored_price(ctx, item)
-        held.append(item | {"plan": plan_of(price), "price": render(price)})
-    return subscription | {"items": subscription["items"] | {"data": held}}
+        known[id] = {"plan": plan_of(price), "price": render(price)}
+    return item | known[id]
 
 
 def product_name(ctx: Context, price: Doc) -> str:

@@ -61,6 +61,13 @@ def remove_card(ctx: Context, customer: Doc, card: Doc) -> bool:
     return True
 
 
+def change_details(ctx: Context, customer: Doc, *, name: str, email: str, allowed: list[str]) -> Doc:
+    """What the customer says of themselves, as far as the portal's configuration lets them."""
+    said = {"name": name, "email": email}
+    changes = {field: value or None for field, value in said.items() if field in allowed}
+    return objects.update(ctx, customer, changes, event="customer.updated")
+
+
 def cancel(ctx: Context, subscription: Doc, feature: Doc, reason: dict[str, Any]) -> Doc:
     """As the portal's configuration has it: at the end of the period, or now."""
     details = {name: value for name, value in reason.items() if value}

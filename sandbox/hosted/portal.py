@@ -11,7 +11,7 @@ from sandbox import objects
 from sandbox.billing import items, portal_acts
 from sandbox.context import Context, Scope
 from sandbox.errors import CardError
-from sandbox.hosted.card_form import FIELDS, PLACES, TEST_CARDS, card_data, wrong_card
+from sandbox.hosted.card_form import FIELDS, PLACES, TEST_CARDS, card_data, wrong_card, wrong_email
 from sandbox.hosted.missing import missing_page
 from sandbox.hosted.words import choose, tools
 from sandbox.kinds import Doc
@@ -76,6 +76,8 @@ def show_portal(ctx: Context, request: PageRequest, token: str) -> Response:
     flow = (visit.session["flow"] or {}).get("type")
     if flow == "payment_method_update" and "home" not in request.query:
         return _card_page(ctx, request, visit)
+    if flow == "customer_update" and "home" not in request.query:
+        return show_details(ctx, request, token)  # type: ignore[no-any-return]
     if flow == "subscription_cancel" and "home" not in request.query:
         return _cancel_page(ctx, request, visit, visit.session["flow"]["subscription_cancel"]["subscription"])
     return _home(ctx, request, visit)
@@ -206,6 +208,42 @@ def change_card(ctx: Context, request: PageRequest, token: str, id: str) -> Resp
         return RedirectResponse(f"{visit.address}?home=1&said=card", status_code=303)
     removed = portal_acts.remove_card(ctx, visit.customer, card)
     return RedirectResponse(f"{visit.address}?home=1&said={'removed' if removed else 'in_use'}", status_code=303)
+
+
+@page("GET", "/p/session/{token}/details")
+def show_details(ctx: Context, request: PageRequest, token: str) -> Response:
+    """Name and e-mail, to be changed"""
+    visit = _visit(ctx, token)
+    if visit is None or not visit.features["customer_update"]["enabled"]:
+        return missing_page(request)
+    return _details_page(ctx, request, visit, {name: visit.customer[name] or "" for name in ("name", "email")})
+
+
+def _details_page(
+    ctx: Context, request: PageRequest, visit: Visit, typed: dict[str, str], error: str | None = None
+) -> Response:
+    return show(
+        "portal_details.html",
+        status=422 if error else 200,
+        **_shared(ctx, request, visit),
+        typed=typed,
+        error=error,
+        allowed=visit.features["customer_update"]["allowed_updates"],
+    )
+
+
+@page("POST", "/p/session/{token}/details")
+def submit_details(ctx: Context, request: PageRequest, token: str) -> Response:
+    """Keep what the customer says of themselves"""
+    visit = _visit(ctx, token)
+    if visit is None or not visit.features["customer_update"]["enabled"]:
+        return missing_page(request)
+    typed = {name: str(request.form.get(name, "")).strip() for name in ("name", "email")}
+    allowed = visit.features["customer_update"]["allowed_updates"]
+    if "email" in allowed and (wrong := wrong_email(typed)):
+        return _details_page(ctx, request, visit, typed, wrong[1])
+    portal_acts.change_details(ctx, visit.customer, **typed, allowed=allowed)
+    return _finished(ctx, request, visit, "customer_update", "details")
 
 
 def _own(ctx: Context, visit: Visit | None, id: str) -> Doc | None:

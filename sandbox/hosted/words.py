@@ -103,6 +103,12 @@ JAPANESE = {
     "There is no invoice yet.": "請求書はまだありません。",
     "It becomes the card that everything is paid with. Nothing is charged now.":
         "今後のお支払いにはこのカードが使われます。今は請求されません。",
+    "Your details": "お客様情報",
+    "Change the details": "お客様情報を変更する",
+    "Save the details": "お客様情報を保存する",
+    "Your details are saved.": "お客様情報を保存しました。",
+    "They stand on your invoices from now on.": "今後の請求書に記載されます。",
+    "Name": "お名前",
     "See all your billing": "お支払いの管理をすべて見る",
     "It is canceled already and ends on %(day)s.": "すでに解約済みで、%(day)sに終了します。",
     "It ends now. You will not be charged again.": "すぐに終了します。今後の請求はありません。",

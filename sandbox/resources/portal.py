@@ -146,7 +146,7 @@ def default_configuration(ctx: Context) -> Doc:
     for known in objects.query(ctx, "billing_portal.configuration", is_default=True):
         return known
     on: Doc = {
-        "customer_update": {"allowed_updates": ["email", "address"], "enabled": True},
+        "customer_update": {"allowed_updates": ["email", "name"], "enabled": True},
         "invoice_history": {"enabled": True},
         "payment_method_update": {"enabled": True},
         "subscription_cancel": {"enabled": True},

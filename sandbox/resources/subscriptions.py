@@ -133,7 +133,7 @@ def list_subscriptions(ctx: Context, params: dict[str, Any]) -> Doc:
         "status": wanted,
     }
     found = list_page(ctx, "subscription", params, filters)
-    return found | {"data": [items.refreshed(ctx, subscription) for subscription in found["data"]]}
+    return found | {"data": items.all_refreshed(ctx, found["data"])}
 
 
 @route("GET", "/v1/subscriptions/{id}")

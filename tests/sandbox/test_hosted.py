@@ -128,7 +128,7 @@ def test_an_open_invoice_is_paid_on_its_page(v1: Any, page: Page) -> None:
 
 PAGES = (
     "checkout", "checkout declined", "checkout paid", "checkout expired", "portal", "portal card", "portal cancel",
-    "invoice open", "invoice paid", "front", "missing",
+    "portal details", "invoice open", "invoice paid", "front", "missing",
 )  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def addresses(v1: Any) -> dict[str, str]:
         "portal": portal,
         "portal card": f"{portal}/card",
         "portal cancel": f"{portal}/cancel/{subscription.id}",
+        "portal details": f"{portal}/details",
         "invoice open": v1.invoices.finalize_invoice(invoice.id).hosted_invoice_url,
         "invoice paid": v1.invoices.retrieve(subscription.latest_invoice).hosted_invoice_url,
         "front": base + "/",

@@ -139,6 +139,31 @@ def test_the_cancel_flow_opens_where_it_is_needed(v1: Any) -> None:
         opened(v1, subscription.customer, flow_data=flow)
 
 
+def test_a_customer_changes_name_and_address_for_mail(v1: Any) -> None:
+    owner = customer(v1, name="Alice")
+    session = opened(v1, owner)
+    refused = do(f"{session.url}/details", name="Alice & Co", email="nonsense")
+    assert "Your email is incomplete." in refused.text
+    assert 'value="Alice &amp; Co"' in refused.text
+    do(f"{session.url}/details", name="Alice & Co", email="billing@example.com")
+    changed = v1.customers.retrieve(owner)
+    assert (changed.name, changed.email) == ("Alice & Co", "billing@example.com")
+    [told, *_] = v1.events.list({"type": "customer.updated"}).data
+    assert told.data.previous_attributes.to_dict() == {"email": "alice@example.com", "name": "Alice"}
+
+
+def test_only_what_the_configuration_allows_is_changed(v1: Any) -> None:
+    features = {"customer_update": {"enabled": True, "allowed_updates": ["name"]}, "invoice_history": {"enabled": True}}
+    configuration = v1.billing_portal.configurations.create({"features": features})
+    owner = customer(v1)
+    session = opened(v1, owner, configuration=configuration.id)
+    do(f"{session.url}/details", name="Alice", email="other@example.com")
+    assert v1.customers.retrieve(owner).email == "alice@example.com"
+    closed = v1.billing_portal.configurations.create({"features": {"invoice_history": {"enabled": True}}})
+    session = opened(v1, owner, configuration=closed.id)
+    assert do(f"{session.url}/details", name="Eve").status_code == 404
+
+
 def test_one_customer_cannot_touch_anothers_subscription_or_card(v1: Any) -> None:
     theirs, mine = subscribed(v1), customer(v1)
     card = v1.customers.retrieve(theirs.customer).invoice_settings.default_payment_method
