@@ -175,7 +175,12 @@ def renew_key(link: CustomerLink, *, now: datetime) -> CustomerLink:
 
 def record_customer(link: CustomerLink, customer_id: str, *, now: datetime) -> str:
     """Store the customer if none is stored; return the one that is."""
-    CustomerLink.objects.filter(pk=link.pk, customer_id__isnull=True).update(customer_id=customer_id, linked_at=now)
+    CustomerLink.objects.filter(pk=link.pk, customer_id__isnull=True).update(
+        customer_id=customer_id,
+        linked_at=now,
+        told_name=link.parameters.get("name", ""),
+        told_email=link.parameters.get("email", ""),
+    )
     link.refresh_from_db()
     return link.customer_id or customer_id
 

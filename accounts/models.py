@@ -182,6 +182,9 @@ class CustomerLink(models.Model):
     customer_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     created_at = models.DateTimeField(auto_now_add=True)
     linked_at = models.DateTimeField(null=True, blank=True)
+    # The name and address that Stripe last heard from us; billing tells it again when the organization's are others.
+    told_name = models.CharField(max_length=120, blank=True, default="")
+    told_email = models.EmailField(blank=True, default="")
 
     class Meta:
         constraints = [

@@ -16,7 +16,13 @@ from billing.mirror.kinds import Ref
 @contextmanager
 def object_lock(ref: Ref) -> Iterator[None]:
     """Wait for the object's lock and hold it. Never take a second one inside: two that do could wait for ever."""
-    name = f"mirror:{ref.kind}:{ref.id}"
+    with named_lock(f"mirror:{ref.kind}:{ref.id}"):
+        yield
+
+
+@contextmanager
+def named_lock(name: str) -> Iterator[None]:
+    """Wait for the lock of that name and hold it, outside any transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", [name])
     try:
