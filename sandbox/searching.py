@@ -62,7 +62,9 @@ class Query:
 
 def parse(text: str, fields: Collection[str], resource: str) -> Query:
     """Raises ApiError for what is no query, for a field that cannot be searched and for AND mixed with OR."""
-    clauses, joints, position = [], set(), 0
+    clauses: list[Clause] = []
+    joints: set[str] = set()
+    position = 0
     while position < len(text) or not clauses:
         found = CLAUSE.match(text, position)
         if found is None:
