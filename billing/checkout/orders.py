@@ -30,12 +30,13 @@ def unfinished_order(organization: Organization) -> CheckoutOrder | None:
 
 def open_order(
     organization: Organization, price_id: str, *, now: datetime, urls: CheckoutUrls, language: str
-) -> CheckoutOrder:
+) -> CheckoutOrder | None:
     """Return the organization's unfinished order, committed; one for `price_id` is written when there is none.
 
-    The unique constraint lets one of several racers write; the others get that one's row.
+    The unique constraint lets one of several racers write; the others get that one's row. None when racers open and
+    close orders faster than they can be read.
     """
-    for _ in range(3):
+    for _ in range(5):
         order = unfinished_order(organization)
         if order:
             return order
@@ -44,7 +45,7 @@ def open_order(
                 return write_order(organization, price_id, now=now, urls=urls, language=language)
         except IntegrityError:
             continue  # a racer wrote its own between our look and our insert
-    raise RuntimeError("Orders of this organization open and close faster than they can be read.")
+    return None
 
 
 def write_order(
@@ -88,8 +89,12 @@ def record_session(order: CheckoutOrder, *, session_id: str, url: str, expires_a
 
 
 def close_order(order: CheckoutOrder, *, now: datetime) -> None:
-    """Mark an unfinished order as one that can no longer be paid."""
-    CheckoutOrder.objects.filter(pk=order.pk, state__in=UNFINISHED).update(state=OrderState.EXPIRED, finished_at=now)
+    """Mark an order as one that can no longer be paid, if it still stands where we saw it.
+
+    One that a racer has brought from opening to open meanwhile has a page that somebody sees: it is left alone.
+    """
+    seen = CheckoutOrder.objects.filter(pk=order.pk, state=order.state).filter(state__in=UNFINISHED)
+    seen.update(state=OrderState.EXPIRED, finished_at=now)
 
 
 def note_return(order: CheckoutOrder, *, now: datetime) -> None:

@@ -55,7 +55,7 @@ def start_checkout(
     try:
         for _ in range(MOST_ROUNDS):
             order = open_order(organization, price_id, now=now, urls=urls, language=language)
-            outcome = advance_order(order, price_id, stripe=stripe, now=now)
+            outcome = advance_order(order, price_id, stripe=stripe, now=now) if order else Superseded()
             if outcome:
                 return outcome
     except CustomerIsSettling:

@@ -105,6 +105,28 @@ def test_two_tabs_with_different_plans_at_once_leave_one_page_to_pay(acme: Organ
     assert len(shop.subscriptions()) <= 1
 
 
+def test_a_page_that_opens_while_another_tab_gives_it_up_is_not_left_open(
+    acme: Organization, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One tab sees the other's order still opening; before it closes that order, the other tab has its page."""
+    with monkeypatch.context() as patch:
+        cut_power(patch, "record_session", after=False)
+        with pytest.raises(PowerCut):
+            click(acme, shop.business)
+    real, seen = starting.close_order, []
+
+    def close_too_late(*args: Any, **kwargs: Any) -> None:
+        if not seen:
+            seen.append(None)
+            seen.append(started(click(acme, shop.business)))
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(starting, "close_order", close_too_late)
+    second = started(click(acme, shop.team))
+    assert len(seen) == 2
+    assert shop.open_sessions() == [second.session_id]
+
+
 def test_another_plan_closes_the_first_page(acme: Organization, shop: Shop) -> None:
     first, second = started(click(acme, shop.business)), started(click(acme, shop.team))
     assert shop.open_sessions() == [second.session_id]
