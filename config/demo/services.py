@@ -37,6 +37,7 @@ class Demo:
     sandbox_port: int
     aws_port: int
     failed: threading.Event = field(default_factory=threading.Event)
+    scratch: list[Path] = field(default_factory=list)  # directories that go when the demo stops
     env: dict[str, str] = field(init=False)
     children: Children = field(init=False)
 
@@ -77,11 +78,13 @@ class Demo:
 
 
 def start_demo_postgres(demo: Demo) -> None:
-    demo.env["DATABASE_URL"] = start_postgres(
+    server = start_postgres(
         demo.places.postgres,
         log=demo.log("postgres"),
         starter=lambda command: demo.children.start("postgres", command),
-    ).url
+    )
+    demo.env["DATABASE_URL"] = server.url
+    demo.scratch += server.scratch
 
 
 def start_demo_redis(demo: Demo) -> None:

@@ -1,6 +1,7 @@
 """The demo from start to stop: started in parallel, watched until Ctrl-C, stopped in order."""
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -133,5 +134,7 @@ def stop_all(demo: Demo, stop: Stop) -> None:
     stop.asked.set()  # from here a further Ctrl-C means: hurry
     demo.screen.say("\nStopping …")
     killed = demo.children.stop(STOP_ORDER, hurry=stop.hurry)
+    for directory in demo.scratch:
+        shutil.rmtree(directory, ignore_errors=True)
     ending = f"Stopped; {', '.join(killed)} had to be killed." if killed else "Stopped. Nothing is left running."
     demo.screen.say(ending)

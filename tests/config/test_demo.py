@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from config.demo import ports
@@ -226,8 +227,28 @@ class WholeDemo:
         self.process.stdout.close()
         return status
 
+    def pid_of(self, name: str) -> int:
+        rows = json.loads((self.place / "run.json").read_text())["processes"]
+        return int(next(row["pid"] for row in rows if row["name"] == name))
+
     def left(self) -> list[str]:
         return [" ".join(process.cmdline()) for process in marked(str(self.place))]
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def answers_well(url: str) -> bool:
+    try:
+        return httpx.get(url, trust_env=False, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @pytest.fixture
@@ -243,8 +264,6 @@ def whole_demo(open_dir: Path) -> Iterator[WholeDemo]:
 @pytest.mark.slow
 @pytest.mark.crash
 def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_demo: WholeDemo) -> None:
-    import httpx
-
     said = whole_demo.start()
     url = f"http://localhost:{whole_demo.port}"
     assert url in said
@@ -259,6 +278,10 @@ def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_d
     refused = whole_demo.once("--reset")
     assert refused.returncode == 1
     assert "runs already" in refused.stdout
+
+    web = whole_demo.pid_of("web")
+    os.kill(web, signal.SIGKILL)
+    assert eventually(lambda: whole_demo.pid_of("web") != web and answers_well(f"{url}/healthz"))
 
     whole_demo.end(signal.SIGKILL)
     assert whole_demo.left(), "the kill was to leave processes behind, or this test shows nothing"
