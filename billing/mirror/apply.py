@@ -94,8 +94,8 @@ def mirror_group(ref: Ref, events: list[InboxEvent], *, now: datetime) -> None:
         away = is_outage(error)
         postpone(events, error, now=now, for_ever=away)
         log.warning("mirror:failed", object_id=ref.id, error=describe(error))
-        if away:
-            raise StripeAway from error
+        if away and not isinstance(error, stripe.PermissionError):
+            raise StripeAway from error  # a key that may not read one kind may well read the others
     else:
         log.info("mirror:done", object_id=ref.id, change=change.value, events=len(events))
 

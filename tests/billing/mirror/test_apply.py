@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import httpx
 import pytest
 import stripe as stripe_library
 from django.utils import timezone
@@ -225,6 +226,24 @@ def test_an_unreachable_stripe_is_such_an_outage(shop, take_events, settings):
     event = InboxEvent.objects.get()
     assert event.state == InboxState.RECEIVED
     assert event.error.startswith("APIConnectionError")
+
+
+def test_a_key_that_may_not_read_one_kind_still_mirrors_the_others(shop, take_events, settings, sandbox, stripe_key):
+    from billing import stripe_client
+
+    shop.product()
+    shop.customer()
+    take_events()
+    restricted = stripe_key.replace("sk_", "rk_")
+    permissions = {"key": restricted, "permissions": {"products": "none", "*": "write"}}
+    httpx.post(f"{sandbox}/_sandbox/keys", json=permissions).raise_for_status()
+    settings.STRIPE_SECRET_KEY = restricted
+    stripe_client.stripe_client.cache_clear()
+    mirror()
+    assert djstripe.Customer.objects.count() == 1
+    refused = InboxEvent.objects.get(object_kind="product")
+    assert refused.state == InboxState.RECEIVED  # until somebody widens the key
+    assert refused.error.startswith("PermissionError")
 
 
 def test_a_reaction_that_fails_takes_the_write_back(shop, take_events, monkeypatch):
