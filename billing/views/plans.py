@@ -40,11 +40,11 @@ class Offer:
 
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
-    """The front door: members go to their organization, visitors see the plans."""
+    """The front door: members go to their organization, operators to the console, visitors see the plans."""
     if request.user.is_authenticated:
         membership = current_membership(request)
         if membership is None:
-            return redirect("accounts:organization_new")
+            return redirect("admin:index" if request.user.is_staff else "accounts:organization_new")
         return redirect(local("billing:overview", membership.organization))
     return render(request, "billing/landing.html", describe_offers(request, querysets.catalog()))
 

@@ -120,3 +120,8 @@ def test_a_form_from_before_signing_in_elsewhere_is_told_to_be_reloaded() -> Non
     answer = client.post(reverse("account_login"), {"login": "alice@example.com", "password": "x"})
     assert answer.status_code == 403
     assert "reload the page" in answer.content.decode()
+
+
+def test_an_operator_who_belongs_to_no_organization_begins_in_the_console(olga: User) -> None:
+    answer = sign_in(olga).get("/")
+    assert answer["Location"] == reverse("admin:index")
