@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, invoicing, items, lines, sums
+from sandbox.billing import collection, invoicing, items, lines, sums, tiers
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError, missing
@@ -105,7 +105,7 @@ def _charged(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
     if "amount" not in params and "unit_amount_decimal" not in params:
         raise missing("amount")
     unit = params.get("unit_amount_decimal")
-    amount = params["amount"] if unit is None else sums.rounded(Decimal(unit) * quantity)
+    amount = params["amount"] if unit is None else tiers.rounded(Decimal(unit) * quantity)
     each = format((unit if unit is not None else Decimal(amount)).normalize(), "f")
     return {
         "amount": amount,
