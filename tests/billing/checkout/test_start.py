@@ -285,6 +285,33 @@ def test_a_lost_answer_is_repeated_under_the_same_key(
     assert [started(click(acme, shop.business)).session_id] == made
 
 
+@pytest.mark.parametrize(
+    ("failure", "outcome"),
+    [
+        # Stripe failed once and would repeat that failure under this key for a day
+        (stripe_library.APIError("broken", http_status=500, headers={"idempotent-replayed": "true"}), Unreachable()),
+        # the key was used with other words: it can never succeed
+        (stripe_library.IdempotencyError("other parameters", http_status=400), Unreachable()),
+        (stripe_library.InvalidRequestError("No such price", "line_items"), Refused("No such price")),
+    ],
+)
+def test_a_key_that_can_only_fail_is_not_used_again(
+    acme: Organization,
+    shop: Shop,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: stripe_library.StripeError,
+    outcome: Outcome,
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starting, "post_session", fail)
+        assert click(acme, shop.business) == outcome
+    assert isinstance(click(acme, shop.business), Started)
+    assert states(acme) == [OrderState.EXPIRED, OrderState.OPEN]
+
+
 def test_stripe_unreachable_keeps_the_intent_and_loses_nothing(
     acme: Organization, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
