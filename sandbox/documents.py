@@ -5,9 +5,11 @@ import string
 from typing import Any
 
 from sandbox.context import Context
+from sandbox.errors import ApiError
 from sandbox.kinds import KINDS, Doc
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+MOST_METADATA = 50
 PAYMENT_KINDS = {"payment_intent", "charge", "refund", "balance_transaction"}
 
 
@@ -50,12 +52,16 @@ def render(doc: Doc) -> Doc:
 
 
 def merge_metadata(old: Doc | None, given: Any) -> Doc:
-    """Keys are set one by one, an empty value takes a key away, an empty `metadata` (None) takes all away.
-    Source: Stripe docs, "Metadata"."""
+    """Keys are set one by one, an empty value takes a key away, an empty `metadata` (None) takes all away. Raises
+    ApiError when there would be more than 50. Source: Stripe docs, "Metadata"."""
     if given is None:
         return {}
     merged = {**(old or {}), **given}
-    return {key: value for key, value in merged.items() if value != ""}
+    kept = {key: value for key, value in merged.items() if value != ""}
+    if len(kept) > MOST_METADATA:
+        message = f"Metadata can have up to {MOST_METADATA} keys, but you passed in {len(kept)} keys."
+        raise ApiError(message, param="metadata")
+    return kept
 
 
 def _base62(number: int) -> str:

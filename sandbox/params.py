@@ -120,6 +120,17 @@ class Str(Param):
         return raw
 
 
+class Url(Str):
+    """An address with its scheme; placeholders in braces may stand in it."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> str:
+        url = super().value(raw, path, ignored)
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://\S+", url):
+            message = "Invalid URL: An explicit scheme (such as https) must be provided."
+            raise ApiError(message, code="url_invalid", param=path)
+        return url
+
+
 class Int(Param):
     def __init__(
         self, *, required: bool = False, unset: bool = False, min: int | None = None, max: int = MAX_INTEGER
@@ -231,8 +242,26 @@ class Map(Param):
         return {key: self.item.parse(item, f"{path}[{key}]", ignored) for key, item in raw.items()}
 
 
+class MethodTypes(Array):
+    """Ways to pay by name. Only cards are built; Link, which pays by card too, may stand beside them."""
+
+    def __init__(self, *, unset: bool = False) -> None:
+        super().__init__(Str(), unset=unset)
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> list[Any]:
+        given = super().value(raw, path, ignored)
+        for unknown in set(given) - {"card", "link"}:
+            raise ApiError(
+                f"The payment method type provided: {unknown} is invalid. Please ensure the provided type is activated "
+                "in your dashboard (https://dashboard.stripe.com/account/payments/settings) and your account is "
+                "enabled for any preview features that you are trying to use.",
+                param=path,
+            )
+        return given
+
+
 class Metadata(Param):
-    """Up to 50 pairs, keys of up to 40 characters, values of up to 500. Merge with documents.merge_metadata.
+    """Keys of up to 40 characters, values of up to 500. Merge with documents.merge_metadata.
     Source: Stripe docs, "Metadata"."""
 
     def __init__(self) -> None:
@@ -241,8 +270,6 @@ class Metadata(Param):
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> dict[str, str]:
         if not isinstance(raw, dict):
             raise ApiError("Invalid object", param=path)
-        if len(raw) > 50:
-            raise ApiError(f"Metadata can have up to 50 keys, but you passed in {len(raw)} keys.", param=path)
         for key, value in raw.items():
             _check_metadata_pair(key, value, path)
         return raw

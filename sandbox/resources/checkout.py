@@ -11,7 +11,22 @@ from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.money import check_chargeable
 from sandbox.pagination import list_object, list_page, listing
-from sandbox.params import Array, Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Timestamp
+from sandbox.params import (
+    Array,
+    Bool,
+    Dec,
+    Enum,
+    Hash,
+    Ignored,
+    Int,
+    Metadata,
+    MethodTypes,
+    Param,
+    Shape,
+    Str,
+    Timestamp,
+    Url,
+)
 from sandbox.resources.prices import PRODUCT_DATA, new_price
 from sandbox.resources.products import create_product
 from sandbox.resources.subscriptions import TRIAL_SETTINGS
@@ -113,7 +128,7 @@ IGNORED = (
 )  # fmt: skip
 CREATE: dict[str, Param] = {name: Ignored() for name in IGNORED} | {
     "allow_promotion_codes": Bool(),
-    "cancel_url": Str(),
+    "cancel_url": Url(),
     "client_reference_id": Str(max_length=200),
     "currency": Str(),
     "customer": Str(),
@@ -128,13 +143,13 @@ CREATE: dict[str, Param] = {name: Ignored() for name in IGNORED} | {
     "origin_context": Enum("mobile_app", "web"),
     "payment_intent_data": Hash(PAYMENT_INTENT_DATA),
     "payment_method_collection": Enum("always", "if_required"),
-    "payment_method_types": Array(Str()),
+    "payment_method_types": MethodTypes(),
     "redirect_on_completion": Ignored(),
-    "return_url": Str(),
+    "return_url": Url(),
     "setup_intent_data": Hash({"description": Str(), "metadata": Metadata(), "on_behalf_of": Ignored()}),
     "submit_type": Enum("auto", "book", "donate", "pay", "subscribe"),
     "subscription_data": Hash(SUBSCRIPTION_DATA),
-    "success_url": Str(),
+    "success_url": Url(),
     "ui_mode": Enum("elements", "embedded_page", "form", "hosted_page"),
 }  # fmt: skip
 UPDATE: dict[str, Param] = {"metadata": Metadata(), "collected_information": Ignored(), "shipping_options": Ignored()}

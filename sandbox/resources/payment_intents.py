@@ -9,7 +9,20 @@ from sandbox.errors import ApiError, CardError, no_such
 from sandbox.kinds import Doc
 from sandbox.money import check_chargeable, in_words
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str
+from sandbox.params import (
+    Bool,
+    Enum,
+    Hash,
+    Ignored,
+    Int,
+    Metadata,
+    MethodTypes,
+    OneOf,
+    Param,
+    Shape,
+    Str,
+    Url,
+)
 from sandbox.resources import payments
 from sandbox.resources.customers import SHIPPING
 from sandbox.resources.payment_methods import DATA, from_data, resolve
@@ -46,7 +59,7 @@ PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),
     "payment_method_data": Hash(DATA),
     "payment_method_options": METHOD_OPTIONS,
-    "payment_method_types": Array(Str()),
+    "payment_method_types": MethodTypes(),
     "receipt_email": Str(unset=True),
     "setup_future_usage": SETUP_USAGE,
     "shipping": Hash(SHIPPING_TO, unset=True),
@@ -76,7 +89,7 @@ CONFIRMATION: dict[str, Param] = {
     "mandate_data": Ignored(),
     "off_session": OneOf(Bool(), Enum("one_off", "recurring")),
     "radar_options": Ignored(),
-    "return_url": Str(),
+    "return_url": Url(),
     "use_stripe_sdk": Bool(),
 }
 CREATE = (

@@ -9,7 +9,7 @@ from sandbox.documents import merge_metadata, random_text
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str, Url
 from sandbox.routes import route
 
 CONFIGURATION = kind(
@@ -48,12 +48,12 @@ FEATURES: Shape = {
 }
 PROFILE: Shape = {
     "headline": Str(unset=True, max_length=60),
-    "privacy_policy_url": Str(),
-    "terms_of_service_url": Str(),
+    "privacy_policy_url": Url(),
+    "terms_of_service_url": Url(),
 }
 CONFIGURE: dict[str, Param] = {
     "business_profile": Hash(PROFILE),
-    "default_return_url": Str(unset=True),
+    "default_return_url": Url(unset=True),
     "features": Hash(FEATURES),
     "login_page": Ignored(),
     "metadata": Metadata(),
@@ -61,7 +61,7 @@ CONFIGURE: dict[str, Param] = {
 }
 COMPLETION: Shape = {
     "hosted_confirmation": Hash({"custom_message": Str(max_length=500)}),
-    "redirect": Hash({"return_url": Str(required=True)}),
+    "redirect": Hash({"return_url": Url(required=True)}),
     "type": Enum("hosted_confirmation", "portal_homepage", "redirect", required=True),
 }
 FLOW: Shape = {
@@ -76,7 +76,7 @@ OPEN: dict[str, Param] = {
     "flow_data": Hash(FLOW),
     "locale": Str(),
     "on_behalf_of": Ignored(),
-    "return_url": Str(),
+    "return_url": Url(),
 }
 
 

@@ -9,7 +9,7 @@ from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import DOC_URL, ApiError, CardError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, Param, Str
+from sandbox.params import Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
 from sandbox.resources.charges import refusal_of
 from sandbox.resources.payment_methods import DATA, attach, card_of, from_data, resolve
 from sandbox.resources.payments import AUTHENTICATION_FAILED, next_action
@@ -49,12 +49,12 @@ FIELDS: dict[str, Param] = {
     "payment_method_configuration": Ignored(),
     "payment_method_data": Hash(DATA),
     "payment_method_options": Ignored(),
-    "payment_method_types": Array(Str()),
+    "payment_method_types": MethodTypes(),
 }
 CONFIRMATION: dict[str, Param] = {
     "confirmation_token": Ignored(),
     "mandate_data": Ignored(),
-    "return_url": Str(),
+    "return_url": Url(),
     "use_stripe_sdk": Bool(),
 }
 CREATE: dict[str, Param] = (

@@ -8,7 +8,21 @@ from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.params import (
+    Array,
+    Bool,
+    Enum,
+    Hash,
+    Ignored,
+    Int,
+    Metadata,
+    MethodTypes,
+    OneOf,
+    Param,
+    Shape,
+    Str,
+    Timestamp,
+)
 from sandbox.resources.customers import BEFORE_DELETION
 from sandbox.routes import route
 
@@ -39,7 +53,7 @@ CANCELLATION: Shape = {
 }  # fmt: skip
 PAYMENT_SETTINGS: Shape = {
     "payment_method_options": Ignored(),
-    "payment_method_types": Array(Str(), unset=True),
+    "payment_method_types": MethodTypes(unset=True),
     "save_default_payment_method": Enum("off", "on_subscription"),
 }
 TRIAL_SETTINGS: Shape = {

@@ -163,3 +163,23 @@ def test_what_money_did_is_found(v1: Any) -> None:
     [charge] = v1.charges.search({"query": "amount:3000 AND payment_method_details.card.last4:4242"}).data
     [found] = v1.subscriptions.search({"query": "metadata['order']:'7' AND status:'active'"}).data
     assert (invoice.customer, intent.latest_charge, found.id) == (owner, charge.id, subscription.id)
+
+
+@pytest.mark.parametrize("url", ["/thanks", "shop.example/thanks", "https://shop.example/a b"])
+def test_an_address_without_scheme_is_refused(v1: Any, url: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        v1.checkout.sessions.create({"mode": "setup", "currency": "jpy", "success_url": url})
+    assert (caught.value.code, caught.value.param) == ("url_invalid", "success_url")
+
+
+def test_metadata_that_grows_beyond_fifty_keys_is_refused(v1: Any) -> None:
+    made = v1.customers.create({"metadata": {str(number): "x" for number in range(50)}})
+    with pytest.raises(stripe.InvalidRequestError, match="up to 50 keys"):
+        v1.customers.update(made.id, {"metadata": {"one more": "x"}})
+    swapped = v1.customers.update(made.id, {"metadata": {"one more": "x", "0": ""}})
+    assert len(swapped.metadata.to_dict()) == 50
+
+
+def test_a_way_to_pay_that_is_not_built_is_refused(v1: Any) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="payment method type provided: konbini is invalid"):
+        v1.payment_intents.create({"amount": 5000, "currency": "jpy", "payment_method_types": ["card", "konbini"]})
