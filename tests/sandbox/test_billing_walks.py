@@ -1,4 +1,4 @@
-"""Random walks of a subscription: whatever is done in whatever order, states move legally and every yen is explained."""
+"""Random walks of a subscription: whatever is done in whatever order, it moves legally and every yen is explained."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ class Walk:
         self.travel = travel
         product = travel.post("/v1/products", name="Pro")["id"]
         self.prices = [self._price(product, *terms) for terms in ((3000, "month"), (9000, "month"), (30_000, "year"))]
-        self.customer = travel.post("/v1/customers", **{"payment_method": "pm_card_visa"})["id"]
+        self.customer = travel.post("/v1/customers", payment_method="pm_card_visa")["id"]
         self.use("pm_card_visa")
         given = {"customer": self.customer, "items[0][price]": self.prices[0], "payment_behavior": behavior}
         given |= {"trial_settings[end_behavior][missing_payment_method]": "pause"}
@@ -89,8 +89,7 @@ class Walk:
 
     def invoices(self, status: str = "") -> list[Any]:
         by = {"status": status} if status else {}
-        found = self.travel.get("/v1/invoices", customer=self.customer, limit="100", **by)["data"]
-        return found  # type: ignore[no-any-return]
+        return list(self.travel.get("/v1/invoices", customer=self.customer, limit="100", **by)["data"])
 
     def check(self) -> None:
         invoices = self.invoices()
