@@ -9,18 +9,16 @@ from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
-from stripe import StripeError
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
-from billing.mirror.kinds import Ref
-from billing.mirror.objects import mirror_object
 from billing.stripe_client import stripe_client
 from billing.subscriptions import cancel as leaving
 from billing.subscriptions.cancel import Done
 from billing.subscriptions.portal import PortalPage, open_portal
+from billing.subscriptions.refresh import refresh
 from billing.thread import Situation
 from billing.thread.load import load_situation
 from billing.thread.present import plan_name
@@ -65,7 +63,9 @@ def do_cancel(request: OrganizationRequest, living: SubscriptionFacts) -> HttpRe
     intent = intent_of(request)
     answer = leaving.cancel(living, intent=intent, stripe=stripe_client())
     if isinstance(answer, Done):
-        messages.success(request, told(_("Your cancellation has reached Stripe."), shown=show_soon(living)))
+        messages.success(
+            request, told(_("Your cancellation has reached Stripe."), shown=refresh(living.id, now=timezone.now()))
+        )
         return redirect(local("billing:overview", request.organization))
     retry = Retry(local("billing:cancel", request.organization), _("Cancel the plan"), {"intent": intent})
     return show_answer(request, answer, retry=retry, back=local("billing:overview", request.organization))
@@ -82,19 +82,11 @@ def resume(request: OrganizationRequest) -> HttpResponse:
     intent = intent_of(request)
     answer = leaving.resume(living, intent=intent, stripe=stripe_client())
     if isinstance(answer, Done):
-        messages.success(request, told(_("Your plan goes on."), shown=show_soon(living)))
+        shown = refresh(living.id, now=timezone.now())
+        messages.success(request, told(_("Your plan goes on."), shown=shown))
         return redirect(overview)
     retry = Retry(local("billing:resume", request.organization), _("Keep the plan"), {"intent": intent})
     return show_answer(request, answer, retry=retry, back=overview)
-
-
-def show_soon(subscription: SubscriptionFacts) -> bool:
-    """Have the mirror look now rather than when the event comes, so that the next page is right; say whether it did."""
-    try:
-        mirror_object(Ref("subscription", subscription.id), now=timezone.now())
-    except StripeError:
-        return False
-    return True
 
 
 def told(sentence: str, *, shown: bool) -> str:

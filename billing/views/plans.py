@@ -22,6 +22,7 @@ from billing.money import format_money
 from billing.plans.catalog import Catalog, Plan, PlanPrice
 from billing.plans.prices import choose_currency, choose_interval, interval_words, price_words
 from billing.stripe_client import stripe_client
+from billing.subscriptions.refresh import refresh
 from billing.views.addresses import checkout_urls, local
 from billing.views.answers import Retry, show_answer
 
@@ -117,7 +118,8 @@ def answer_click(request: OrganizationRequest, outcome: Outcome, price_id: str) 
             return redirect(url)
         case AwaitingConfirmation(session_id=session_id):
             return redirect(f"{local('billing:checkout_return', request.organization)}?session={session_id}")
-        case AlreadySubscribed():
+        case AlreadySubscribed(subscription_id=subscription_id):
+            refresh(subscription_id, now=timezone.now())  # it may be one that only Stripe knew of
             messages.info(request, _("You have a subscription already, so no second one was started."))
             return redirect(local("billing:overview", request.organization))
         case NotOffered():

@@ -113,7 +113,8 @@ def test_a_page_that_opens_while_another_tab_gives_it_up_is_not_left_open(
         cut_power(patch, "record_session", after=False)
         with pytest.raises(PowerCut):
             click(acme, shop.business)
-    real, seen = starting.close_order, []
+    real = starting.__dict__["close_order"]
+    seen: list[Started | None] = []
 
     def close_too_late(*args: Any, **kwargs: Any) -> None:
         if not seen:

@@ -64,6 +64,24 @@ def test_subscribing_twice_leads_to_the_plan_there_is(subscribed: Organization, 
     assert len(shop.subscriptions()) == 1
 
 
+def test_a_plan_that_only_stripe_knew_of_is_shown_after_the_click(
+    acme: Organization, shop: Shop, member: Client
+) -> None:
+    """Somebody made it in Stripe's dashboard, and its event has not come."""
+    member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business})
+    shop.stripe.v1.checkout.sessions.expire(shop.open_sessions()[0])
+    shop.stripe.v1.subscriptions.create(
+        {
+            "customer": shop.customers()[0],
+            "items": [{"price": shop.team}],
+            "collection_method": "send_invoice",
+            "days_until_due": 30,
+        }
+    )
+    answer = member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business}, follow=True)
+    assert "Team is active." in answer.content.decode()
+
+
 def test_cancelling_says_the_consequence_first_and_charges_nothing_more(
     subscribed: Organization, shop: Shop, member: Client
 ) -> None:
