@@ -51,11 +51,22 @@ CREATE TABLE IF NOT EXISTS attempts (
   id INTEGER PRIMARY KEY AUTOINCREMENT, delivery INTEGER NOT NULL, at INTEGER NOT NULL,
   status INTEGER, error TEXT, duration_ms INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS attempts_delivery ON attempts (delivery);
+CREATE TABLE IF NOT EXISTS faults (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, effect TEXT NOT NULL, spec TEXT NOT NULL,
+  seen INTEGER NOT NULL DEFAULT 0, struck INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS delivery_faults (delivery INTEGER PRIMARY KEY, marks TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ledger (
   id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, at INTEGER NOT NULL, entry TEXT NOT NULL,
   debit TEXT NOT NULL, credit TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,
   customer TEXT, cause TEXT NOT NULL, request TEXT, idempotency_key TEXT);
 CREATE INDEX IF NOT EXISTS ledger_scope ON ledger (scope, id);
+CREATE TABLE IF NOT EXISTS usage (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, meter TEXT NOT NULL, customer TEXT NOT NULL,
+  at INTEGER NOT NULL, received_at INTEGER NOT NULL, identifier TEXT NOT NULL, whole INTEGER NOT NULL,
+  fraction INTEGER NOT NULL, canceled INTEGER NOT NULL DEFAULT 0, error TEXT, message TEXT);
+CREATE INDEX IF NOT EXISTS usage_at ON usage (scope, meter, customer, at, id);
+CREATE INDEX IF NOT EXISTS usage_identifier ON usage (scope, identifier, received_at);
+CREATE INDEX IF NOT EXISTS usage_error ON usage (scope, meter, received_at) WHERE error IS NOT NULL;
 CREATE TABLE IF NOT EXISTS api_keys (
   key TEXT PRIMARY KEY, permissions TEXT NOT NULL, expired INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unsupported (
@@ -63,7 +74,8 @@ CREATE TABLE IF NOT EXISTS unsupported (
   PRIMARY KEY (what, name)) WITHOUT ROWID;
 """
 TABLES = (
-    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "api_keys", "unsupported",
+    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "usage", "api_keys",
+    "unsupported",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Prices, with lookup keys, in any currency.
 
-Tiers and currency options are kept and shown when expanded, as Stripe does; they are not yet used in sums.
+Tiers and currency options are kept, and shown when expanded, as Stripe does.
 """
 
 from decimal import Decimal
@@ -145,6 +145,9 @@ def new_price(ctx: Context, params: dict[str, Any]) -> Doc:
     if params.get("lookup_key"):
         _free_lookup_key(ctx, params["lookup_key"], transfer=transfer)
     recurring = params.get("recurring")
+    _check_tiers(params)
+    if recurring:
+        _check_usage(ctx, recurring)
     return objects.create(
         ctx,
         "price",
@@ -198,6 +201,45 @@ def _custom_amount(given: dict[str, Any] | None) -> Doc | None:
     return {name: given.get(name) for name in ("maximum", "minimum", "preset")}
 
 
+def _check_usage(ctx: Context, recurring: dict[str, Any]) -> None:
+    """A metered price counts with a meter, and only a metered one does."""
+    metered, meter = recurring.get("usage_type") == "metered", recurring.get("meter")
+    if metered and meter is None:
+        raise ApiError(
+            "Starting with Stripe version `2025-03-31.basil`, metered prices must be backed by meters.",
+            param="recurring[meter]",
+        )
+    if meter is None:
+        return
+    if not metered:
+        raise ApiError("`meter` can only be set when `usage_type` is `metered`.", param="recurring[meter]")
+    if objects.load(ctx, "billing.meter", meter, param="recurring[meter]")["status"] != "active":
+        raise ApiError(
+            f"The meter {meter} is inactive. You can only attach active meters to prices.", param="recurring[meter]"
+        )
+
+
+def _check_tiers(params: dict[str, Any]) -> None:
+    """Ascending, the last one without an end, each with an amount. Source: API reference, "Create a price" (tiers)."""
+    if params.get("billing_scheme") != "tiered":
+        if "tiers" in params or "tiers_mode" in params:
+            raise ApiError("You can only specify `tiers` when `billing_scheme` is `tiered`.", param="tiers")
+        return
+    for name in ("tiers", "tiers_mode"):
+        if not params.get(name):
+            raise ApiError(f"Missing required param: {name}.", code="parameter_missing", param=name)
+    if "transform_quantity" in params:
+        raise ApiError("`transform_quantity` cannot be combined with `tiers`.", param="transform_quantity")
+    tops = [tier["up_to"] for tier in params["tiers"]]
+    if tops[-1] != "inf":
+        raise ApiError("The last tier must have `up_to` set to `inf`.", param="tiers")
+    if "inf" in tops[:-1] or tops[:-1] != sorted(set(tops[:-1])):
+        raise ApiError("The `up_to` values of tiers must rise, and only the last may be `inf`.", param="tiers")
+    for number, tier in enumerate(params["tiers"]):
+        if not set(tier) - {"up_to"}:
+            raise ApiError("Each tier must have a `unit_amount` or a `flat_amount`.", param=f"tiers[{number}]")
+
+
 def _recurring(given: dict[str, Any]) -> Doc:
     return {
         "interval": given["interval"],
@@ -210,11 +252,9 @@ def _recurring(given: dict[str, Any]) -> Doc:
 
 def _amounts(params: dict[str, Any]) -> Doc:
     """unit_amount and unit_amount_decimal; the first is None where the second has a fraction."""
-    tiered, custom = params.get("billing_scheme") == "tiered", params.get("custom_unit_amount")
+    tiered, custom = "tiers" in params, params.get("custom_unit_amount")
     amount, decimal = params.get("unit_amount"), params.get("unit_amount_decimal")
     if tiered or custom:
-        if tiered and "tiers" not in params:
-            raise ApiError("Missing required param: tiers.", code="parameter_missing", param="tiers")
         return {"unit_amount": None, "unit_amount_decimal": None}
     if amount is None and decimal is None:
         raise ApiError(

@@ -1,0 +1,175 @@
+"""Meter events: what a customer used; and adjustments, which take one back.
+
+An event is checked at once for its form. Whether its customer exists is found out while it is counted, after the
+answer; what failed then is told in one report for each ten seconds. Source: Stripe docs, "Record usage for billing
+with the API" (identifiers, time stamps, error events).
+"""
+
+import re
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from sandbox import jobs, objects, thin_events
+from sandbox.billing import usage
+from sandbox.billing.periods import DAY, Period
+from sandbox.billing.usage import Usage
+from sandbox.context import Context
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+from sandbox.params import Enum, Hash, Map, Param, Str, Timestamp
+from sandbox.resources.meters import find_meter
+from sandbox.routes import route
+
+OLDEST = 35 * DAY
+FARTHEST = 5 * 60
+"""Seconds that a time stamp may lie in the past and in the future."""
+UNIQUE_FOR = DAY
+"""Seconds for which an identifier is not taken twice, and in which an event can be taken back."""
+NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,12})?")
+REPORT_EVERY = 10
+"""Seconds of events that one error report tells of."""
+SAMPLES = 5
+CREATE: dict[str, Param] = {
+    "event_name": Str(required=True, max_length=100),
+    "identifier": Str(max_length=100),
+    "payload": Map(Str(max_length=100), required=True),
+    "timestamp": Timestamp(),
+}
+ADJUST: dict[str, Param] = {
+    "cancel": Hash({"identifier": Str(max_length=100)}),
+    "event_name": Str(required=True, max_length=100),
+    "type": Enum("cancel", required=True),
+}
+
+
+@route("POST", "/v1/billing/meter_events", params=CREATE)
+def create_meter_event(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Report usage"""
+    meter = _meter(ctx, params["event_name"])
+    key = meter["customer_mapping"]["event_payload_key"]
+    customer = params["payload"].get(key)
+    if customer is None:
+        raise ApiError(f"Customer mapping key {key} not found in payload.", param=f"payload[{key}]")
+    value = _value(meter, params["payload"])
+    identifier = params.get("identifier") or str(uuid.uuid4())
+    if usage.is_known(ctx, identifier, ctx.now - UNIQUE_FOR):
+        raise ApiError(f"An event already exists with identifier {identifier}.", param="identifier")
+    at = params.get("timestamp", ctx.now)
+    _check_time(at, ctx.now)
+    _count(ctx, Usage(meter["id"], customer, at, ctx.now, identifier, value))
+    return {
+        "object": "billing.meter_event", "created": ctx.now, "event_name": params["event_name"],
+        "identifier": identifier, "livemode": ctx.livemode, "payload": params["payload"], "timestamp": at,
+    }  # fmt: skip
+
+
+def _meter(ctx: Context, event_name: str) -> Doc:
+    meter = find_meter(ctx, event_name)
+    if meter is None:
+        raise ApiError(
+            f'No active meter found for event name "{event_name}".', code="resource_missing", param="event_name"
+        )
+    return meter
+
+
+def _value(meter: Doc, payload: dict[str, str]) -> Decimal:
+    """The number to count. A meter that counts events needs none."""
+    key = meter["value_settings"]["event_payload_key"]
+    given = payload.get(key)
+    if meter["default_aggregation"]["formula"] == "count" and given is None:
+        return Decimal(0)
+    if given is None:
+        raise ApiError(f"Value key {key} not found in payload.", param=f"payload[{key}]")
+    if not NUMBER.fullmatch(given):
+        raise ApiError(
+            f"Invalid value: {given}. It must be a number of at most 15 digits with at most 12 decimal places.",
+            param=f"payload[{key}]",
+        )
+    return Decimal(given)
+
+
+def _check_time(at: int, now: int) -> None:
+    if at < now - OLDEST:
+        raise ApiError(
+            "The timestamp is too far in the past. Events must have a timestamp within the past 35 calendar days.",
+            code="timestamp_too_far_in_past",
+            param="timestamp",
+        )
+    if at > now + FARTHEST:
+        raise ApiError(
+            "The timestamp is in the future. Events can have a timestamp up to 5 minutes in the future.",
+            code="timestamp_in_future",
+            param="timestamp",
+        )
+
+
+def _count(ctx: Context, used: Usage) -> None:
+    """Keep it; for a customer that is not there, as one that does not count and is reported."""
+    if objects.find(ctx, "customer", used.customer):
+        usage.keep(ctx, used)
+        return
+    message = f"Customer {used.customer} not found."
+    lost = Usage(
+        used.meter, used.customer, used.at, used.received_at, used.identifier, used.value,
+        "meter_event_customer_not_found", message,
+    )  # fmt: skip
+    usage.keep(ctx, lost)
+    start = ctx.now - ctx.now % REPORT_EVERY
+    name = f"{used.meter}:{start}"
+    payload = {"meter": used.meter, "start": start}
+    jobs.schedule(ctx, "meter.report_errors", due_at=start + REPORT_EVERY, name=name, payload=payload)
+
+
+@jobs.job("meter.report_errors")
+def report_errors(ctx: Context, payload: Doc) -> None:
+    """Tell of the events of ten seconds that do not count."""
+    period = Period(payload["start"], payload["start"] + REPORT_EVERY)
+    failed = usage.errors(ctx, payload["meter"], period)
+    if not failed:
+        return
+    related = {
+        "id": payload["meter"], "type": "billing.meter", "url": f"/v1/billing/meters/{payload['meter']}",
+    }  # fmt: skip
+    thin_events.emit(ctx, "v1.billing.meter.error_report_triggered", _report(failed, period), related)
+
+
+def _report(failed: list[tuple[str, str, str]], period: Period) -> Doc:
+    codes = sorted({code for code, _, _ in failed})
+    count = len(failed)
+    return {
+        "developer_message_summary": f"There {'is' if count == 1 else 'are'} {count} invalid event"
+        + ("" if count == 1 else "s"),
+        "reason": {"error_count": count, "error_types": [_of_code(failed, code) for code in codes]},
+        "validation_end": thin_events.iso(period.end),
+        "validation_start": thin_events.iso(period.start),
+    }
+
+
+def _of_code(failed: list[tuple[str, str, str]], code: str) -> Doc:
+    same = [(message, identifier) for found, message, identifier in failed if found == code]
+    samples = [
+        {"error_message": message, "request": {"identifier": identifier}} for message, identifier in same[:SAMPLES]
+    ]
+    return {"code": code, "error_count": len(same), "sample_errors": samples}
+
+
+@route("POST", "/v1/billing/meter_event_adjustments", params=ADJUST)
+def create_meter_event_adjustment(ctx: Context, params: dict[str, Any]) -> Doc:
+    """Take back an event of the last 24 hours"""
+    identifier = (params.get("cancel") or {}).get("identifier")
+    if identifier is None:
+        raise ApiError(
+            "Missing required param: cancel[identifier].", code="parameter_missing", param="cancel[identifier]"
+        )
+    meter = _meter(ctx, params["event_name"])
+    if not usage.cancel(ctx, meter["id"], identifier, ctx.now - UNIQUE_FOR):
+        raise ApiError(
+            f"No event with identifier {identifier} was received within the last 24 hours.",
+            code="resource_missing",
+            param="cancel[identifier]",
+        )
+    return {
+        "object": "billing.meter_event_adjustment", "cancel": {"identifier": identifier},
+        "event_name": params["event_name"], "livemode": ctx.livemode, "status": "complete", "type": "cancel",
+    }  # fmt: skip
