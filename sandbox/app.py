@@ -1,5 +1,6 @@
 """HTTP in and out: who calls, which route, which parameters, the answer or the error, as Stripe gives them."""
 
+import contextlib
 import json
 import logging
 import re
@@ -17,7 +18,7 @@ from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 from starlette.staticfiles import StaticFiles
 
-from sandbox import API_VERSION, idempotency, keys, routes
+from sandbox import API_VERSION, faults, idempotency, keys, refusals, routes
 from sandbox.context import Context, Scope
 from sandbox.discovery import discover
 from sandbox.documents import random_text, render
@@ -120,8 +121,32 @@ def _answer_route(engine: Engine, call: Call, route: Route, values: dict[str, st
     with engine.store.read() as tx:
         caller = keys.identify(call.headers.get("authorization"), tx)
         keys.permit(caller, route, tx)
+        watching = faults.for_call(tx, str(caller.scope), call.method, call.path)
     keys.check_account_header(caller, call.headers.get("stripe-account"))
     _check_version(call)
+    if not watching:
+        return _do(engine, call, route, values, caller)
+    with engine.store.write() as tx:
+        trouble = refusals.trouble(faults.draw(tx, watching))
+    return _do_with(trouble, engine, call, route, values, caller)
+
+
+def _do_with(
+    trouble: refusals.Trouble, engine: Engine, call: Call, route: Route, values: dict[str, str], caller: keys.Caller
+) -> Response:
+    """The answer with what a fault does to it."""
+    if trouble.refusal is None:
+        response = _do(engine, call, route, values, caller)
+    else:
+        if trouble.done:
+            with contextlib.suppress(ApiError):
+                _do(engine, call, route, values, caller)
+        response = _respond(call, Stored(trouble.refusal.status, _error_body(call, trouble.refusal), call.id))
+        response.headers.update(refusals.headers(trouble.refusal))
+    return refusals.LateResponse(response, trouble.delay) if trouble.delay else response
+
+
+def _do(engine: Engine, call: Call, route: Route, values: dict[str, str], caller: keys.Caller) -> Response:
     raw = _parameters(call)
     if call.idempotency_key is None:
         return _respond(call, _run(engine, call, route, values, caller, raw))

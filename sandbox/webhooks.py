@@ -1,6 +1,7 @@
 """Webhook delivery: which endpoints want an event, the signature, attempts and retries.
 
-A delivery is a row: pending → delivered, failed (attempts used up) or canceled (endpoint gone or disabled).
+A delivery is a row: pending → delivered, failed (attempts used up) or canceled (endpoint gone or disabled); lost when
+a fault was asked for that keeps it from being made.
 Each attempt is a row too. Sources: Stripe docs, "Receive Stripe events in your webhook endpoint" (retries),
 "Resolve webhook signature verification errors" (scheme).
 """
@@ -9,10 +10,12 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import httpx
 
+from sandbox import faults
 from sandbox.context import Context, Scope
 from sandbox.documents import random_text, render
 from sandbox.engine import Engine
@@ -21,6 +24,8 @@ from sandbox.kinds import Doc, kind
 ENDPOINT = kind("webhook_endpoint", prefix="we", label="webhook endpoint", indexed=("status", "url"))
 TEST_RETRY_DELAYS = (10, 600, 7200)
 """Seconds. Stripe retries three times over a few hours in test mode."""
+TRICKLES = 10
+"""The parts in which a slow delivery sends its body."""
 USER_AGENT = "Stripe/1.0 (+https://stripe.com/docs/webhooks)"
 
 
@@ -47,10 +52,14 @@ def endpoints_for(ctx: Context, type: str) -> list[Doc]:
 
 
 def queue(ctx: Context, event_id: str, endpoint_id: str) -> None:
-    ctx.tx.sql(
-        "INSERT INTO deliveries (scope, event, endpoint, state, due_at) VALUES (?,?,?,'pending',?)",
-        ctx.scope, event_id, endpoint_id, ctx.now,
-    )  # fmt: skip
+    """One delivery, unless a fault was asked for."""
+    for planned in faults.plan_deliveries(ctx, event_id, endpoint_id):
+        made = ctx.tx.sql(
+            "INSERT INTO deliveries (scope, event, endpoint, state, due_at) VALUES (?,?,?,?,?)",
+            ctx.scope, event_id, endpoint_id, planned.state, planned.due_at,
+        )  # fmt: skip
+        if planned.marks:
+            faults.mark(ctx, int(made.lastrowid or 0), planned.marks)
 
 
 def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
@@ -60,30 +69,51 @@ def signature(payload: bytes, secrets: list[str], timestamp: int) -> str:
     return ",".join([f"t={timestamp}", *(f"v1={mark}" for mark in marks)])
 
 
+@dataclass(frozen=True)
+class Sending:
+    """One attempt as plain values."""
+
+    url: str
+    body: bytes
+    signature: str
+    trickle: float
+    """Seconds over which the body is sent."""
+
+
 def deliver(engine: Engine, client: httpx.Client, delivery: int) -> None:
     """Make one attempt and write down what came of it. The network is called outside of any transaction."""
-    prepared = _prepare(engine, delivery)
-    if prepared is None:
+    sending = _prepare(engine, delivery)
+    if sending is None:
         with engine.store.write() as tx:
             tx.sql("UPDATE deliveries SET state='canceled' WHERE id=? AND state='pending'", delivery)
         return
-    url, body, header = prepared
-    outcome = _post(client, url, body, header, engine.timeout)
+    outcome = _post(client, sending, engine.timeout)
     with engine.store.write() as tx:
         _record(engine, Context(tx, engine.clock.now(), Scope("", livemode=False), ""), delivery, outcome)
 
 
-def _prepare(engine: Engine, delivery: int) -> tuple[str, bytes, str] | None:
+def _prepare(engine: Engine, delivery: int) -> Sending | None:
     with engine.store.read() as tx:
-        row = tx.sql("SELECT scope, event, endpoint FROM deliveries WHERE id=?", delivery).fetchone()
+        row = tx.sql("SELECT scope, event, endpoint, attempts FROM deliveries WHERE id=?", delivery).fetchone()
         if row is None:
             return None
-        event, endpoint = tx.get(row[0], "event", row[1]), tx.get(row[0], "webhook_endpoint", row[2])
+        event = tx.get(row[0], "event", row[1]) or tx.get(row[0], "v2.core.event", row[1])
+        endpoint = tx.get(row[0], "webhook_endpoint", row[2])
+        marks = faults.marks_of(tx, delivery)
     if event is None or endpoint is None or endpoint.get("status") != "enabled":
         return None
-    shown = render(event) | ({"api_version": endpoint["api_version"]} if endpoint["api_version"] else {})
-    body = json.dumps(shown, indent=2, ensure_ascii=False).encode()
-    return endpoint["url"], body, signature(body, _secrets(endpoint, engine.clock.now()), engine.clock.wall())
+    body = json.dumps(_told(event, endpoint), indent=2, ensure_ascii=False).encode()
+    forged = row[3] < marks.get("wrong_attempts", 0)
+    secrets = [new_secret()] if forged else _secrets(endpoint, engine.clock.now())
+    signed = signature(body, secrets, engine.clock.wall())
+    return Sending(endpoint["url"], body, signed, marks.get("trickle_seconds", 0.0))
+
+
+def _told(event: Doc, endpoint: Doc) -> Doc:
+    """What an endpoint is sent: the event in the endpoint's version, or what a thin event keeps to be sent."""
+    if "_notification" in event:
+        return dict(event["_notification"])
+    return render(event) | ({"api_version": endpoint["api_version"]} if endpoint["api_version"] else {})
 
 
 def _secrets(endpoint: Doc, now: int) -> list[str]:
@@ -91,21 +121,30 @@ def _secrets(endpoint: Doc, now: int) -> list[str]:
     return [held["secret"] for held in endpoint["_secrets"] if held["expires_at"] is None or held["expires_at"] > now]
 
 
-def _post(client: httpx.Client, url: str, body: bytes, header: str, timeout: float) -> Outcome:
+def _post(client: httpx.Client, sending: Sending, timeout: float) -> Outcome:
     headers = {
         "Content-Type": "application/json; charset=utf-8",
-        "Stripe-Signature": header,
+        "Content-Length": str(len(sending.body)),
+        "Stripe-Signature": sending.signature,
         "User-Agent": USER_AGENT,
         "Accept": "*/*; q=0.5, application/xml",
         "Cache-Control": "no-cache",
     }
     begun = time.monotonic()
     status, error = None, None
+    content = _trickle(sending.body, sending.trickle) if sending.trickle else sending.body
     try:
-        status = client.post(url, content=body, headers=headers, timeout=timeout).status_code
+        status = client.post(sending.url, content=content, headers=headers, timeout=timeout).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as failure:
         error = f"{type(failure).__name__}: {failure}"
     return Outcome(status, error, int((time.monotonic() - begun) * 1000))
+
+
+def _trickle(body: bytes, seconds: float) -> Iterator[bytes]:
+    size = -(-len(body) // TRICKLES)
+    for start in range(0, len(body), size):
+        time.sleep(seconds / TRICKLES)
+        yield body[start : start + size]
 
 
 def _record(engine: Engine, ctx: Context, delivery: int, outcome: Outcome) -> None:
@@ -120,6 +159,7 @@ def _record(engine: Engine, ctx: Context, delivery: int, outcome: Outcome) -> No
     )  # fmt: skip
     state, due_at = _next_state(outcome, attempts, ctx.now, engine.retry_delays)
     ctx.tx.sql("UPDATE deliveries SET state=?, attempts=?, due_at=? WHERE id=?", state, attempts, due_at, delivery)
+    faults.release_held(ctx.tx, delivery, ctx.now)
     if outcome.delivered:
         _count_down(ctx, row[1])
 
