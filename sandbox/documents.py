@@ -7,9 +7,9 @@ from typing import Any
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import KINDS, Doc
+from sandbox.params import MOST_METADATA
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
-MOST_METADATA = 50
 PAYMENT_KINDS = {"payment_intent", "charge", "refund", "balance_transaction"}
 
 

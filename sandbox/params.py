@@ -21,6 +21,7 @@ from sandbox.errors import ApiError, missing
 Shape = Mapping[str, "Param"]
 MAX_INTEGER = 999_999_999_999
 MAX_DEPTH = 20
+MOST_METADATA = 50
 
 
 def parse_form(text: str) -> dict[str, Any]:
@@ -261,7 +262,7 @@ class MethodTypes(Array):
 
 
 class Metadata(Param):
-    """Keys of up to 40 characters, values of up to 500. Merge with documents.merge_metadata.
+    """Up to 50 pairs, keys of up to 40 characters, values of up to 500. Merge with documents.merge_metadata.
     Source: Stripe docs, "Metadata"."""
 
     def __init__(self) -> None:
@@ -270,6 +271,9 @@ class Metadata(Param):
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> dict[str, str]:
         if not isinstance(raw, dict):
             raise ApiError("Invalid object", param=path)
+        kept = len([value for value in raw.values() if value != ""])
+        if kept > MOST_METADATA:
+            raise ApiError(f"Metadata can have up to {MOST_METADATA} keys, but you passed in {kept} keys.", param=path)
         for key, value in raw.items():
             _check_metadata_pair(key, value, path)
         return raw

@@ -81,11 +81,11 @@ def is_held(intent: Doc) -> bool:
 def _from_intent(intent: Doc) -> Doc:
     nothing = dict.fromkeys(
         ("application", "application_fee", "application_fee_amount", "balance_transaction",
-         "failure_balance_transaction", "receipt_number", "review", "source", "source_transfer", "transfer_data")
+         "failure_balance_transaction", "receipt_number", "review", "source_transfer", "transfer_data")
     )  # fmt: skip
     shared = (
         "amount", "currency", "customer", "description", "metadata", "on_behalf_of", "receipt_email", "shipping",
-        "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
+        "source", "statement_descriptor", "statement_descriptor_suffix", "transfer_group",
     )  # fmt: skip
     return (
         nothing

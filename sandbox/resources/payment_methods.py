@@ -66,25 +66,41 @@ def create_payment_method(ctx: Context, params: dict[str, Any]) -> Doc:
 
 def from_data(ctx: Context, data: dict[str, Any]) -> Doc:
     """A new payment method from `payment_method_data`. Raises CardError for a number or date that cannot be."""
-    given = data.get("card") or {}
-    card = _card_given(given)
-    fields = _fields(ctx, card)
-    if "exp_month" in given:
-        fields["card"] |= {"exp_month": given["exp_month"], "exp_year": _full_year(ctx, given["exp_year"])}
-    if "cvc" not in given and "token" not in given:
-        fields["card"]["checks"]["cvc_check"] = None
+    fields = card_fields(ctx, data.get("card") or {})
     fields["billing_details"] = _billing_details(fields["billing_details"], data.get("billing_details"))
     fields["metadata"] = merge_metadata({}, data.get("metadata"))
     fields["allow_redisplay"] = data.get("allow_redisplay", "unspecified")
     return objects.create(ctx, "payment_method", fields)
 
 
-def _card_given(given: dict[str, Any]) -> TestCard:
+def card_fields(ctx: Context, given: dict[str, Any]) -> Doc:
+    """The fields of a payment method, not stored, for a token or a number. Raises CardError as `from_data`."""
     if "token" in given:
-        card = testcards.by_name(given["token"])
-        if card is None:
-            raise ApiError(f"No such token: '{given['token']}'", code="resource_missing", param="card[token]")
-        return card
+        return token_fields(ctx, given["token"], param="card[token]")
+    fields = _fields(ctx, _card_given(given))
+    fields["card"] |= {"exp_month": given["exp_month"], "exp_year": _full_year(ctx, given["exp_year"])}
+    if "cvc" not in given:
+        fields["card"]["checks"]["cvc_check"] = None
+    return fields
+
+
+def token_fields(ctx: Context, id: str, *, param: str) -> Doc:
+    """The fields that a token stands for: one of the `tok_…` names, or a token that was made, which is used up."""
+    card = testcards.by_name(id)
+    if card:
+        return _fields(ctx, card)
+    token = objects.find(ctx, "token", id)
+    if token is None:
+        raise no_such("token", id, param=param)
+    if token["used"]:
+        message = f"You cannot use a Stripe token more than once: {id}."
+        raise ApiError(message, code="token_already_used", param=param)
+    objects.update(ctx, token, {"used": True})
+    fields: Doc = token["_fields"]
+    return fields
+
+
+def _card_given(given: dict[str, Any]) -> TestCard:
     for name in ("number", "exp_month", "exp_year"):
         if name not in given:
             raise missing(f"card[{name}]")

@@ -5,7 +5,7 @@ from typing import Any
 from sandbox import jobs, ledger, objects
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text
-from sandbox.errors import ApiError
+from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.money import in_words
@@ -187,6 +187,26 @@ def list_refunds(ctx: Context, params: dict[str, Any]) -> Doc:
     """List refunds"""
     filters = {name: params.get(name) for name in ("charge", "payment_intent")}
     return list_page(ctx, "refund", params, filters)
+
+
+OF_CHARGE = {name: param for name, param in CREATE.items() if name not in ("charge", "payment_intent")}
+
+
+@route("POST", "/v1/charges/{charge}/refunds", params=OF_CHARGE)
+def create_charge_refund(ctx: Context, params: dict[str, Any], charge: str) -> Doc:
+    """Refund a charge, by the older address"""
+    objects.load(ctx, "charge", charge, in_path=True)
+    made: Doc = create_refund(ctx, params | {"charge": charge})
+    return made
+
+
+@route("GET", "/v1/charges/{charge}/refunds/{id}")
+def retrieve_charge_refund(ctx: Context, params: dict[str, Any], charge: str, id: str) -> Doc:
+    """Retrieve one of a charge's refunds"""
+    made = objects.load(ctx, "refund", id, in_path=True)
+    if made["charge"] != charge:
+        raise no_such("refund", id, in_path=True)
+    return made
 
 
 @route("GET", "/v1/charges/{charge}/refunds", params=listing())
