@@ -60,6 +60,8 @@ CREATE TABLE IF NOT EXISTS ledger (
   debit TEXT NOT NULL, credit TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,
   customer TEXT, cause TEXT NOT NULL, request TEXT, idempotency_key TEXT);
 CREATE INDEX IF NOT EXISTS ledger_scope ON ledger (scope, id);
+CREATE INDEX IF NOT EXISTS ledger_customer ON ledger (customer, id);
+CREATE INDEX IF NOT EXISTS ledger_cause ON ledger (cause, id);
 CREATE TABLE IF NOT EXISTS usage (
   id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, meter TEXT NOT NULL, customer TEXT NOT NULL,
   at INTEGER NOT NULL, received_at INTEGER NOT NULL, identifier TEXT NOT NULL, whole INTEGER NOT NULL,

@@ -12,7 +12,7 @@ def retrieve_balance(ctx: Context, params: dict[str, Any]) -> Doc:
     """Retrieve the balance"""
     rows = ctx.tx.sql(
         "SELECT currency, sum(CASE credit WHEN 'balance' THEN amount ELSE -amount END) FROM ledger WHERE scope=? "
-        "GROUP BY currency ORDER BY currency",
+        "AND 'balance' IN (credit, debit) GROUP BY currency ORDER BY currency",
         ctx.scope,
     ).fetchall()
     sums = rows or [("usd", 0)]

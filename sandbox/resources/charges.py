@@ -3,6 +3,7 @@
 For payments: `charge_card` makes a charge with what the bank says, `capture` takes the money.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import ledger, objects
@@ -45,6 +46,8 @@ BALANCE_TRANSACTION = kind(
     indexed=("source", "type", "currency"),
     expandable={"source": "*"},
 )
+MADE: list[Callable[[Context, Doc], None]] = []
+"""Told of each charge that was made, also of those that failed: what Radar and the cardholder do afterwards."""
 SELLER_MESSAGES = {
     None: "Payment complete.",
     "insufficient_funds": "The bank returned the decline code `insufficient_funds`.",
@@ -64,13 +67,20 @@ def charge_card(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc | N
         "payment_method": payment_method["id"],
         "payment_method_details": _details(payment_method, intent, challenged=challenged),
         "status": "succeeded" if succeeded else "failed",
+        "_number": payment_method["_number"],
     }
     charge = objects.create(ctx, "charge", fields)
     charge = objects.update(ctx, charge, {"receipt_url": f"{ctx.base_url}/receipts/{charge['id']}"})
     if succeeded and not is_held(intent):
         charge = take(ctx, charge, intent["amount"])
     objects.announce(ctx, "charge.succeeded" if succeeded else "charge.failed", charge)
-    return charge
+    return _tell(ctx, charge)
+
+
+def _tell(ctx: Context, charge: Doc) -> Doc:
+    for listener in MADE:
+        listener(ctx, charge)
+    return objects.load(ctx, "charge", charge["id"])
 
 
 def is_held(intent: Doc) -> bool:
@@ -183,9 +193,18 @@ def take(ctx: Context, charge: Doc, amount: int) -> Doc:
 
 
 def balance_transaction(
-    ctx: Context, type: str, source: str, amount: int, currency: str, description: str | None
+    ctx: Context,
+    type: str,
+    source: str,
+    amount: int,
+    currency: str,
+    description: str | None,
+    *,
+    category: str = "",
+    fees: list[Doc] | None = None,
 ) -> Doc:
-    """A line of the balance; a negative `amount` leaves it. No fees are taken."""
+    """A line of the balance; a negative `amount` leaves it. Payments cost no fees here, disputes do."""
+    fee = sum(part["amount"] for part in fees or [])
     return objects.create(
         ctx,
         "balance_transaction",
@@ -196,10 +215,10 @@ def balance_transaction(
             "currency": currency,
             "description": description,
             "exchange_rate": None,
-            "fee": 0,
-            "fee_details": [],
-            "net": amount,
-            "reporting_category": type,
+            "fee": fee,
+            "fee_details": fees or [],
+            "net": amount - fee,
+            "reporting_category": category or type,
             "source": source,
             "status": "available",
             "type": type,
