@@ -8,7 +8,7 @@ invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "P
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, items, lifecycle, lines, sums, wording
+from sandbox.billing import collection, items, lifecycle, lines, sums, usage_lines, wording
 from sandbox.billing.periods import Period
 from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
@@ -218,17 +218,22 @@ def _carry_out(
     for fields in prorations:
         collection.add_pending(ctx, fields)
     if restart or (prorations and behavior == "always_invoice"):
-        stored = _invoice_now(ctx, stored, restart=restart, params=params)
+        used = usage_lines.all_due(ctx, subscription, until=ctx.now) if restart else []
+        stored = _invoice_now(ctx, stored, restart=restart, params=params, used=used)
     _tell(ctx, subscription, stored)
     lifecycle.plan(ctx, stored)
     return stored
 
 
-def _invoice_now(ctx: Context, subscription: Doc, *, restart: bool, params: dict[str, Any]) -> Doc:
-    charged = [
-        items.line_for(ctx, subscription, item, items.period_of(item))
-        for item in (subscription["items"]["data"] if restart else [])
-    ]
+def _invoice_now(
+    ctx: Context, subscription: Doc, *, restart: bool, params: dict[str, Any], used: list[Doc] | None = None
+) -> Doc:
+    """Invoice what waits, on a restart the new period too, and what was `used` up to now."""
+    charged = list(used or [])
+    for item in subscription["items"]["data"] if restart else []:
+        charged += items.lines_for(ctx, subscription, item, items.period_of(item))
+    if not charged and not collection.take_pending(ctx, subscription):
+        return subscription
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_update", charged)
     subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
@@ -292,6 +297,7 @@ def cancel(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
         for item in subscription["items"]["data"]:
             for fields in _prorated(ctx, subscription, item, None, at=ctx.now, restart=False):
                 collection.add_pending(ctx, fields)
-    if params.get("invoice_now") and collection.take_pending(ctx, subscription):
-        subscription = _invoice_now(ctx, subscription, restart=False, params={})
+    if params.get("invoice_now"):
+        used = usage_lines.all_due(ctx, subscription, until=ctx.now)
+        subscription = _invoice_now(ctx, subscription, restart=False, params={}, used=used)
     return lifecycle.end(ctx, subscription, details)

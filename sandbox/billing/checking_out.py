@@ -134,8 +134,9 @@ def _subscribe(ctx: Context, session: Doc, payment_method: Doc) -> Result:
     if session.get("_subscription"):
         return _try_again(ctx, session, payment_method)
     ctx.tx.sql("SAVEPOINT attempt")
-    session, invoice = _begin(ctx, session)
-    invoice, intent = collection.collect(
+    session = _begin(ctx, session)
+    invoice = objects.load(ctx, "invoice", session["_invoice"])
+    _, intent = collection.collect(
         ctx, invoice, payment_method, off_session=False, return_url=return_address(ctx, session)
     )
     if intent["status"] == "requires_payment_method":
@@ -144,8 +145,8 @@ def _subscribe(ctx: Context, session: Doc, payment_method: Doc) -> Result:
     return _after_intent(ctx, session, intent)
 
 
-def _begin(ctx: Context, session: Doc, **more: Any) -> tuple[Doc, Doc]:
-    """The subscription, incomplete, and its open invoice."""
+def _begin(ctx: Context, session: Doc, **more: Any) -> Doc:
+    """The subscription, incomplete, and its open invoice, if there is anything to pay at once."""
     customer = _customer(ctx, session)
     names = ("billing_cycle_anchor", "billing_mode", "description", "metadata", "proration_behavior", "trial_end",
              "trial_period_days", "trial_settings")  # fmt: skip
@@ -165,12 +166,14 @@ def _begin(ctx: Context, session: Doc, **more: Any) -> tuple[Doc, Doc]:
         inactive_prices=True,
     )
     subscription = lifecycle.changed(ctx, subscription, {"_keep_card": True})
-    invoice = objects.load(ctx, "invoice", subscription["latest_invoice"])
-    intent = collection.open_intent(ctx, invoice)
+    invoice = objects.find(ctx, "invoice", subscription["latest_invoice"])
+    intent = collection.open_intent(ctx, invoice) if invoice else None
     if intent:
         objects.update(ctx, intent, {"_checkout": session["id"]})
-    found = {"_subscription": subscription["id"], "_customer": customer["id"]}
-    return objects.update(ctx, session, found), invoice
+    found = {
+        "_subscription": subscription["id"], "_customer": customer["id"], "_invoice": subscription["latest_invoice"],
+    }  # fmt: skip
+    return objects.update(ctx, session, found)
 
 
 def _item(line: Doc) -> Doc:
@@ -244,9 +247,9 @@ def _complete_set_up(ctx: Context, session: Doc, intent: Doc) -> Doc:
     if session["mode"] == "setup":
         return _complete(ctx, session, {"customer": intent["customer"], "setup_intent": intent["id"]})
     session = objects.update(ctx, session, {"customer": intent["customer"]})
-    session, invoice = _begin(ctx, session, default_payment_method=intent["payment_method"])
+    session = _begin(ctx, session, default_payment_method=intent["payment_method"])
     found = {
-        "customer": intent["customer"], "invoice": invoice["id"], "subscription": session["_subscription"],
+        "customer": intent["customer"], "invoice": session["_invoice"], "subscription": session["_subscription"],
     }  # fmt: skip
     return _complete(ctx, session, found)
 

@@ -8,7 +8,7 @@ Source: Stripe docs, "Payment method priority", "Invoice payments".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import invoicing, lines
+from sandbox.billing import invoicing, lines, usage_lines
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
 from sandbox.currencies import MINIMUM_CHARGE
@@ -223,7 +223,7 @@ def finalize_later(ctx: Context, payload: Doc) -> None:
 
 def open_up(ctx: Context, invoice: Doc) -> Doc:
     """Finalise, with an intent when something is due."""
-    finalized = invoicing.finalize(ctx, invoice)
+    finalized = invoicing.finalize(ctx, usage_lines.counted_again(ctx, invoice))
     if finalized["status"] != "open":
         return finalized
     if finalized["amount_due"] < MINIMUM_CHARGE.get(finalized["currency"], 1):

@@ -153,11 +153,19 @@ def period_of(item: Doc) -> Period:
     return Period(item["current_period_start"], item["current_period_end"])
 
 
-def line_for(ctx: Context, subscription: Doc, item: Doc, period: Period, *, trial: bool = False) -> Doc:
-    """The invoice line that charges an item for a period."""
+def lines_for(ctx: Context, subscription: Doc, item: Doc, period: Period, *, trial: bool = False) -> list[Doc]:
+    """The invoice lines that charge an item for a period in advance; none for what is charged by usage afterwards."""
+    if is_metered(item):
+        return []
     price = stored_price(ctx, item)
     name = product_name(ctx, price)
-    return lines.subscription_line(ctx, subscription, item, price, name, period, trial=trial)
+    return lines.subscription_lines(
+        ctx, subscription, item["id"], price, name, period, quantity=item["quantity"], trial=trial
+    )
+
+
+def is_metered(item: Doc) -> bool:
+    return bool(item["price"]["recurring"]["usage_type"] == "metered")
 
 
 def with_items(subscription: Doc, items: list[Doc]) -> Doc:

@@ -7,7 +7,7 @@ work" (statuses), "Trial periods", "Cancel subscriptions".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, invoicing, items
+from sandbox.billing import collection, invoicing, items, usage_lines
 from sandbox.billing.lines import item_line
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
@@ -126,9 +126,19 @@ def step(ctx: Context, payload: Doc) -> None:
 def _next(ctx: Context, subscription: Doc) -> None:
     """The end, or a new period, if it is time for one."""
     if subscription["cancel_at"] and subscription["cancel_at"] <= ctx.now:
-        end(ctx, subscription, subscription["cancellation_details"])
+        _end_as_planned(ctx, subscription)
     elif any(item["current_period_end"] <= ctx.now for item in subscription["items"]["data"]):
         renew(ctx, subscription)
+
+
+def _end_as_planned(ctx: Context, subscription: Doc) -> None:
+    """The end, with an invoice for what was used. Source: Stripe docs, "Manage your usage-based billing setup"."""
+    lines = usage_lines.all_due(ctx, subscription, until=ctx.now)
+    ended = end(ctx, subscription, subscription["cancellation_details"])
+    if lines:
+        customer = objects.load(ctx, "customer", subscription["customer"])
+        invoice = subscription_invoice(ctx, ended, customer, "subscription_cycle", lines)
+        changed(ctx, ended, {"latest_invoice": invoice["id"]})
 
 
 def expire(ctx: Context, subscription: Doc) -> Doc:
@@ -158,7 +168,8 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
         period = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
         moved = item | {"current_period_end": period.end, "current_period_start": period.start}
         renewed.append(moved)
-        lines.append(items.line_for(ctx, subscription, moved, period))
+        lines += usage_lines.due(ctx, subscription, item, until=item["current_period_end"])
+        lines += items.lines_for(ctx, subscription, moved, period)
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = subscription_invoice(ctx, subscription, customer, "subscription_cycle", lines)
     if subscription["pause_collection"]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox.billing import sums, wording
+from sandbox.billing import tiers, wording
 from sandbox.billing.periods import Period
 from sandbox.context import Context
 from sandbox.documents import new_document, render
@@ -34,29 +34,46 @@ def new_line(ctx: Context, fields: Doc) -> Doc:
     return render(line)
 
 
-def subscription_line(
-    ctx: Context, subscription: Doc, item: Doc, price: Doc, product: str, period: Period, *, trial: bool
-) -> Doc:
-    """One item for one period; during a trial its amount is 0. `price` is the stored document."""
-    quantity = item.get("quantity")
-    described = wording.trial_line(product) if trial else wording.subscription_line(product, price, quantity)
-    pricing = price_pricing(price)
+def subscription_lines(
+    ctx: Context,
+    subscription: Doc,
+    item: str,
+    price: Doc,
+    product: str,
+    period: Period,
+    *,
+    quantity: tiers.Quantity,
+    trial: bool = False,
+) -> list[Doc]:
+    """An item (its id) for one period: one line, or with tiers one for each part of the amount. During a trial one
+    line of 0. `price` is the stored document; `quantity` what was ordered or used."""
+    parts = tiers.parts(price, quantity)[:1] if trial else tiers.parts(price, quantity)
+    return [
+        new_line(
+            ctx,
+            {
+                "amount": 0 if trial else part.amount,
+                "currency": price["currency"],
+                "description": _described(price, product, part, trial=trial),
+                "metadata": subscription["metadata"],
+                "parent": _subscription_parent(subscription["id"], item),
+                "period": {"end": period.end, "start": period.start},
+                "pricing": price_pricing(price) | {"unit_amount_decimal": "0" if trial else wording.count(part.at)},
+                "quantity": int(quantity if trial else part.units),
+                "quantity_decimal": wording.count(quantity if trial else part.units),
+                "subscription": subscription["id"],
+            },
+        )
+        for part in parts
+    ]
+
+
+def _described(price: Doc, product: str, part: tiers.Part, *, trial: bool) -> str:
     if trial:
-        pricing["unit_amount_decimal"] = "0"
-    return new_line(
-        ctx,
-        {
-            "amount": 0 if trial else sums.price_amount(price, quantity),
-            "currency": price["currency"],
-            "description": described,
-            "metadata": subscription["metadata"],
-            "parent": _subscription_parent(subscription["id"], item["id"]),
-            "period": {"end": period.end, "start": period.start},
-            "pricing": pricing,
-            "quantity": quantity,
-            "subscription": subscription["id"],
-        },
-    )
+        return wording.trial_line(product)
+    if part.tier is None:
+        return wording.subscription_line(product, price, part.units)
+    return wording.tier_line(product, None if part.is_flat else part.units, part.at, part.tier, price)
 
 
 def _subscription_parent(subscription: str, item: str) -> Doc:

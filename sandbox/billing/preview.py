@@ -7,7 +7,7 @@ preview can never differ from what happens. Source: API reference, "Create a pre
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, collection, invoicing, items, lines
+from sandbox.billing import changing, collection, invoicing, items, lines, usage_lines
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
@@ -82,6 +82,8 @@ def _for_new(ctx: Context, customer: Doc, details: dict[str, Any]) -> Doc:
     if "trial_end" in details:
         wanted["trial_end"] = details["trial_end"]
     begun = subscribing.begin(ctx, wanted)
+    if begun["latest_invoice"] is None:
+        return _next(ctx, begun)
     return _as_draft(objects.load(ctx, "invoice", begun["latest_invoice"]))
 
 
@@ -119,7 +121,8 @@ def _next(ctx: Context, subscription: Doc) -> Doc:
     for item in subscription["items"]["data"]:
         anchor = subscription["billing_cycle_anchor"]
         period = items.cycle_of(item["price"], anchor).holding(item["current_period_end"])
-        charged.append(items.line_for(ctx, subscription, item, period))
+        charged += usage_lines.due(ctx, subscription, item, until=item["current_period_end"])
+        charged += items.lines_for(ctx, subscription, item, period)
     waiting = [lines.item_line(ctx, item) for item in collection.take_pending(ctx, subscription)]
     at = min(item["current_period_end"] for item in subscription["items"]["data"])
     start = min(item["current_period_start"] for item in subscription["items"]["data"])

@@ -7,7 +7,7 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, items, lifecycle, lines, sums
+from sandbox.billing import collection, items, lifecycle, lines, sums, usage_lines
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document
@@ -36,15 +36,18 @@ def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False
     for number, given in enumerate(params.get("add_invoice_items") or []):
         _add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
     invoice = first_invoice(ctx, subscription, customer, params.get("proration_behavior", "create_prorations"))
-    subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
     started = "trialing" if subscription["trial_end"] else "active"
+    asks_for_card = automatic and not payment_method and not params.get("off_session")
+    if invoice is None:
+        return _opened(ctx, _ask_for_card(ctx, subscription) if asks_for_card else subscription, started)
+    subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
     if invoice["amount_due"] and not automatic:
         return _opened(ctx, subscription, started)
     if invoice["amount_due"] and behavior != "default_incomplete" and not payment_method:
         raise ApiError(NO_PAYMENT_METHOD, code="resource_missing")
     invoice = collection.open_up(ctx, invoice)
     if invoice["status"] == "paid":
-        if automatic and not payment_method and not params.get("off_session"):
+        if asks_for_card:
             subscription = _ask_for_card(ctx, subscription)
         return _opened(ctx, subscription, started)
     if behavior == "default_incomplete":
@@ -181,18 +184,22 @@ def _default_payment_method(ctx: Context, customer: Doc, params: dict[str, Any])
     return collection.owned_payment_method(ctx, customer["id"], id) if id else None
 
 
-def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_behavior: str) -> Doc:
+def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_behavior: str) -> Doc | None:
     """The draft for the first period, with what was pending. Up to an anchor that was asked for, a part of a period is
-    charged; nothing with proration_behavior none."""
+    charged; nothing with proration_behavior none. None when there is nothing to put on it."""
     charged = []
     for item in subscription["items"]["data"]:
         period = items.period_of(item)
-        line = items.line_for(ctx, subscription, item, period, trial=subscription["trial_end"] is not None)
+        trial = subscription["trial_end"] is not None
         whole = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
-        if whole.start != period.start and not subscription["trial_end"]:
-            part = 0 if proration_behavior == "none" else sums.unused(line["amount"], whole, period.start)
-            line |= {"amount": part, "subtotal": part}
-        charged.append(line)
+        for line in items.lines_for(ctx, subscription, item, period, trial=trial):
+            if whole.start != period.start and not trial:
+                part = 0 if proration_behavior == "none" else sums.unused(line["amount"], whole, period.start)
+                line |= {"amount": part, "subtotal": part}
+            charged.append(line)
+        charged += usage_lines.opening(ctx, subscription, item)
+    if not charged and not collection.take_pending(ctx, subscription):
+        return None
     return lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_create", charged)
 
 

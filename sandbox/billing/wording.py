@@ -19,12 +19,23 @@ def money(amount: int | Decimal, currency: str, *, locale: Locale = ENGLISH) -> 
     return str(format_currency(value, currency.upper(), locale=locale, decimal_quantization=whole))
 
 
-def subscription_line(product: str, price: dict[str, Any], quantity: int | None) -> str:
+def subscription_line(product: str, price: dict[str, Any], quantity: int | Decimal) -> str:
     """1 × Pro (at $20.00 / month)"""
     if price.get("unit_amount_decimal") is None:
-        return f"{quantity or 0} × {product}"
+        return f"{count(quantity)} × {product}"
     amount = money(Decimal(price["unit_amount_decimal"]), price["currency"])
-    return f"{quantity or 0} × {product} (at {amount} / {every(price['recurring'])})"
+    return f"{count(quantity)} × {product} (at {amount} / {every(price['recurring'])})"
+
+
+def count(quantity: int | Decimal) -> str:
+    """5, 0.25"""
+    return format(Decimal(quantity).normalize(), "f")
+
+
+def tier_line(product: str, units: int | Decimal | None, at: Decimal, tier: int, price: dict[str, Any]) -> str:
+    """5 × Pro (Tier 1 at $7.00 / month); without `units` the flat amount of a tier."""
+    sold = product if units is None else f"{count(units)} × {product}"
+    return f"{sold} (Tier {tier} at {money(at, price['currency'])} / {every(price['recurring'])})"
 
 
 def every(recurring: dict[str, Any]) -> str:
