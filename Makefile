@@ -30,7 +30,7 @@ demo-reset: .venv/demo ## Forget everything the demo has kept (.local)
 
 .PHONY: test
 test: .venv/dev ## Run every test, in parallel; ARGS="-k checkout" narrows it
-	@exec $(PY) -m pytest -n auto --dist worksteal $(ARGS)
+	@exec $(PY) -m pytest -n auto --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Formatter, linter, types, import contracts, migrations, deployment checks

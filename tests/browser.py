@@ -35,17 +35,17 @@ def find_chromium() -> str | None:
     return found or (MAC if os.path.exists(MAC) else None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser for one module's tests: while Playwright runs, no other event loop can run in this thread."""
     executable = find_chromium()
     if executable is None:
         if os.environ.get("REQUIRE_BROWSER") == "1":
             pytest.fail(MISSING)
         pytest.skip(MISSING)
-    with sync_playwright() as playwright:
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")  # Django takes Playwright's loop for an async context
         browser = playwright.chromium.launch(executable_path=executable, args=FLAGS)
-        # While the event loop of Playwright runs in this thread, Django takes it for an async context.
-        os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
         yield browser
         browser.close()
 

@@ -30,7 +30,7 @@ def test_actions_of_the_console_have_its_policy_too(olga):
 
 
 @pytest.mark.parametrize("name", ["account_login", "billing:landing"])
-def test_pages_of_customers_keep_the_strict_policy(olga, name):
-    for viewer in (sign_in(olga), Client()):
+def test_pages_of_customers_keep_the_strict_policy(acme, alice, name):
+    for viewer in (sign_in(alice), Client()):
         policy = directives(viewer.get(reverse(name), follow=True))
         assert not {"'unsafe-eval'", "'unsafe-inline'"} & (policy["script-src"] | policy["style-src"])
