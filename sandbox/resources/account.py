@@ -5,6 +5,7 @@ from typing import Any
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
+from sandbox.pagination import list_object, listing
 from sandbox.routes import route
 
 BORN = 1_700_000_000
@@ -24,6 +25,12 @@ REQUIREMENTS: Doc = {
 def retrieve_own_account(ctx: Context, params: dict[str, Any]) -> Doc:
     """Retrieve the account of the key"""
     return account(ctx)
+
+
+@route("GET", "/v1/accounts", params=listing())
+def list_connected_accounts(ctx: Context, params: dict[str, Any]) -> Doc:
+    """List the accounts that are connected to the key's own: there are none"""
+    return list_object([], url="/v1/accounts")
 
 
 @route("GET", "/v1/accounts/{id}")
