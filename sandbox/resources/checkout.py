@@ -58,7 +58,12 @@ SESSION = kind(
     },
     includable={"line_items": _line_items},
 )
-LINE = kind("item", prefix="li", without=("created", "livemode"))
+LINE = kind(
+    "item",
+    prefix="li",
+    without=("created", "livemode"),
+    includable={"discounts": lambda ctx, line: [], "taxes": lambda ctx, line: []},
+)
 PRICE_DATA: Shape = {
     "currency": Str(required=True),
     "product": Str(),

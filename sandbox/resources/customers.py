@@ -9,7 +9,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_object, list_page, listing
+from sandbox.pagination import list_object, list_page, listing, paging
 from sandbox.params import ADDRESS, Array, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
 from sandbox.resources.payment_methods import attach, detach, resolve
 from sandbox.routes import route
@@ -200,6 +200,24 @@ def delete_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     for payment_method in objects.query(ctx, "payment_method", customer=id):
         detach(ctx, payment_method)
     return stub
+
+
+@route("GET", "/v1/customers/{id}/sources", params=paging(object=Str()))
+def list_sources(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """List a customer's sources: none, since cards are kept as payment methods"""
+    return _none_of(ctx, id, "sources")
+
+
+@route("GET", "/v1/customers/{id}/tax_ids", params=paging())
+def list_tax_ids(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """List a customer's tax ids: none, since none can be given"""
+    return _none_of(ctx, id, "tax_ids")
+
+
+def _none_of(ctx: Context, id: str, name: str) -> Doc:
+    customer = objects.load(ctx, "customer", id, param="customer", in_path=True)
+    answer: Doc = _empty_list(name)(ctx, customer)
+    return answer
 
 
 BEFORE_DELETION: list[Callable[[Context, Doc], None]] = []

@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from tests.sandbox.running import RunningSandbox, new_key
-from tests.sandbox.shop import customer, plan, subscribed, types
+from tests.sandbox.shop import checkout, customer, plan, subscribed, types
 
 
 @pytest.fixture
@@ -188,3 +188,18 @@ def test_a_way_to_pay_that_is_not_built_is_refused(v1: Any) -> None:
 def test_an_account_has_no_accounts_connected_to_it(v1: Any) -> None:
     """Tools that copy everything ask for them first."""
     assert v1.accounts.list().data == []
+
+
+def test_what_an_expanded_list_points_to_can_be_listed(v1: Any) -> None:
+    made = v1.customers.create({"expand": ["sources", "tax_ids"]})
+    assert made.sources.url == f"/v1/customers/{made.id}/sources"
+    assert v1.customers.payment_sources.list(made.id).data == []
+    assert v1.customers.tax_ids.list(made.id).data == []
+    with pytest.raises(stripe.InvalidRequestError, match="No such customer"):
+        v1.customers.payment_sources.list("cus_none")
+
+
+def test_discounts_of_line_items_are_expanded_in_lists_of_sessions(v1: Any) -> None:
+    made = checkout(v1)
+    [session] = v1.checkout.sessions.list({"expand": ["data.line_items.data.discounts"]}).data
+    assert (session.id, session.line_items.data[0].discounts) == (made.id, [])
