@@ -43,7 +43,7 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
         made, prorations = changed_items(ctx, moved, params.get("items") or [], at=at, restart=restart)
         items.check_together(made)
         restart = restart or _interval_changed(subscription, made)
-        changes |= items.with_items(subscription, made)
+        changes |= items.with_items(subscription, made) | usage_lines.counted_from(ctx, subscription, made)
         if restart:
             changes |= {"billing_cycle_anchor": ctx.now}
         if behavior == "none":
@@ -131,8 +131,14 @@ def changed_items(
         if after and restart:
             made[id] = after = _restarted(after, ctx.now)
         prorations += _prorated(ctx, subscription, before, after, at=at, restart=restart)
+        if before and not restart and _is_replaced(before, after):
+            prorations += usage_lines.removed(ctx, subscription, before)
     order = [id for id in [*old, *made] if id in made]
     return [made[id] for id in dict.fromkeys(order)], prorations
+
+
+def _is_replaced(before: Doc, after: Doc | None) -> bool:
+    return after is None or bool(after["price"]["id"] != before["price"]["id"])
 
 
 def _named(old: dict[str, Doc], change: dict[str, Any], number: int) -> Doc | None:

@@ -35,6 +35,34 @@ def used_since(subscription: Doc, item: Doc) -> int:
     return max(begun, changed.get(item["id"], 0))
 
 
+def counted_from(ctx: Context, subscription: Doc, items_after: list[Doc]) -> Doc:
+    """The field that keeps since when each item's present price counts usage."""
+    before = {item["id"]: item["price"]["id"] for item in subscription["items"]["data"]}
+    changed = {
+        item["id"]: ctx.now
+        for item in items_after
+        if items.is_metered(item) and before.get(item["id"], item["price"]["id"]) != item["price"]["id"]
+    }
+    return {"_used_since": (subscription.get("_used_since") or {}) | changed} if changed else {}
+
+
+def removed(ctx: Context, subscription: Doc, item: Doc) -> list[Doc]:
+    """Fields of the invoice items that charge what was used of an item that goes. In classic billing mode that is not
+    charged. Source: Stripe docs, "Manage your usage-based billing setup"."""
+    if subscription["billing_mode"]["type"] != "flexible":
+        return []
+    copied = ("amount", "currency", "description", "metadata", "period", "pricing", "quantity", "quantity_decimal")
+    parent = {
+        "subscription_details": {"subscription": subscription["id"], "subscription_item": item["id"]},
+        "type": "subscription_details",
+    }
+    return [
+        {name: line[name] for name in copied} | {"customer": subscription["customer"], "parent": parent}
+        for line in due(ctx, subscription, item, until=ctx.now)
+        if line["amount"]
+    ]
+
+
 def opening(ctx: Context, subscription: Doc, item: Doc) -> list[Doc]:
     """In classic billing mode a first invoice has a line of zero for what will be used."""
     if not items.is_metered(item) or subscription["billing_mode"]["type"] == "flexible":

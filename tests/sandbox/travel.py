@@ -23,7 +23,7 @@ class Travel:
         if idempotency_key:
             headers["idempotency-key"] = idempotency_key
         body = urlencode(data).encode() if method == "POST" else b""
-        query = urlencode(data) if method == "GET" else ""
+        query = urlencode(data) if method in ("GET", "DELETE") else ""
         said = answer(self.engine, Call(method, path, query, headers, body, "http://sandbox.example"))
         return said.status_code, json.loads(bytes(said.body))
 
