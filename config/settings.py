@@ -139,7 +139,7 @@ if STRIPE_API_BASE:
 
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Organization"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
-# Metadata is edited by hand in Stripe's dashboard and must not re-point a customer: the link table alone says whose it is.
+# Metadata edited in Stripe's dashboard must not re-point a customer: the link table alone says whose it is.
 DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY = ""
 
 # --- people ---------------------------------------------------------------------------------------

@@ -25,7 +25,6 @@ class SpecimenForm(forms.Form):
     remember = forms.BooleanField(required=False, help_text="For fourteen days.")
 
 
-
 def show_style(request: HttpRequest) -> HttpResponse:
     if not (settings.DEBUG or settings.DEMO):
         raise Http404
@@ -55,9 +54,7 @@ def active(now: datetime) -> Thread:
     ]
     coming = [
         Moment(now + timedelta(days=4), "We charge ¥5,000 to Visa ·· 4242."),
-        Moment(
-            now + timedelta(days=120), "Your discount of 20% ends.", "Then a month costs ¥6,250.", "waiting"
-        ),
+        Moment(now + timedelta(days=120), "Your discount of 20% ends.", "Then a month costs ¥6,250.", "waiting"),
     ]
     return Thread(past, Now("Business is active", "The month is paid until 3 March.", "good", "Active"), coming)
 
