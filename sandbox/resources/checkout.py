@@ -53,10 +53,14 @@ SESSION = kind(
         "customer": "customer",
         "invoice": "invoice",
         "payment_intent": "payment_intent",
+        "payment_link": "*",
         "setup_intent": "setup_intent",
         "subscription": "subscription",
     },
-    includable={"line_items": _line_items},
+    includable={
+        "line_items": _line_items,
+        "total_details.breakdown": lambda ctx, session: {"discounts": [], "taxes": []},
+    },
 )
 LINE = kind(
     "item",

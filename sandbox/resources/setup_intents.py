@@ -21,10 +21,13 @@ SETUP_INTENT = kind(
     prefix="seti",
     indexed=("customer", "payment_method", "status"),
     expandable={
+        "application": "*",
         "customer": "customer",
         "latest_attempt": "setup_attempt",
         "mandate": "mandate",
+        "on_behalf_of": "*",
         "payment_method": "payment_method",
+        "single_use_mandate": "*",
     },
 )
 SETUP_ATTEMPT = kind(

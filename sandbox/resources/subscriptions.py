@@ -31,13 +31,17 @@ SUBSCRIPTION = kind(
     prefix="sub",
     indexed=("customer", "status", "collection_method", "test_clock", "_items", "_prices"),
     expandable={
+        "application": "*",
         "customer": "customer",
         "default_payment_method": "payment_method",
+        "default_source": "*",
         "discounts": "discount",
         "latest_invoice": "invoice",
+        "on_behalf_of": "*",
         "pending_setup_intent": "setup_intent",
         "schedule": "subscription_schedule",
         "test_clock": "test_helpers.test_clock",
+        "transfer_data.destination": "*",
     },
 )
 SUBSCRIPTION_ITEM = kind("subscription_item", prefix="si", random_length=14, without=("livemode",))

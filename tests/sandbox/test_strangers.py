@@ -203,3 +203,14 @@ def test_discounts_of_line_items_are_expanded_in_lists_of_sessions(v1: Any) -> N
     made = checkout(v1)
     [session] = v1.checkout.sessions.list({"expand": ["data.line_items.data.discounts"]}).data
     assert (session.id, session.line_items.data[0].discounts) == (made.id, [])
+
+
+@pytest.mark.parametrize("path", ["default_source", "on_behalf_of", "application", "schedule", "test_clock"])
+def test_what_stripe_can_expand_and_is_empty_stays_empty(v1: Any, path: str) -> None:
+    subscription = v1.subscriptions.retrieve(subscribed(v1).id, {"expand": [path]})
+    assert subscription.to_dict()[path] is None
+
+
+def test_the_breakdown_of_a_session_is_expanded(v1: Any) -> None:
+    session = v1.checkout.sessions.retrieve(checkout(v1).id, {"expand": ["total_details.breakdown"]})
+    assert session.total_details.breakdown.to_dict() == {"discounts": [], "taxes": []}
