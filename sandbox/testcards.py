@@ -39,10 +39,14 @@ class TestCard:
     attachable: bool = True
     authentication: Authentication = Authentication.NONE
     cvc_check: str = "pass"
+    line1_check: str = "pass"
+    zip_check: str = "pass"
     refund: str = "succeeded"
     """succeeded, pending (then succeeds) or failed (after it looked succeeded)."""
     dispute: str | None = None
-    """The reason of the dispute that follows a successful charge."""
+    """The reason of the dispute that follows a successful charge; `warning` is an inquiry."""
+    reported: bool = False
+    """The network reports a successful charge as fraud."""
     risk_level: str = "normal"
     immediately_available: bool = False
 
@@ -56,6 +60,11 @@ def _decline(number: str, decline_code: str, *names: str, code: str = "card_decl
         number, tuple(f"{prefix}{name}" for name in names for prefix in ("", "visa_")),
         code=code, decline_code=decline_code, attachable=False,
     )  # fmt: skip
+
+
+def _blocked(number: str, *names: str) -> TestCard:
+    """Radar's own rule blocks what has the highest risk."""
+    return TestCard(number, names, code="card_declined", decline_code="fraudulent", risk_level="highest")
 
 
 BRANDS = (
@@ -139,12 +148,17 @@ AFTERWARDS = (
     TestCard("4000000000000259", ("createDispute",), dispute="fraudulent"),
     TestCard("4000000000002685", ("createDisputeProductNotReceived",), dispute="product_not_received"),
     TestCard("4000000000001976", ("createDisputeInquiry",), dispute="warning"),
-    TestCard("4000000000005423", ("createIssuerFraudRecord",)),
+    TestCard("4000000000005423", ("createIssuerFraudRecord",), reported=True),
     TestCard("4000000000007726", ("pendingRefund",), refund="pending"),
     TestCard("4000000000005126", ("refundFail",), refund="failed"),
     TestCard("4000000000000101", ("cvcCheckFail",), cvc_check="fail"),
     TestCard("4000000000009235", ("riskLevelElevated",), risk_level="elevated"),
-    TestCard("4000000000004954", ("riskLevelHighest",), risk_level="highest"),
+    TestCard("4000000000000036", ("avsZipFail",), zip_check="fail"),
+    TestCard("4000000000000028", ("avsLine1Fail",), line1_check="fail"),
+    TestCard("4000000000000010", ("avsFail",), line1_check="fail", zip_check="fail"),
+    TestCard("4000000000000044", ("avsUnchecked",), line1_check="unavailable", zip_check="unavailable"),
+    _blocked("4000000000004954", "riskLevelHighest"),
+    _blocked("4000000000004916"),
 )
 CARDS = (*BRANDS, *COUNTRIES, *DECLINES, *AUTHENTICATED, *AFTERWARDS)
 BY_NUMBER = {card.number: card for card in reversed(CARDS)}

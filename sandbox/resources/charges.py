@@ -8,7 +8,7 @@ from typing import Any
 
 from sandbox import ledger, objects
 from sandbox.context import Context
-from sandbox.documents import merge_metadata
+from sandbox.documents import merge_metadata, new_id
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.pagination import list_object, list_page, listing
@@ -30,11 +30,17 @@ CHARGE = kind(
     prefix="ch",
     indexed=("customer", "payment_intent", "transfer_group"),
     expandable={
+        "application": "*",
+        "application_fee": "*",
         "balance_transaction": "balance_transaction",
         "customer": "customer",
         "failure_balance_transaction": "balance_transaction",
+        "on_behalf_of": "*",
         "payment_intent": "payment_intent",
         "review": "review",
+        "source_transfer": "*",
+        "transfer": "*",
+        "transfer_data.destination": "*",
     },
     includable={"refunds": _refunds},
 )
@@ -85,7 +91,8 @@ def _tell(ctx: Context, charge: Doc) -> Doc:
 
 def is_held(intent: Doc) -> bool:
     """The money is held until it is captured by a call of its own."""
-    return "manual" in (intent["capture_method"], intent["payment_method_options"]["card"].get("capture_method"))
+    card = intent["payment_method_options"].get("card") or {}
+    return "manual" in (intent["capture_method"], card.get("capture_method"))
 
 
 def _from_intent(intent: Doc) -> Doc:
@@ -169,17 +176,45 @@ def refusal_of(card: TestCard) -> Doc | None:
     return {"code": card.code, "decline_code": card.decline_code, "message": decline_message(card)}
 
 
-def take(ctx: Context, charge: Doc, amount: int) -> Doc:
+def charge_otherwise(
+    ctx: Context, intent: Doc, payment_method: Doc, details: Doc, status: str, *, source: str | None = None
+) -> Doc:
+    """The charge of a payment that is not by card: pending, or succeeded, with its money taken from the account
+    `source` of the ledger. `details` is what it tells of its type."""
+    outcome = {
+        "advice_code": None, "network_advice_code": None, "network_decline_code": None,
+        "network_status": "approved_by_network", "reason": None, "risk_level": "not_assessed",
+        "seller_message": "Payment complete.", "type": "authorized",
+    }  # fmt: skip
+    fields: Doc = _from_intent(intent) | {
+        "id": new_id(ctx, "charge").replace("ch_", "py_", 1),
+        "billing_details": payment_method["billing_details"],
+        "failure_code": None,
+        "failure_message": None,
+        "outcome": outcome,
+        "paid": status == "succeeded",
+        "payment_method": payment_method["id"],
+        "payment_method_details": {payment_method["type"]: details, "type": payment_method["type"]},
+        "status": status,
+    }
+    charge = objects.create(ctx, "charge", fields)
+    charge = objects.update(ctx, charge, {"receipt_url": f"{ctx.base_url}/receipts/{charge['id']}"})
+    if status == "succeeded":
+        charge = take(ctx, charge, intent["amount"], source=source)
+    objects.announce(ctx, f"charge.{status}", charge)
+    return charge
+
+
+def take(ctx: Context, charge: Doc, amount: int, *, source: str | None = None) -> Doc:
     """Move the money: the charge is captured, the rest of what was held is released."""
-    transaction = balance_transaction(ctx, "charge", charge["id"], amount, charge["currency"], charge["description"])
-    ledger.record(
-        ctx,
-        Entry.CHARGE,
-        amount=amount,
-        currency=charge["currency"],
-        customer=charge["customer"],
-        cause=charge["id"],
+    type = "charge" if charge["id"].startswith("ch_") else "payment"
+    transaction = balance_transaction(
+        ctx, type, charge["id"], amount, charge["currency"], charge["description"], category="charge"
     )
+    ledger.move(
+        ctx, Entry.CHARGE, source or ledger.outside(charge["customer"]), ledger.BALANCE, amount=amount,
+        currency=charge["currency"], customer=charge["customer"], cause=charge["id"],
+    )  # fmt: skip
     return objects.update(
         ctx,
         charge,

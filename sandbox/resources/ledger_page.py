@@ -58,8 +58,8 @@ def _number(request: PageRequest, name: str) -> int | None:
 def _sums(ctx: Context, where: str, values: list[Any]) -> dict[str, dict[str, int]]:
     """What came less what went, by currency and account."""
     rows = ctx.tx.sql(
-        "SELECT currency, account, sum(amount) FROM ("
-        f"SELECT currency, credit AS account, amount FROM ledger WHERE {where} UNION ALL "  # noqa: S608 (fixed words)
+        "SELECT currency, account, sum(amount) FROM ("  # noqa: S608 (fixed words)
+        f"SELECT currency, credit AS account, amount FROM ledger WHERE {where} UNION ALL "
         f"SELECT currency, debit, -amount FROM ledger WHERE {where}) GROUP BY currency, account ORDER BY 1, 2",
         *values, *values,
     ).fetchall()  # fmt: skip

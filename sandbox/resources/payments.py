@@ -25,11 +25,15 @@ PAYMENT_INTENT = kind(
     prefix="pi",
     indexed=("customer", "status"),
     expandable={
+        "application": "*",
         "customer": "customer",
         "last_payment_error.payment_method.customer": "customer",
         "latest_charge": "charge",
+        "on_behalf_of": "*",
         "payment_method": "payment_method",
         "review": "review",
+        "source": "*",
+        "transfer_data.destination": "*",
     },
 )
 AUTHENTICATION_REFUSED: Doc = {
@@ -46,6 +50,12 @@ AUTHENTICATION_FAILED: Doc = {
 METHOD_OPTIONS: Doc = {
     "card": {"installments": None, "mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
 }
+WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
+"""How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
+LATER = ("konbini_display_details", "display_bank_transfer_instructions")
+"""The next actions that people take elsewhere, days later perhaps."""
+CANCELED: list[Callable[[Context, Doc], None]] = []
+"""What is cleared away before an intent is canceled: vouchers, money that was set aside."""
 Listener = Callable[[Context, Doc], None]
 LISTENERS: list[Listener] = []
 
@@ -112,16 +122,23 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc, *, off_session: bool
     intent = objects.update(
         ctx, intent, {"payment_method": payment_method["id"], "last_payment_error": None, "_return_url": return_url}
     )
+    if payment_method["type"] in WAYS:
+        return WAYS[payment_method["type"]](ctx, intent, payment_method)
     card = card_of(payment_method)
     wanted = needs_challenge(card, payment_method, off_session=off_session) or (
         card.authentication == Authentication.ON_REQUEST
-        and intent["payment_method_options"]["card"]["request_three_d_secure"] in ("any", "challenge")
+        and _card_options(intent).get("request_three_d_secure") in ("any", "challenge")
     )
     if wanted and off_session:
         return _refuse(ctx, intent, payment_method, AUTHENTICATION_REFUSED, challenged=False)
     if wanted:
         return _ask_for_challenge(ctx, intent)
     return _charge(ctx, intent, payment_method, challenged=False)
+
+
+def _card_options(intent: Doc) -> Doc:
+    options: Doc = intent["payment_method_options"].get("card") or {}
+    return options
 
 
 def needs_challenge(card: TestCard, payment_method: Doc, *, off_session: bool) -> bool:
@@ -133,10 +150,31 @@ def needs_challenge(card: TestCard, payment_method: Doc, *, off_session: bool) -
 
 
 def _ask_for_challenge(ctx: Context, intent: Doc) -> Doc:
-    waiting = objects.update(ctx, intent, {"status": "requires_action", "next_action": next_action(ctx, intent)})
+    return wait(ctx, intent, next_action(ctx, intent))
+
+
+def wait(ctx: Context, intent: Doc, action: Doc, **more: Any) -> Doc:
+    """Somebody has to do something first."""
+    waiting = objects.update(ctx, intent, {"status": "requires_action", "next_action": action, **more})
     objects.announce(ctx, "payment_intent.requires_action", waiting)
     _tell(ctx, waiting)
     return waiting
+
+
+def is_later(intent: Doc) -> bool:
+    """It waits for somebody who pays elsewhere, or for a bank: whether it is paid is told another day."""
+    if intent["status"] == "processing":
+        return True
+    return intent["status"] == "requires_action" and intent["next_action"]["type"] in LATER
+
+
+def process(ctx: Context, intent: Doc, charge: Doc) -> Doc:
+    """The bank has been asked and will answer in days."""
+    changes = {"latest_charge": charge["id"], "next_action": None, "status": "processing"}
+    processing = objects.update(ctx, intent, changes)
+    objects.announce(ctx, "payment_intent.processing", processing)
+    _tell(ctx, processing)
+    return processing
 
 
 def next_action(ctx: Context, intent: Doc) -> Doc:
@@ -162,7 +200,7 @@ def finish_challenge(ctx: Context, intent: Doc, *, passed: bool) -> Doc:
     intent = objects.update(ctx, intent, {"next_action": None})
     if passed:
         return _charge(ctx, intent, payment_method, challenged=True)
-    return _fail(ctx, intent, payment_method, AUTHENTICATION_FAILED, charge=None)
+    return fail(ctx, intent, payment_method, AUTHENTICATION_FAILED, charge=None)
 
 
 def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:
@@ -173,13 +211,13 @@ def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool)
     charge = charge_card(ctx, intent, payment_method, None, challenged=challenged)
     if is_held(intent):
         return _hold(ctx, intent, charge)
-    return _succeed(ctx, intent, charge)
+    return succeed(ctx, intent, charge)
 
 
 def _keep_for_later(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:
     """`setup_future_usage` binds the card to the customer; a passed challenge frees later off-session payments."""
     customer = objects.find(ctx, "customer", intent["customer"])
-    usage = intent["payment_method_options"]["card"].get("setup_future_usage") or intent["setup_future_usage"]
+    usage = _card_options(intent).get("setup_future_usage") or intent["setup_future_usage"]
     if usage in ("on_session", "off_session") and customer and not payment_method["customer"]:
         payment_method = attach(ctx, payment_method, customer)
     if usage == "off_session" and challenged:
@@ -204,10 +242,11 @@ def capture(ctx: Context, intent: Doc, amount: int) -> Doc:
     """Take what is held, or a part of it."""
     charge = take(ctx, objects.load(ctx, "charge", intent["latest_charge"]), amount)
     objects.announce(ctx, "charge.captured", charge)
-    return _succeed(ctx, intent, charge)
+    return succeed(ctx, intent, charge)
 
 
-def _succeed(ctx: Context, intent: Doc, charge: Doc) -> Doc:
+def succeed(ctx: Context, intent: Doc, charge: Doc) -> Doc:
+    """Paid by this charge, which has been taken."""
     paid = objects.update(
         ctx,
         intent,
@@ -226,10 +265,11 @@ def _succeed(ctx: Context, intent: Doc, charge: Doc) -> Doc:
 
 def _refuse(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, challenged: bool) -> Doc:
     charge = charge_card(ctx, intent, payment_method, refusal, challenged=challenged)
-    return _fail(ctx, intent, payment_method, refusal, charge=charge["id"])
+    return fail(ctx, intent, payment_method, refusal, charge=charge["id"])
 
 
-def _fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, charge: str | None) -> Doc:
+def fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, charge: str | None) -> Doc:
+    """Not paid. `refusal` has code, message and what else the error shows."""
     error = {
         "type": "card_error",
         **refusal,
@@ -260,6 +300,8 @@ def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
         charge = objects.load(ctx, "charge", intent["latest_charge"])
         charge = objects.update(ctx, charge, {"amount_refunded": charge["amount"], "refunded": True})
         objects.announce(ctx, "charge.refunded", charge, previous={"amount_refunded": 0, "refunded": False})
+    for clear in CANCELED:
+        clear(ctx, intent)
     canceled = objects.update(
         ctx,
         intent,

@@ -1,19 +1,29 @@
-"""Refunds."""
+"""Refunds: of a charge, by the way it was paid, or of what a customer has in the cash balance.
 
+    card            succeeded (test cards: pending, or failed afterwards)
+    customer_balance   succeeded at once, into the customer's cash balance
+    direct debits   pending, then succeeded
+    konbini, cash balance   requires_action until the customer has told a bank account, then pending, then succeeded
+
+Sources: Stripe docs, "Refund and cancel payments", "Refund bank transfers", "Konbini payments" (refunds).
+"""
+
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import jobs, ledger, objects
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, random_text
+from sandbox.documents import merge_metadata, new_id, random_text
 from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.money import in_words
 from sandbox.pagination import list_page, listing
-from sandbox.params import Bool, Enum, Ignored, Int, Metadata, Param, Str
+from sandbox.params import Bool, Enum, Int, Metadata, Param, Str
+from sandbox.resources import disputes, radar
 from sandbox.resources.charges import balance_transaction
-from sandbox.resources.payment_methods import card_of
 from sandbox.routes import route
+from sandbox.testcards import by_number
 
 REFUND = kind(
     "refund",
@@ -27,18 +37,28 @@ REFUND = kind(
         "failure_balance_transaction": "balance_transaction",
         "payment_intent": "payment_intent",
         "payment_method": "payment_method",
+        "source_transfer_reversal": "*",
+        "transfer_reversal": "*",
     },
 )
 SETTLES_AFTER = 10
 """Seconds until a test card's pending refund succeeds or its succeeded one fails."""
+ANSWER_WITHIN = 45 * 24 * 3600
+"""Seconds that a customer has to tell a bank account."""
+SETTLING = {"customer_balance": "succeeded", "konbini": "requires_action"}
+"""The first status of a refund by the charge's type; pending for others."""
+INTO_CASH: list[Callable[[Context, Doc], None]] = []
+RETURN_CASH: list[Callable[[Context, dict[str, Any], dict[str, Any]], Doc]] = []
+CASH_BACK: list[Callable[[Context, Doc], None]] = []
+"""What cash_balances.py does: money arrives from a refund, is sent to a bank, comes back from there."""
 CREATE: dict[str, Param] = {
     "amount": Int(min=1),
     "charge": Str(),
-    "currency": Ignored(),
-    "customer": Ignored(),
-    "instructions_email": Ignored(),
+    "currency": Str(),
+    "customer": Str(),
+    "instructions_email": Str(),
     "metadata": Metadata(),
-    "origin": Ignored(),
+    "origin": Enum("customer_balance"),
     "payment_intent": Str(),
     "reason": Enum("duplicate", "fraudulent", "requested_by_customer"),
     "refund_application_fee": Bool(),
@@ -49,8 +69,13 @@ CREATE: dict[str, Param] = {
 @route("POST", "/v1/refunds", params=CREATE)
 def create_refund(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a refund"""
+    told: dict[str, Any] = {"email": params.get("instructions_email"), "metadata": params.get("metadata") or {}}
+    if params.get("origin") == "customer_balance":
+        return RETURN_CASH[0](ctx, params, told)
     charge = _charge_to_refund(ctx, params)
-    return refund(ctx, charge, params.get("amount"), reason=params.get("reason"), metadata=params.get("metadata") or {})
+    if disputes.is_taken_back(ctx, charge):
+        raise ApiError(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
+    return refund(ctx, charge, params.get("amount"), reason=params.get("reason"), **told)
 
 
 def _charge_to_refund(ctx: Context, params: dict[str, Any]) -> Doc:
@@ -71,38 +96,82 @@ def _charge_to_refund(ctx: Context, params: dict[str, Any]) -> Doc:
     return charge
 
 
-def refund(ctx: Context, charge: Doc, amount: int | None, *, reason: str | None, metadata: Doc) -> Doc:
+def refund(
+    ctx: Context, charge: Doc, amount: int | None, *, reason: str | None, metadata: Doc, email: str | None = None
+) -> Doc:
     """Give back `amount` (minor unit), or all that is left when it is None. Raises when there is less left."""
     amount = _checked_amount(charge, amount)
-    payment_method = objects.find(ctx, "payment_method", charge["payment_method"])
-    behaviour = card_of(payment_method).refund if payment_method else "succeeded"
-    made = objects.create(
-        ctx,
-        "refund",
-        {
-            "amount": amount,
-            "balance_transaction": None,
-            "charge": charge["id"],
-            "currency": charge["currency"],
-            "customer": charge["customer"],
-            "customer_account": None,
-            "destination_details": {"card": _destination(), "type": "card"},
-            "metadata": merge_metadata({}, metadata),
-            "payment_intent": charge["payment_intent"],
-            "payment_method": charge["payment_method"],
-            "reason": reason,
-            "receipt_number": None,
-            "source_transfer_reversal": None,
-            "status": "pending" if behaviour == "pending" else "succeeded",
-            "transfer_reversal": None,
-        },
-    )
-    made = _move_money(ctx, made)
+    type = charge["payment_method_details"]["type"]
+    behaviour = by_number(charge["_number"]).refund if charge.get("_number") else SETTLING.get(type, "pending")
+    fields = new_fields(amount, charge["currency"], charge["customer"], metadata) | {
+        "id": new_id(ctx, "refund").replace("re_", "re_" if type == "card" else "pyr_", 1),
+        "charge": charge["id"],
+        "destination_details": _destination(type),
+        "payment_intent": charge["payment_intent"],
+        "payment_method": charge["payment_method"],
+        "reason": reason,
+        "status": "succeeded" if behaviour == "failed" else behaviour,
+    }
+    if behaviour == "requires_action":
+        fields |= asked(ctx, email or charge["billing_details"]["email"])
+    made = _move_money(ctx, objects.create(ctx, "refund", fields))
+    for arrive in INTO_CASH if type == "customer_balance" else ():
+        arrive(ctx, made)
     objects.announce(ctx, "refund.created", made)
     _mark_charge(ctx, charge, amount)
-    if behaviour != "succeeded":
-        jobs.schedule(ctx, "refund.settle", due_at=ctx.now + SETTLES_AFTER, name=made["id"], payload={"id": made["id"]})
+    _after(ctx, objects.load(ctx, "charge", charge["id"]), reason)
+    plan(ctx, made, behaviour)
     return made
+
+
+def new_fields(amount: int, currency: str, customer: str | None, metadata: Doc) -> Doc:
+    """A refund of which nothing is known yet but its sum."""
+    nothing = dict.fromkeys(
+        ("balance_transaction", "charge", "customer_account", "payment_intent", "payment_method", "reason",
+         "receipt_number", "source_transfer_reversal", "transfer_reversal")
+    )  # fmt: skip
+    given = merge_metadata({}, metadata)
+    return nothing | {"amount": amount, "currency": currency, "customer": customer, "metadata": given}
+
+
+def asked(ctx: Context, email: str | None) -> Doc:
+    """The customer was asked by mail for a bank account."""
+    if not email:
+        raise ApiError(
+            "This refund needs an email address to which instructions can be sent.",
+            code="parameter_missing",
+            param="instructions_email",
+        )
+    sent = {"email_sent_at": ctx.now, "email_sent_to": email}
+    details = {"email_sent": sent, "expires_at": ctx.now + ANSWER_WITHIN}
+    return {
+        "instructions_email": email,
+        "next_action": {"display_details": details, "type": "display_details"},
+        "status": "requires_action",
+    }
+
+
+def plan(ctx: Context, made: Doc, behaviour: str) -> None:
+    """Write down what will become of it by itself."""
+    if behaviour in ("pending", "failed"):
+        jobs.schedule(ctx, "refund.settle", due_at=ctx.now + SETTLES_AFTER, name=made["id"], payload={"id": made["id"]})
+    elif behaviour == "requires_action":
+        due, payload = ctx.now + ANSWER_WITHIN, {"id": made["id"]}
+        jobs.schedule(ctx, "refund.settle", due_at=due, name=made["id"], payload=payload)
+
+
+def provide_account(ctx: Context, made: Doc) -> Doc:
+    """The customer has told where the money shall go."""
+    sent = objects.update(ctx, made, {"next_action": None, "status": "pending"}, event="refund.updated")
+    objects.announce(ctx, "charge.refund.updated", sent, previous={"status": "requires_action"})
+    plan(ctx, sent, "pending")
+    return sent
+
+
+def _after(ctx: Context, charge: Doc, reason: str | None) -> None:
+    """What else ends with a refund: reviews, warnings, inquiries."""
+    radar.settled(ctx, charge, "refunded_as_fraud" if reason == "fraudulent" else "refunded")
+    disputes.refunded(ctx, charge)
 
 
 def _checked_amount(charge: Doc, amount: int | None) -> int:
@@ -121,25 +190,33 @@ def _checked_amount(charge: Doc, amount: int | None) -> int:
     return left if amount is None else amount
 
 
-def _destination() -> Doc:
-    return {"reference": random_text(16), "reference_status": "available", "type": "refund"}
+def _destination(type: str) -> Doc:
+    if type == "card":
+        card = {"reference": random_text(16), "reference_status": "available", "type": "refund"}
+        return {"card": card, "type": "card"}
+    name = {"customer_balance": "customer_cash_balance", "konbini": "jp_bank_transfer"}.get(type, type)
+    return {name: {}, "type": name}
 
 
 def _move_money(ctx: Context, made: Doc) -> Doc:
-    transaction = balance_transaction(ctx, "refund", made["id"], -made["amount"], made["currency"], "REFUND FOR CHARGE")
+    type, reference = ("refund", "CHARGE") if made["id"].startswith("re_") else ("payment_refund", "PAYMENT")
+    transaction = balance_transaction(
+        ctx, type, made["id"], -made["amount"], made["currency"], f"REFUND FOR {reference}", category="refund"
+    )
     _record(ctx, Entry.REFUND, made)
     return objects.update(ctx, made, {"balance_transaction": transaction["id"]})
 
 
 def _record(ctx: Context, entry: Entry, made: Doc) -> None:
-    ledger.record(
-        ctx,
-        entry,
-        amount=made["amount"],
-        currency=made["currency"],
-        customer=made["customer"],
+    if made["destination_details"]["type"] == "customer_cash_balance":
+        there = ledger.cash(made["customer"])
+    else:
+        there = ledger.outside(made["customer"])
+    debit, credit = (ledger.BALANCE, there) if entry == Entry.REFUND else (there, ledger.BALANCE)
+    ledger.move(
+        ctx, entry, debit, credit, amount=made["amount"], currency=made["currency"], customer=made["customer"],
         cause=made["id"],
-    )
+    )  # fmt: skip
 
 
 def _mark_charge(ctx: Context, charge: Doc, amount: int) -> None:
@@ -154,32 +231,41 @@ def _mark_charge(ctx: Context, charge: Doc, amount: int) -> None:
 
 @jobs.job("refund.settle")
 def settle(ctx: Context, payload: Doc) -> None:
-    """A test card's refund comes to its end."""
+    """A refund comes to its end."""
     made = objects.load(ctx, "refund", payload["id"])
     if made["status"] == "pending":
         settled = objects.update(ctx, made, {"status": "succeeded"}, event="refund.updated")
         objects.announce(ctx, "charge.refund.updated", settled, previous={"status": "pending"})
+    elif made["status"] == "requires_action":
+        come_back(ctx, made, "failed", "unknown")
     else:
-        _come_back(ctx, made)
+        come_back(ctx, made, "failed", "expired_or_canceled_card")
 
 
-def _come_back(ctx: Context, made: Doc) -> None:
-    """The bank sent the refund back: it failed, and the money is ours again."""
-    back = balance_transaction(ctx, "refund_failure", made["id"], made["amount"], made["currency"], "REFUND FAILURE")
-    _record(ctx, Entry.REFUND_FAILURE, made)
-    failed = objects.update(
-        ctx,
-        made,
-        {
-            "failure_balance_transaction": back["id"],
-            "failure_reason": "expired_or_canceled_card",
-            "status": "failed",
-        },
-        event="refund.updated",
+def come_back(ctx: Context, made: Doc, status: str, reason: str | None) -> Doc:
+    """It failed or was canceled, and the money is where it was."""
+    changes: Doc = {"next_action": None} if "next_action" in made else {}
+    changes |= {"failure_reason": reason, "status": status} if reason else {"status": status}
+    if made["charge"]:
+        changes["failure_balance_transaction"] = _back(ctx, made)["id"]
+    else:
+        CASH_BACK[0](ctx, made)
+    failed = objects.update(ctx, made, changes, event="refund.updated")
+    if status == "failed":
+        objects.announce(ctx, "refund.failed", failed)
+    objects.announce(ctx, "charge.refund.updated", failed, previous={"status": made["status"]})
+    if made["charge"]:
+        _mark_charge(ctx, objects.load(ctx, "charge", made["charge"]), -made["amount"])
+    return failed
+
+
+def _back(ctx: Context, made: Doc) -> Doc:
+    type = "refund_failure" if made["id"].startswith("re_") else "payment_refund"
+    line = balance_transaction(
+        ctx, type, made["id"], made["amount"], made["currency"], "REFUND FAILURE", category="refund_failure"
     )
-    objects.announce(ctx, "refund.failed", failed)
-    objects.announce(ctx, "charge.refund.updated", failed, previous={"status": "succeeded"})
-    _mark_charge(ctx, objects.load(ctx, "charge", made["charge"]), -made["amount"])
+    _record(ctx, Entry.REFUND_FAILURE, made)
+    return line
 
 
 @route("GET", "/v1/refunds", params=listing(charge=Str(), payment_intent=Str()))
@@ -237,10 +323,13 @@ def update_refund(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 
 @route("POST", "/v1/refunds/{id}/cancel")
 def cancel_refund(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """Cancel a refund: only those that wait for the customer can be, and cards' never do"""
+    """Cancel a refund that still waits for its customer"""
     made = objects.load(ctx, "refund", id, in_path=True)
-    raise ApiError(
-        f"Refund {id} cannot be canceled because it has a status of {made['status']}. Only refunds with a status of "
-        "requires_action can be canceled.",
-        param="refund",
-    )
+    if made["status"] != "requires_action":
+        raise ApiError(
+            f"Refund {id} cannot be canceled because it has a status of {made['status']}. Only refunds with a status "
+            "of requires_action can be canceled.",
+            param="refund",
+        )
+    jobs.cancel(ctx, "refund.settle", name=id)
+    return come_back(ctx, made, "canceled", None)
