@@ -89,6 +89,9 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
+if DEMO:
+    TEMPLATES[0]["OPTIONS"]["context_processors"].append("config.demo.signposts.signposts")
+
 # --- PostgreSQL, Redis, Celery --------------------------------------------------------------------
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1:5432/kessai")}
