@@ -1,5 +1,7 @@
 """Events: what happened, as Stripe tells it. `emit` stores one and queues its deliveries in the same transaction."""
 
+from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import API_VERSION, webhooks
@@ -8,6 +10,8 @@ from sandbox.documents import new_document
 from sandbox.kinds import Doc, kind
 
 KEPT_FOR = 30 * 24 * 3600
+LISTENERS: dict[str, list[Callable[[Context, Doc], None]]] = defaultdict(list)
+"""Functions (ctx, object) told of the events whose type begins so: what follows from one kind of object for others."""
 EVENT = kind("event", prefix="evt", indexed=("type", "_delivered", "_object"))
 
 
@@ -31,6 +35,10 @@ def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None)
     ctx.tx.insert(ctx.scope, event)
     for endpoint in endpoints:
         webhooks.queue(ctx, event["id"], endpoint["id"])
+    for head, listeners in LISTENERS.items():
+        if type.startswith(head):
+            for tell in listeners:
+                tell(ctx, snapshot)
     return event
 
 
