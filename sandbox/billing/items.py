@@ -24,6 +24,7 @@ PRICE_DATA: Shape = {
     "unit_amount": Int(min=0),
     "unit_amount_decimal": Dec(),
 }
+ONCE_DATA: Shape = {name: param for name, param in PRICE_DATA.items() if name != "recurring"}
 ITEM: dict[str, Param] = {
     "billing_thresholds": Ignored(),
     "discounts": Ignored(),

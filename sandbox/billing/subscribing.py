@@ -15,6 +15,7 @@ from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
 from sandbox.resources import setup_intents
 from sandbox.resources.payment_methods import card_of, declined
+from sandbox.resources.prices import new_price
 
 NO_PAYMENT_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding a default payment "
@@ -205,12 +206,7 @@ def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_beha
 
 def _add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) -> None:
     """A one-time price on the first invoice."""
-    price = objects.load(ctx, "price", given["price"], param=f"{path}[price]")
-    if price["type"] != "one_time":
-        raise ApiError(
-            "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.",
-            param=f"{path}[price]",
-        )
+    price = _once_price(ctx, given, path)
     quantity = given.get("quantity", 1)
     collection.add_pending(
         ctx,
@@ -228,6 +224,22 @@ def _add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str)
             "quantity": quantity,
         },
     )
+
+
+def _once_price(ctx: Context, given: dict[str, Any], path: str) -> Doc:
+    """The price named, or one made of `price_data`, which nothing else can use."""
+    if "price_data" in given:
+        objects.load(ctx, "product", given["price_data"]["product"], param=f"{path}[price_data][product]")
+        return new_price(ctx, dict(given["price_data"]) | {"active": False})
+    if "price" not in given:
+        raise missing(f"{path}[price]")
+    price = objects.load(ctx, "price", given["price"], param=f"{path}[price]")
+    if price["type"] != "one_time":
+        raise ApiError(
+            "The price specified is set to `type=recurring` but this field only accepts prices with `type=one_time`.",
+            param=f"{path}[price]",
+        )
+    return price
 
 
 def _opened(ctx: Context, subscription: Doc, status: str) -> Doc:

@@ -67,7 +67,17 @@ TRIAL_SETTINGS: Shape = {
 }
 COMMON: dict[str, Param] = {
     "add_invoice_items": Array(
-        Hash({"price": Str(required=True), "quantity": Int(min=0), "metadata": Metadata(), "period": Ignored()})
+        Hash(
+            {
+                "discounts": Ignored(),
+                "metadata": Metadata(),
+                "period": Ignored(),
+                "price": Str(),
+                "price_data": Hash(items.ONCE_DATA),
+                "quantity": Int(min=0),
+                "tax_rates": Ignored(),
+            }
+        )
     ),
     "application_fee_percent": Ignored(),
     "automatic_tax": Ignored(),

@@ -214,3 +214,13 @@ def test_what_stripe_can_expand_and_is_empty_stays_empty(v1: Any, path: str) -> 
 def test_the_breakdown_of_a_session_is_expanded(v1: Any) -> None:
     session = v1.checkout.sessions.retrieve(checkout(v1).id, {"expand": ["total_details.breakdown"]})
     assert session.total_details.breakdown.to_dict() == {"discounts": [], "taxes": []}
+
+
+def test_a_first_invoice_takes_a_price_made_in_passing(v1: Any) -> None:
+    product = v1.products.create({"name": "Set-up"})
+    once = {"price_data": {"currency": "jpy", "product": product.id, "unit_amount": 700}, "quantity": 2}
+    subscription = subscribed(v1, plan(v1, 3000), add_invoice_items=[once], expand=["latest_invoice"])
+    assert (subscription.latest_invoice.status, subscription.latest_invoice.amount_paid) == ("paid", 4400)
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        subscribed(v1, add_invoice_items=[{"quantity": 1}])
+    assert caught.value.param == "add_invoice_items[0][price]"
