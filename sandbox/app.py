@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 from starlette.staticfiles import StaticFiles
 
-from sandbox import API_VERSION, faults, idempotency, keys, refusals, routes
+from sandbox import API_VERSION, faults, front, idempotency, keys, refusals, routes
 from sandbox.context import Context, Scope
 from sandbox.discovery import discover
 from sandbox.documents import random_text, render
@@ -95,6 +95,22 @@ def answer(engine: Engine, call: Call) -> Response:
     """The whole way of one request, in a worker thread."""
     if call.method == "OPTIONS":
         return _welcome(call)
+    if front.is_foreign(call.method, call.path, call.headers, call.base_url):
+        refused = ApiError("Only the sandbox's own page may do this from a browser.", status=403)
+        return _respond(call, Stored(403, _error_body(call, refused), call.id))
+    response = _answer(engine, call)
+    if call.method == "POST" and call.path.startswith(front.OWN):
+        return front.answered(call.path, _form(call), response)
+    return response
+
+
+def _form(call: Call) -> dict[str, Any]:
+    """What a browser's form sent; nothing of other bodies."""
+    typed = call.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    return parse_form(call.body.decode(errors="replace")) if typed else {}
+
+
+def _answer(engine: Engine, call: Call) -> Response:
     found = routes.match(call.method, call.path)
     try:
         if found and found[0] in routes.PAGES:
@@ -192,7 +208,7 @@ def _run(
         result = _handle(ctx, call, route, values, params)
         if call.idempotency_key:
             idempotency.remember(
-                tx, result, scope=ctx.scope, key=call.idempotency_key, path=call.path, raw=raw, now=ctx.now
+                tx, result, scope=ctx.scope, key=call.idempotency_key, path=call.path, raw=raw, now=ctx.sandbox_now
             )
     if route.method != "GET":
         engine.work.set()
@@ -221,10 +237,10 @@ def _answer_page(engine: Engine, call: Call, route: Route, values: dict[str, str
     try:
         languages = call.headers.get("accept-language", "")
         request = PageRequest(parse_form(call.query), _body_fields(call), call.base_url, languages)
-        with engine.store.read() if route.method == "GET" else engine.store.write() as tx:
-            ctx = engine.context(tx, Scope(keys.DEFAULT_ACCOUNT, livemode=False))
-            ctx.base_url = call.base_url
-            result = route.handler(ctx, request, **values)
+        if route in routes.ACTS:
+            result = route.handler(engine, request, **values)
+        else:
+            result = _page(engine, call, route, request, values)
     except ApiError as error:
         return Response(_error_body(call, error), status_code=error.status, media_type="application/json")
     if route.method != "GET":
@@ -232,6 +248,13 @@ def _answer_page(engine: Engine, call: Call, route: Route, values: dict[str, str
     if isinstance(result, Response):
         return result
     return Response(json.dumps(result, indent=2, ensure_ascii=False), media_type="application/json")
+
+
+def _page(engine: Engine, call: Call, route: Route, request: PageRequest, values: dict[str, str]) -> Any:
+    with engine.store.read() if route.method == "GET" else engine.store.write() as tx:
+        ctx = engine.context(tx, Scope(keys.DEFAULT_ACCOUNT, livemode=False))
+        ctx.base_url = call.base_url
+        return route.handler(ctx, request, **values)
 
 
 def _body_fields(call: Call) -> dict[str, Any]:

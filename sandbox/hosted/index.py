@@ -1,20 +1,29 @@
-"""The sandbox's front page: what it is, what it holds, what happened last."""
+"""The sandbox's front page: its clock, who is in it, what happened last, and buttons that make things happen."""
 
-import datetime
+import time
+from dataclasses import asdict
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from sandbox import API_VERSION
+from sandbox import API_VERSION, faults, routes
+from sandbox.billing.periods import months_later
 from sandbox.context import Context
+from sandbox.hosted import index_words as words
 from sandbox.hosted.card_form import TEST_CARDS
+from sandbox.hosted.index_customer import customer_panel, waiting_payments
+from sandbox.hosted.index_search import find
 from sandbox.hosted.words import tools
 from sandbox.kinds import Doc
 from sandbox.pages import show
 from sandbox.routes import PageRequest, page
 
-COUNTED = ("customer", "subscription", "invoice", "payment_intent", "checkout.session", "product", "price", "event")
+COUNTED = ("customer", "subscription", "invoice", "payment_intent", "event")
 NEWEST = 12
+STEPS = (("An hour", 3600), ("A day", 86400), ("A week", 7 * 86400))
+KEPT = ("scope", "show", "q", "customer")
+"""What of the address stays when a button was pressed."""
 SCOPES = """
 WITH RECURSIVE found(scope) AS (
   SELECT min(scope) FROM objects
@@ -25,28 +34,42 @@ SELECT scope FROM found WHERE scope IS NOT NULL LIMIT 50
 
 @page("GET", "/")
 def show_index(ctx: Context, request: PageRequest) -> Response:
-    """The front page; ?scope= chooses the account and mode"""
+    """The front page; ?scope= chooses account and mode, ?customer= opens one, ?show= and ?q= choose the list"""
+    asked = {name: str(value) for name, value in request.query.items()}
     scopes = [row[0] for row in ctx.tx.sql(SCOPES)]
-    scope = str(request.query.get("scope", ""))
-    scope = scope if scope in scopes else _busiest(ctx, scopes)
-    ctx.enter(scope)
+    ctx.enter(asked["scope"] if asked.get("scope") in scopes else _busiest(ctx, scopes))
+    asked["scope"] = ctx.scope
+    customer = ctx.tx.get(ctx.scope, "customer", asked.get("customer", ""))
     return show(
         "index.html",
         **tools("en"),
+        words=words,
+        now=ctx.now,
         base_url=request.base_url,
         version=API_VERSION,
-        now=_moment(ctx.now),
-        scope=scope,
+        scope=ctx.scope,
         scopes=scopes,
-        counts=[(kind, ctx.tx.count(scope, kind)) for kind in COUNTED],
-        events=[_event(event) for event in ctx.tx.page(scope, "event", limit=NEWEST)],
-        sessions=ctx.tx.page(scope, "checkout.session", {"status": "open"}, limit=NEWEST),
-        invoices=ctx.tx.page(scope, "invoice", {"status": "open"}, limit=NEWEST),
-        endpoints=ctx.tx.page(scope, "webhook_endpoint", limit=NEWEST),
-        deliveries=_deliveries(ctx, scope),
+        told=asked.get("told"),
+        problem=asked.get("problem"),
+        back="/?" + urlencode({name: asked[name] for name in KEPT if asked.get(name)}),
+        can=can,
+        clock=_clock(ctx),
+        counts=[(kind, ctx.tx.count(ctx.scope, kind)) for kind in COUNTED],
+        people=_people(ctx, asked),
+        panel=customer_panel(ctx, customer) if customer and not customer.get("deleted") else None,
+        waiting=waiting_payments(ctx, NEWEST),
+        events=[_event(event) for event in ctx.tx.page(ctx.scope, "event", limit=NEWEST)],
+        endpoints=ctx.tx.page(ctx.scope, "webhook_endpoint", limit=NEWEST),
+        deliveries=_deliveries(ctx),
+        rules=[asdict(rule) for rule in faults.rules(ctx.tx)],
         unsupported=_unsupported(ctx),
         cards=TEST_CARDS,
     )
+
+
+def can(method: str, path: str) -> bool:
+    """Whether the sandbox answers there; a button without its route is not shown."""
+    return routes.match(method, path) is not None
 
 
 def _busiest(ctx: Context, scopes: list[str]) -> str:
@@ -55,35 +78,76 @@ def _busiest(ctx: Context, scopes: list[str]) -> str:
     return str(row[0]) if row and row[0] in scopes else ctx.scope
 
 
+def _clock(ctx: Context) -> dict[str, Any]:
+    ahead = ctx.now - int(time.time())
+    job = ctx.tx.sql("SELECT due_at, kind FROM jobs WHERE due_at>? ORDER BY due_at, id LIMIT 1", ctx.now).fetchone()
+    steps = [(name, ctx.now + seconds) for name, seconds in STEPS]
+    return {
+        "ahead": ahead if abs(ahead) > 60 else 0,
+        "steps": [*steps, ("A month", months_later(ctx.now, 1))],
+        "next": {"at": job[0], "what": words.job(job[1])} if job else None,
+    }
+
+
+def _people(ctx: Context, asked: dict[str, str]) -> dict[str, Any]:
+    kind = "subscription" if asked.get("show") == "subscriptions" else "customer"
+    text = asked.get("q", "").strip()
+    found = find(ctx, kind, text, asked.get("after", ""))
+    rows = [_subscription_row(ctx, doc) if kind == "subscription" else _customer_row(ctx, doc) for doc in found.docs]
+    more = {"scope": ctx.scope, "show": f"{kind}s", "q": text, "after": found.after}
+    return {
+        "kind": kind,
+        "q": text,
+        "rows": rows,
+        "more": "/?" + urlencode({name: value for name, value in more.items() if value}) if found.after else None,
+        "paged": bool(asked.get("after")),
+    }
+
+
+def _customer_row(ctx: Context, customer: Doc) -> dict[str, Any]:
+    held = ctx.tx.page(ctx.scope, "subscription", {"customer": customer["id"]}, limit=3)
+    return {"customer": customer, "subscriptions": [_subscription_row(ctx, one, customer) for one in held]}
+
+
+def _subscription_row(ctx: Context, subscription: Doc, customer: Doc | None = None) -> dict[str, Any]:
+    owner = customer or ctx.tx.get(ctx.scope, "customer", subscription["customer"]) or {}
+    owing = subscription["status"] in ("past_due", "unpaid", "incomplete")
+    invoice = ctx.tx.get(ctx.scope, "invoice", subscription["latest_invoice"] or "") if owing else None
+    prices = [item["price"] for item in subscription["items"]["data"]]
+    products = [ctx.tx.get(ctx.scope, "product", price["product"]) or {} for price in prices]
+    return {
+        "subscription": subscription,
+        "customer": owner,
+        "plan": ", ".join(product.get("name") or product.get("id", "") for product in products),
+        "next": words.next_of(subscription, (invoice or {}).get("next_payment_attempt"), ctx.now),
+    }
+
+
 def _event(event: Doc) -> dict[str, Any]:
     about = event["data"]["object"]
-    return {"type": event["type"], "at": _moment(event["created"]), "about": about.get("id", ""), "id": event["id"]}
+    return {"type": event["type"], "at": event["created"], "about": about.get("id", ""), "id": event["id"]}
 
 
-def _moment(at: int) -> str:
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _deliveries(ctx: Context, scope: str) -> list[dict[str, Any]]:
+def _deliveries(ctx: Context) -> list[dict[str, Any]]:
     rows = ctx.tx.sql(
         "SELECT id, event, endpoint, state, attempts FROM deliveries WHERE scope=? ORDER BY id DESC LIMIT ?",
-        scope,
+        ctx.scope,
         NEWEST,
     ).fetchall()
-    return [_delivery(ctx, scope, *row) for row in rows]
+    return [_delivery(ctx, *row) for row in rows]
 
 
-def _delivery(
-    ctx: Context, scope: str, id: int, event: str, endpoint: str, state: str, attempts: int
-) -> dict[str, Any]:
+def _delivery(ctx: Context, id: int, event: str, endpoint: str, state: str, attempts: int) -> dict[str, Any]:
     last = ctx.tx.sql("SELECT status, error, at FROM attempts WHERE delivery=? ORDER BY id DESC LIMIT 1", id).fetchone()
-    sent, target = ctx.tx.get(scope, "event", event), ctx.tx.get(scope, "webhook_endpoint", endpoint)
+    sent, target = ctx.tx.get(ctx.scope, "event", event), ctx.tx.get_any(ctx.scope, endpoint)
     return {
+        "id": id,
         "type": sent["type"] if sent else event,
         "url": (target or {}).get("url", endpoint),
         "state": state,
         "attempts": attempts,
         "answer": (last[0] or last[1]) if last else None,
+        "faults": faults.marks_of(ctx.tx, id).get("effects", []),
     }
 
 

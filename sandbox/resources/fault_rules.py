@@ -29,7 +29,7 @@ def list_faults(ctx: Context, request: PageRequest) -> Doc:
 def add_fault(ctx: Context, request: PageRequest) -> Doc:
     """A new rule: {"effect", "rate"?, "count"?, "after"?, "seed"?, "seconds"?, "key"?, and for deliveries "endpoint"?,
     "types"?, "copies"?, "attempts"?, for calls "method"?, "path"?, "when"?}."""
-    given = {name: value for name, value in request.form.items() if value not in ("", None)}
+    given = {name: value for name, value in request.form.items() if value not in ("", None) and name != "back"}
     effect = _effect(given)
     for name in given:
         if name not in FIELDS[effect in OF_DELIVERIES]:
@@ -88,3 +88,11 @@ def end_fault(ctx: Context, request: PageRequest, id: str) -> Doc:
 def end_faults(ctx: Context, request: PageRequest) -> Doc:
     """End all rules; what was already queued stays as it was drawn."""
     return {"ended": ctx.tx.sql("DELETE FROM faults").rowcount}
+
+
+@page("POST", "/_sandbox/faults/end")
+def end_from_form(ctx: Context, request: PageRequest) -> Doc:
+    """The same for a form: {"id"} ends one rule, nothing ends all."""
+    id = request.form.get("id")
+    clause, values = (" WHERE id=?", (id,)) if id else ("", ())
+    return {"ended": ctx.tx.sql(f"DELETE FROM faults{clause}", *values).rowcount}  # noqa: S608
