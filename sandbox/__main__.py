@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 
-from sandbox import webhooks
+from sandbox import settings, webhooks
 from sandbox.app import create_app
 from sandbox.clock import Clock
 from sandbox.engine import Engine
@@ -30,7 +30,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stderr.write(_sentence(error, options) + "\n")
         return 1
     host, port = listener.getsockname()[:2]
-    engine = Engine(store, Clock(), f"http://{host}:{port}", options.webhook_retries, options.webhook_timeout)
+    with store.read() as tx:
+        clock = Clock(offset=settings.read(tx, settings.CLOCK_OFFSET, default=0))
+    engine = Engine(store, clock, f"http://{host}:{port}", options.webhook_retries, options.webhook_timeout)
     server = uvicorn.Server(
         uvicorn.Config(create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     )

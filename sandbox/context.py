@@ -1,7 +1,8 @@
 """What a handler is given: the transaction, the time, whose request this is.
 
-A handler gets everything from `ctx` and nothing from the outside: `ctx.now` (simulated unix seconds),
-`ctx.tx` (store.Transaction), `ctx.scope`, `ctx.livemode`, `ctx.request_id` (None inside a job).
+A handler gets everything from `ctx` and nothing from the outside: `ctx.now` (simulated unix seconds; loading an object
+of a test clock sets it to that clock's time), `ctx.tx` (store.Transaction), `ctx.scope`, `ctx.livemode`,
+`ctx.request_id` (None inside a job).
 """
 
 from dataclasses import dataclass, field
@@ -37,6 +38,15 @@ class Context:
     publishable: bool = False
     api_version: str = API_VERSION
     ignored: list[str] = field(default_factory=list)
+    sandbox_now: int = 0
+    """Unix seconds outside of any test clock: when webhooks are due, how old an idempotency key is."""
+    clock: str | None = None
+    """The test clock in whose time this happens; `now` is its time then."""
+    advancing: bool = False
+    """That clock is under way: what lives in its time may be read and not changed."""
+
+    def __post_init__(self) -> None:
+        self.sandbox_now = self.sandbox_now or self.now
 
     @property
     def scope(self) -> str:

@@ -19,9 +19,12 @@ class Engine:
     timeout: float = 20.0
     """Seconds that a webhook receiver may take."""
     in_flight: InFlight = field(default_factory=InFlight)
+    one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever runs jobs, so that they run in the order of their time."""
     work: threading.Event = field(default_factory=threading.Event)
     """Set after a commit: the scheduler should look now."""
 
     def context(self, tx: Transaction, scope: Scope, *, now: int | None = None) -> Context:
         """A context of the sandbox's own acts (jobs, pages): without a request."""
-        return Context(tx, self.clock.now() if now is None else now, scope, self.base_url)
+        current = self.clock.now()
+        return Context(tx, current if now is None else now, scope, self.base_url, sandbox_now=current)

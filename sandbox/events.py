@@ -30,6 +30,7 @@ def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None)
             "type": type,
             "_delivered": not endpoints,
             "_object": snapshot.get("id"),
+            **({"_clock": ctx.clock} if ctx.clock else {}),
         },
     )
     ctx.tx.insert(ctx.scope, event)

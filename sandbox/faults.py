@@ -134,9 +134,9 @@ def plan_deliveries(ctx: Context, event: str, endpoint: str) -> list[Planned]:
     """What becomes of one event on its way to one endpoint: one row as a rule, more or a lost one when it is struck."""
     known = [rule for rule in rules(ctx.tx) if rule.effect in OF_DELIVERIES]
     if not known:
-        return [Planned("pending", ctx.now, {})]
+        return [Planned("pending", ctx.sandbox_now, {})]
     struck = draw(ctx.tx, [rule for rule in known if _concerns(ctx, rule, event, endpoint)])
-    return planned(struck, ctx.now)
+    return planned(struck, ctx.sandbox_now)
 
 
 def planned(struck: Sequence[Rule], now: int) -> list[Planned]:

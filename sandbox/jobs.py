@@ -1,4 +1,4 @@
-"""Deferred work: rows with a due time, run in the order of that time, each in a transaction of its own.
+"""Deferred work: rows with a due time, run in the order of that time, each by itself.
 
     @job("subscription.renew")
     def renew(ctx: Context, payload: Doc) -> None: ...
@@ -7,21 +7,39 @@
     cancel(ctx, "subscription.renew", name=subscription_id)
 
 In the handler `ctx.now` is the time the job was due, so that what it makes carries the right date however late it
-runs. A job that raises is kept with its error and tried again after a minute, then less and less often.
+runs. A job that raises is undone, kept with its error and tried again after a minute, then less and less often.
+What is scheduled in the time of a test clock waits for that clock alone.
 """
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
+from sandbox import settings
 from sandbox.context import Context, Scope
 from sandbox.engine import Engine
+from sandbox.errors import ApiError
 from sandbox.kinds import Doc
-from sandbox.store import dumps
+from sandbox.store import Transaction, dumps
 
 Handler = Callable[[Context, Doc], None]
 HANDLERS: dict[str, Handler] = {}
+BATCH = 20
+"""The jobs that share a transaction: many are written at once, and no request waits long for its turn."""
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    id: int
+    scope: str
+    kind: str
+    due_at: int
+    payload: str
+    attempts: int
 
 
 def job(kind: str) -> Callable[[Handler], Handler]:
@@ -37,8 +55,8 @@ def schedule(ctx: Context, kind: str, *, due_at: int, payload: Doc, name: str = 
     if name:
         cancel(ctx, kind, name=name)
     ctx.tx.sql(
-        "INSERT INTO jobs (scope, kind, name, due_at, payload) VALUES (?,?,?,?,?)",
-        ctx.scope, kind, name, due_at, dumps(payload),
+        "INSERT INTO jobs (scope, kind, name, due_at, payload, clock) VALUES (?,?,?,?,?,?)",
+        ctx.scope, kind, name, due_at, dumps(payload), ctx.clock or "",
     )  # fmt: skip
 
 
@@ -48,31 +66,91 @@ def cancel(ctx: Context, kind: str, *, name: str) -> None:
 
 def run_due(engine: Engine) -> int:
     """Run what is due; the number of jobs run."""
-    done = 0
-    while _run_next(engine):
-        done += 1
+    with engine.one_at_a_time:
+        done = 0
+        while batch := _run_batch(engine, engine.clock.now(), moving=False):
+            done += batch.total()
+        return done
+
+
+def advance(engine: Engine, to: int) -> Counter[str]:
+    """Move the sandbox's time to `to` (unix seconds) and run on the way what is due, each at its own time. How many of
+    each kind were run. Raises ApiError for a time that has been."""
+    with engine.one_at_a_time:
+        begin = engine.clock.now()
+        if to < begin:
+            raise ApiError(f"Time only goes forward: it is {begin} already.", param="to")
+        done: Counter[str] = Counter()
+        engine.clock.stand_at(begin)
+        try:
+            while batch := _run_batch(engine, to, moving=True):
+                done += batch
+            _move(engine, to)
+        finally:
+            engine.clock.go_on()
+            with engine.store.write() as tx:
+                settings.write(tx, settings.CLOCK_OFFSET, engine.clock.offset)
+        return done
+
+
+def _run_batch(engine: Engine, until: int, *, moving: bool) -> Counter[str]:
+    """Run up to BATCH jobs that are due until then; what ran, by kind."""
+    done: Counter[str] = Counter()
+    with engine.store.write() as tx:
+        while done.total() < BATCH and (found := _next(tx, "", until)):
+            if moving:
+                _move(engine, found.due_at)
+            context = engine.context(tx, Scope.parse(found.scope), now=found.due_at)
+            error = _run(context, found)
+            if error:
+                again = engine.clock.now() + 60 * 2 ** min(found.attempts, 10)
+                _keep(tx, found, error, again)
+            done[found.kind] += 1
+        if moving and done:
+            settings.write(tx, settings.CLOCK_OFFSET, engine.clock.offset)
     return done
 
 
-def _run_next(engine: Engine) -> bool:
-    with engine.store.read() as tx:
-        row = tx.sql(
-            "SELECT id, scope, kind, due_at, payload, attempts FROM jobs WHERE due_at<=? ORDER BY due_at, id LIMIT 1",
-            engine.clock.now(),
-        ).fetchone()
-    if row is None:
-        return False
-    id, scope, kind, due_at, payload, attempts = row
+def _move(engine: Engine, to: int) -> None:
+    engine.clock.stand_at(max(engine.clock.now(), to))
+
+
+def run_clock(ctx: Context, clock: str, until: int, *, limit: int) -> tuple[int, str | None]:
+    """Run jobs that wait for a test clock, each at its own time: how many ran, and the error of one that did not."""
+    for number in range(limit):
+        found = _next(ctx.tx, clock, until)
+        if found is None:
+            return number, None
+        error = _run(replace(ctx, now=found.due_at, clock=clock, request_id=None, idempotency_key=None), found)
+        if error:
+            _keep(ctx.tx, found, error, found.due_at)
+            return number, error
+    return limit, None
+
+
+def _next(tx: Transaction, clock: str, until: int) -> Job | None:
+    row: tuple[Any, ...] | None = tx.sql(
+        "SELECT id, scope, kind, due_at, payload, attempts FROM jobs WHERE clock=? AND due_at<=? "
+        "ORDER BY due_at, id LIMIT 1",
+        clock, until,
+    ).fetchone()  # fmt: skip
+    return Job(*row) if row else None
+
+
+def _run(ctx: Context, found: Job) -> str | None:
+    """Do it and forget it. When it raises nothing of it stays, and the error is returned."""
+    ctx.tx.sql("SAVEPOINT job")
     try:
-        with engine.store.write() as tx:
-            if not tx.sql("DELETE FROM jobs WHERE id=?", id).rowcount:
-                return True
-            HANDLERS[kind](engine.context(tx, Scope.parse(scope), now=due_at), json.loads(payload))
+        ctx.tx.sql("DELETE FROM jobs WHERE id=?", found.id)
+        HANDLERS[found.kind](ctx, json.loads(found.payload))
     except Exception as error:
-        log.exception("job %s of kind %s failed", id, kind)
-        with engine.store.write() as tx:
-            tx.sql(
-                "UPDATE jobs SET attempts=attempts+1, error=?, due_at=? WHERE id=?",
-                repr(error), engine.clock.now() + 60 * 2 ** min(attempts, 10), id,
-            )  # fmt: skip
-    return True
+        log.exception("job %s of kind %s failed", found.id, found.kind)
+        ctx.tx.sql("ROLLBACK TO job")
+        return repr(error)
+    finally:
+        ctx.tx.sql("RELEASE job")
+    return None
+
+
+def _keep(tx: Transaction, failed: Job, error: str, again: int) -> None:
+    tx.sql("UPDATE jobs SET attempts=attempts+1, error=?, due_at=? WHERE id=?", error, again, failed.id)

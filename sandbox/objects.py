@@ -14,7 +14,7 @@ happens. `doc` arguments are not changed in place: go on with what is returned.
 import sqlite3
 from typing import Any
 
-from sandbox import events
+from sandbox import clocks, events
 from sandbox.context import Context, Scope
 from sandbox.documents import new_document, ordered, render
 from sandbox.errors import ApiError, no_such
@@ -23,7 +23,8 @@ from sandbox.kinds import KINDS, Doc
 
 def create(ctx: Context, kind: str, fields: Doc, *, event: str | None = None) -> Doc:
     """Store a new object. `id` is minted unless `fields` has one. An id that is taken is Stripe's error."""
-    doc = new_document(ctx, kind, fields)
+    clocks.check_still(ctx)
+    doc = new_document(ctx, kind, fields | ({"_clock": ctx.clock} if ctx.clock else {}))
     try:
         ctx.tx.insert(ctx.scope, doc)
     except sqlite3.IntegrityError:
@@ -40,13 +41,17 @@ def load(ctx: Context, kind: str, id: str, *, param: str = "id", in_path: bool =
     doc = ctx.tx.get(ctx.scope, kind, id)
     if doc is None or (doc.get("deleted") is True and not deleted):
         raise no_such(KINDS[kind].label, id, param=param, in_path=in_path, other_mode=_other_mode(ctx, kind, id))
+    clocks.follow(ctx, doc)
     return doc
 
 
 def find(ctx: Context, kind: str, id: str | None) -> Doc | None:
     """The object if it exists and is not deleted."""
     doc = ctx.tx.get(ctx.scope, kind, id) if id else None
-    return None if doc is None or doc.get("deleted") is True else doc
+    if doc is None or doc.get("deleted") is True:
+        return None
+    clocks.follow(ctx, doc)
+    return doc
 
 
 def query(ctx: Context, kind: str, **filters: Any) -> list[Doc]:
@@ -60,6 +65,9 @@ def update(ctx: Context, doc: Doc, changes: Doc, *, event: str | None = None) ->
     changed = ordered({**doc, **changes})
     if changed == doc:
         return doc
+    clocks.check_still(ctx)
+    if ctx.clock and changes.get("customer"):
+        changed["_clock"] = ctx.clock
     ctx.tx.save(ctx.scope, changed)
     previous = events.previous_attributes(render(doc), render(changed))
     if event and previous:
@@ -74,6 +82,7 @@ def announce(ctx: Context, type: str, doc: Doc, *, previous: Doc | None = None) 
 
 def delete(ctx: Context, doc: Doc, *, event: str | None = None) -> Doc:
     """The object leaves every list; what stays is {"id", "object", "deleted": true}."""
+    clocks.check_still(ctx)
     stub = {"id": doc["id"], "object": doc["object"], "deleted": True}
     ctx.tx.delete(ctx.scope, doc, stub)
     if event:

@@ -52,6 +52,8 @@ class PageRequest:
 
 ROUTES: list[Route] = []
 PAGES: list[Route] = []
+ACTS: list[Route] = []
+"""The pages that need more than one transaction: their handlers are given the engine instead of a context."""
 _BY_LENGTH: dict[tuple[str, int], list[Route]] = {}
 
 
@@ -68,6 +70,17 @@ def route(
 def page(method: str, path: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         _add(PAGES, Route(method, path, handler, {}))
+        return handler
+
+    return register
+
+
+def act(method: str, path: str) -> Callable[[Handler], Handler]:
+    """A page whose handler is a function (engine, request, **path values) → JSON."""
+
+    def register(handler: Handler) -> Handler:
+        ACTS.append(Route(method, path, handler, {}))
+        _add(PAGES, ACTS[-1])
         return handler
 
     return register

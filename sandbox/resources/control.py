@@ -3,13 +3,17 @@
 import json
 from typing import Any
 
-from sandbox import API_VERSION, keys, store, webhooks
+from sandbox import API_VERSION, jobs, keys, store, webhooks
 from sandbox.context import Context
+from sandbox.engine import Engine
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 from sandbox.params import Ignored
 from sandbox.resources.webhook_endpoints import new_endpoint
-from sandbox.routes import ROUTES, PageRequest, page
+from sandbox.routes import ROUTES, PageRequest, act, page
+
+FARTHEST = 10 * 366 * 24 * 3600
+"""Seconds that one step may take the sandbox's time forward."""
 
 
 @page("GET", "/_sandbox/health")
@@ -142,8 +146,45 @@ def put_key(ctx: Context, request: PageRequest) -> Doc:
     return {"key": keys.masked(key), "permissions": json.loads(permissions)}
 
 
-@page("POST", "/_sandbox/reset")
-def reset(ctx: Context, request: PageRequest) -> Doc:
-    """Forget everything."""
-    store.clear(ctx.tx)
+@act("POST", "/_sandbox/advance")
+def advance(engine: Engine, request: PageRequest) -> Doc:
+    """Let time pass: {"to": unix seconds}, {"by": seconds} or {"days": 30}. Everything that is due until then happens,
+    in order, before this answers with the jobs and the events that there were. Test clocks stand still."""
+    was = engine.clock.now()
+    with engine.store.read() as tx:
+        before = tx.sql("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0]
+    ran = jobs.advance(engine, _target(request.form, was))
+    with engine.store.read() as tx:
+        told = tx.sql(
+            "SELECT value, count(*) FROM object_index WHERE seq>? AND kind='event' AND field='type' "
+            "GROUP BY value ORDER BY value",
+            before,
+        ).fetchall()
+    engine.work.set()
+    return {"was": was, "now": engine.clock.now(), "jobs": dict(sorted(ran.items())), "events": dict(told)}
+
+
+def _target(form: Any, now: int) -> int:
+    """Unix seconds. Raises ApiError for anything but one whole number."""
+    units = {"to": 1, "by": 1, "days": 24 * 3600}
+    given = [name for name in units if name in form]
+    if len(given) != 1:
+        raise ApiError('Say how far: {"to": unix seconds}, {"by": seconds} or {"days": days}.')
+    [name] = given
+    try:
+        number = int(str(form[name]))
+    except ValueError:
+        raise ApiError(f"Invalid integer: {form[name]}", param=name) from None
+    target = number if name == "to" else now + number * units[name]
+    if not now <= target <= now + FARTHEST:
+        raise ApiError(f"Time goes forward, up to ten years: it is {now} now.", param=name)
+    return target
+
+
+@act("POST", "/_sandbox/reset")
+def reset(engine: Engine, request: PageRequest) -> Doc:
+    """Forget everything, the time too."""
+    with engine.one_at_a_time, engine.store.write() as tx:
+        store.clear(tx)
+        engine.clock.offset = 0
     return {"status": "empty"}

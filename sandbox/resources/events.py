@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox import objects
+from sandbox import clocks, objects
 from sandbox.context import Context
 from sandbox.errors import ApiError, no_such
 from sandbox.events import KEPT_FOR
@@ -18,7 +18,8 @@ def list_events(ctx: Context, params: dict[str, Any]) -> Doc:
     if "type" in params and "types" in params:
         raise ApiError("You may only specify one of these parameters: type, types.")
     within = created_range(params.get("created"))
-    oldest = ctx.now - KEPT_FOR
+    # What lives in the time of a test clock has dates of its own, and goes with the clock.
+    oldest = 0 if clocks.exist(ctx) else ctx.now - KEPT_FOR
     params["created"] = within | {"gte": max(within.get("gte", oldest), oldest)}
     filters = {"_delivered": params.get("delivery_success")}
     if "type" in params and "*" not in params["type"]:
@@ -43,6 +44,6 @@ def _types_like(ctx: Context, pattern: str) -> list[str]:
 def retrieve_event(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Retrieve an event"""
     event = objects.load(ctx, "event", id, in_path=True)
-    if event["created"] < ctx.now - KEPT_FOR:
+    if "_clock" not in event and event["created"] < ctx.now - KEPT_FOR:
         raise no_such("event", id, in_path=True)
     return event
