@@ -41,6 +41,10 @@ check: .venv/dev ## Formatter, linter, types, import contracts, migrations, depl
 	@echo "· migrations"; $(DEPLOYED) $(PY) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	@echo "· deployment"; $(DEPLOYED) $(PY) manage.py check --deploy --fail-level WARNING
 
+.PHONY: bench
+bench: .venv/dev ## Measure how long a person waits: first page, second start, pay to active
+	@exec $(PY) -m tests.journeys.measure
+
 .PHONY: lint-fix
 lint-fix: .venv/dev ## Format, and fix what the linter can fix
 	@$(PY) -m ruff format .

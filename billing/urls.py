@@ -25,5 +25,7 @@ urlpatterns = [
     path("o/<str:organization_id>/resume/", resume, name="resume"),
     path("o/<str:organization_id>/live/", live, name="live"),
     path("webhooks/stripe/", stripe_webhook, name="stripe_webhook"),
+    # An address typed without its last slash must not cost events: Stripe takes a redirect for a failure.
+    path("webhooks/stripe", stripe_webhook),
     path("healthz", healthz, name="healthz"),
 ]
