@@ -244,14 +244,16 @@ class Map(Param):
 
 
 class MethodTypes(Array):
-    """Ways to pay by name. Only cards are built; Link, which pays by card too, may stand beside them."""
+    """Ways to pay by name. Link, which pays by card too, may stand beside cards."""
+
+    BUILT = frozenset(("card", "link", "konbini", "customer_balance", "sepa_debit", "us_bank_account"))
 
     def __init__(self, *, unset: bool = False) -> None:
         super().__init__(Str(), unset=unset)
 
     def value(self, raw: Any, path: str, ignored: list[str] | None) -> list[Any]:
         given = super().value(raw, path, ignored)
-        for unknown in set(given) - {"card", "link"}:
+        for unknown in set(given) - self.BUILT:
             raise ApiError(
                 f"The payment method type provided: {unknown} is invalid. Please ensure the provided type is activated "
                 "in your dashboard (https://dashboard.stripe.com/account/payments/settings) and your account is "

@@ -23,37 +23,14 @@ from sandbox.params import (
     Str,
     Url,
 )
-from sandbox.resources import payments
+from sandbox.resources import method_options, payments
 from sandbox.resources.customers import SHIPPING
+from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.payment_methods import DATA, from_data, resolve
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
 SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
-CARD_OPTIONS: Shape = {
-    "capture_method": Enum("manual", unset=True),
-    "request_three_d_secure": Enum("any", "automatic", "challenge"),
-    "setup_future_usage": Enum("none", "off_session", "on_session", unset=True),
-    **{
-        name: Ignored()
-        for name in (
-            "cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization",
-            "request_incremental_authorization", "request_multicapture", "request_overcapture",
-            "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji",
-            "three_d_secure",
-        )
-    },
-}  # fmt: skip
-"""What is said for cards alone goes before what is said for all."""
-OTHER_METHODS = (
-    "acss_debit", "affirm", "afterpay_clearpay", "alipay", "alma", "amazon_pay", "au_becs_debit", "bacs_debit",
-    "bancontact", "billie", "bizum", "blik", "boleto", "card_present", "cashapp", "crypto", "customer_balance", "eps",
-    "fpx", "giropay", "grabpay", "ideal", "interac_present", "kakao_pay", "klarna", "konbini", "kr_card", "link",
-    "mb_way", "mobilepay", "multibanco", "naver_pay", "nz_bank_account", "oxxo", "p24", "pay_by_bank", "payco",
-    "paynow", "paypal", "payto", "pix", "promptpay", "revolut_pay", "samsung_pay", "satispay", "scalapay",
-    "sepa_debit", "sofort", "sunbit", "swish", "twint", "upi", "us_bank_account", "wechat_pay", "zip",
-)  # fmt: skip
-METHOD_OPTIONS = Hash({"card": Hash(CARD_OPTIONS, unset=True)} | dict.fromkeys(OTHER_METHODS, Ignored()), unset=True)
 SETUP_USAGE = Enum("off_session", "on_session", unset=True)
 PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),
@@ -122,6 +99,7 @@ def create_payment_intent(ctx: Context, params: dict[str, Any]) -> Doc:
     fields = _fields(ctx, None, params)
     fields["currency"] = checked_currency(params["currency"])
     check_chargeable(params["amount"], fields["currency"])
+    method_options.check_currency(params.get("payment_method_types") or [], fields["currency"])
     if "payment_method_types" not in params:
         given = params.get("automatic_payment_methods") or {"enabled": True}
         fields["automatic_payment_methods"] = {"allow_redirects": "always", **given} if given["enabled"] else None
@@ -141,18 +119,12 @@ def _fields(ctx: Context, intent: Doc | None, params: dict[str, Any]) -> Doc:
         fields["payment_method"] = _usable(ctx, fields["payment_method"], customer)["id"]
     if "metadata" in fields:
         fields["metadata"] = merge_metadata(intent["metadata"] if intent else {}, fields["metadata"])
-    if options := (params.get("payment_method_options") or {}).get("card"):
-        fields["payment_method_options"] = _card_options(intent, options)
+    types = fields.get("payment_method_types") or (intent["payment_method_types"] if intent else ["card"])
+    shown = {name: one for name, one in (intent or {}).get("payment_method_options", {}).items() if name in types}
+    options = method_options.said(method_options.defaults(types) | shown, params.get("payment_method_options"))
+    if intent is None or options != intent["payment_method_options"]:
+        fields["payment_method_options"] = options
     return fields
-
-
-def _card_options(intent: Doc | None, given: dict[str, Any]) -> Doc:
-    """What was said of cards, with what is said now; what is unset now is not shown any more."""
-    options = intent["payment_method_options"] if intent else payments.METHOD_OPTIONS
-    acted_on = {name: value for name, value in given.items() if not isinstance(CARD_OPTIONS[name], Ignored)}
-    card = {**options["card"], **acted_on}
-    shown = {name: value for name, value in card.items() if value is not None or name not in acted_on}
-    return {**options, "card": dict(sorted(shown.items()))}
 
 
 def _usable(ctx: Context, id: str, customer: str | None) -> Doc:
@@ -194,6 +166,7 @@ def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
     off_session = bool(params.get("off_session"))
     _check_return_url(ctx, intent, params, off_session=off_session)
     payment_method = objects.load(ctx, "payment_method", intent["payment_method"], param="payment_method")
+    intent = _allowed(ctx, intent, payment_method["type"])
     tried = payments.confirm(ctx, intent, payment_method, off_session=off_session, return_url=params.get("return_url"))
     if tried["status"] == "requires_action" and params.get("error_on_requires_action"):
         tried = payments.finish_challenge(ctx, tried, passed=False)
@@ -201,6 +174,23 @@ def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
     if tried["last_payment_error"]:
         raise _card_error(tried, tried["last_payment_error"])
     return tried
+
+
+def _allowed(ctx: Context, intent: Doc, type: str) -> Doc:
+    """The intent, which takes this way to pay. One that takes what the account offers learns of it now."""
+    types = intent["payment_method_types"]
+    if type in types:
+        return intent
+    method_options.check_currency([type], intent["currency"], param="payment_method")
+    if not (intent["automatic_payment_methods"] or {}).get("enabled"):
+        raise ApiError(
+            f"The PaymentMethod provided ({type}) is not allowed for this PaymentIntent. Please attach a PaymentMethod "
+            f"of one of the following types: {', '.join(types)}.",
+            param="payment_method",
+        )
+    options = method_options.defaults([type]) | intent["payment_method_options"]
+    changes = {"payment_method_options": dict(sorted(options.items())), "payment_method_types": [*types, type]}
+    return objects.update(ctx, intent, changes)
 
 
 def _check_return_url(ctx: Context, intent: Doc, params: dict[str, Any], *, off_session: bool) -> None:
@@ -261,6 +251,9 @@ def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     fields = _fields(ctx, intent, params)
     if "currency" in fields:
         fields["currency"] = checked_currency(fields["currency"])
+    if "currency" in fields or "payment_method_types" in fields:
+        types = fields.get("payment_method_types") or intent["payment_method_types"]
+        method_options.check_currency(types, fields.get("currency") or intent["currency"])
     if "amount" in fields:
         check_chargeable(fields["amount"], fields.get("currency") or intent["currency"])
     if fields.get("payment_method"):

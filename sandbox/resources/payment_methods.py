@@ -1,4 +1,5 @@
-"""Payment methods: cards, by number, by token or by one of the `pm_card_…` names.
+"""Payment methods: cards, by number, by token or by one of the `pm_card_…` names; bank accounts, and the ways to pay
+that need no account (konbini, customer_balance).
 
 For other resources: `resolve(ctx, id)` gives the payment method for what a client passed (a `pm_card_…` name
 becomes a new one), `attach(ctx, payment_method, customer)` binds it, `card_of(payment_method)` tells how it behaves.
@@ -8,13 +9,14 @@ import datetime
 import hashlib
 from typing import Any
 
-from sandbox import objects, testcards
+from sandbox import objects, testbanks, testcards
 from sandbox.context import Context
 from sandbox.documents import BASE62, merge_metadata, new_document
 from sandbox.errors import ApiError, CardError, missing, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, paging
 from sandbox.params import ADDRESS, Enum, Hash, Ignored, Int, Metadata, Shape, Str
+from sandbox.resources import bank_accounts
 from sandbox.routes import route
 from sandbox.testcards import TestCard
 
@@ -40,10 +42,23 @@ CARD: Shape = {
     "token": Str(),
     "networks": Ignored(),
 }
+ACCOUNT: Shape = {
+    "account_holder_type": Enum("company", "individual"),
+    "account_number": Str(),
+    "account_type": Enum("checking", "savings"),
+    "financial_connections_account": Ignored(),
+    "routing_number": Str(),
+}
+USED_ONCE = ("konbini", "customer_balance")
+"""What cannot be kept for a customer."""
 REDISPLAY = Enum("always", "limited", "unspecified")
 DATA: Shape = {
-    "type": Enum("card", required=True),
+    "type": Enum("card", "customer_balance", "konbini", "sepa_debit", "us_bank_account", required=True),
     "card": Hash(CARD),
+    "customer_balance": Hash({}),
+    "konbini": Hash({}),
+    "sepa_debit": Hash({"iban": Str(required=True)}),
+    "us_bank_account": Hash(ACCOUNT),
     "billing_details": Hash(BILLING_DETAILS),
     "metadata": Metadata(),
     "allow_redisplay": REDISPLAY,
@@ -66,11 +81,34 @@ def create_payment_method(ctx: Context, params: dict[str, Any]) -> Doc:
 
 def from_data(ctx: Context, data: dict[str, Any]) -> Doc:
     """A new payment method from `payment_method_data`. Raises CardError for a number or date that cannot be."""
-    fields = card_fields(ctx, data.get("card") or {})
+    fields = _fields_given(ctx, data)
     fields["billing_details"] = _billing_details(fields["billing_details"], data.get("billing_details"))
     fields["metadata"] = merge_metadata({}, data.get("metadata"))
     fields["allow_redisplay"] = data.get("allow_redisplay", "unspecified")
+    if fields["type"] == "card":
+        fields["card"]["checks"] |= _address_checks(fields)
     return objects.create(ctx, "payment_method", fields)
+
+
+def _fields_given(ctx: Context, data: dict[str, Any]) -> Doc:
+    type = data["type"]
+    given = data.get(type) or {}
+    if type == "card":
+        return card_fields(ctx, given)
+    if type == "sepa_debit":
+        return _common() | bank_accounts.iban_fields(given)
+    return _common() | (bank_accounts.american_fields(given) if type == "us_bank_account" else {type: {}, "type": type})
+
+
+def _address_checks(fields: Doc) -> Doc:
+    """The bank checks what it is told of the address."""
+    address, card = fields["billing_details"]["address"], testcards.by_number(fields["_number"])
+    checks = {}
+    if address["line1"]:
+        checks["address_line1_check"] = card.line1_check
+    if address["postal_code"]:
+        checks["address_postal_code_check"] = card.zip_check
+    return checks
 
 
 def card_fields(ctx: Context, given: dict[str, Any]) -> Doc:
@@ -123,11 +161,20 @@ def _year(ctx: Context) -> int:
     return datetime.datetime.fromtimestamp(ctx.now, datetime.UTC).year
 
 
-def _fields(ctx: Context, card: TestCard) -> Doc:
+def _common() -> Doc:
     empty = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     return {
         "allow_redisplay": "unspecified",
         "billing_details": {"address": empty, "email": None, "name": None, "phone": None, "tax_id": None},
+        "customer": None,
+        "customer_account": None,
+        "metadata": {},
+        "_set_up": False,
+    }
+
+
+def _fields(ctx: Context, card: TestCard) -> Doc:
+    return _common() | {
         "card": {
             "brand": card.brand,
             "checks": {
@@ -148,12 +195,8 @@ def _fields(ctx: Context, card: TestCard) -> Doc:
             "three_d_secure_usage": {"supported": True},
             "wallet": None,
         },
-        "customer": None,
-        "customer_account": None,
-        "metadata": {},
         "type": "card",
         "_number": card.number,
-        "_set_up": False,
     }
 
 
@@ -212,16 +255,18 @@ def attach_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 
 
 def resolve(ctx: Context, id: str, *, param: str = "payment_method", in_path: bool = False) -> Doc:
-    """The payment method for an id; one of the `pm_card_…` and `tok_…` names makes a new one."""
-    card = testcards.by_name(id)
+    """The payment method for an id; one of the `pm_card_…`, `pm_usBankAccount_…` and `tok_…` names makes a new one."""
+    card, bank = testcards.by_name(id), testbanks.by_name(id)
     if card:
         return objects.create(ctx, "payment_method", _fields(ctx, card))
+    if bank:
+        return objects.create(ctx, "payment_method", _common() | bank_accounts.named_fields(bank))
     return objects.load(ctx, "payment_method", id, param=param, in_path=in_path)
 
 
 def card_of(payment_method: Doc) -> TestCard:
-    """How the card behaves."""
-    return testcards.by_number(payment_method["_number"])
+    """How the card behaves; what is no card behaves like one that pays."""
+    return testcards.by_number(payment_method.get("_number") or testcards.BRANDS[0].number)
 
 
 def attach(ctx: Context, payment_method: Doc, customer: Doc) -> Doc:
@@ -236,6 +281,11 @@ def attach(ctx: Context, payment_method: Doc, customer: Doc) -> Doc:
         raise ApiError(
             "This PaymentMethod was previously used without being attached to a Customer or was detached from a "
             "Customer, and may not be used again.",
+            param="payment_method",
+        )
+    if payment_method["type"] in USED_ONCE:
+        raise ApiError(
+            f"Payment methods of type `{payment_method['type']}` can be used once and not be attached to a customer.",
             param="payment_method",
         )
     card = card_of(payment_method)

@@ -17,6 +17,7 @@ from sandbox.documents import random_text, render
 from sandbox.errors import DOC_URL
 from sandbox.kinds import Doc, kind
 from sandbox.resources.charges import charge_card, is_held, refusal_of, take
+from sandbox.resources.method_options import defaults
 from sandbox.resources.payment_methods import attach, card_of
 from sandbox.testcards import Authentication, TestCard
 
@@ -47,9 +48,7 @@ AUTHENTICATION_FAILED: Doc = {
     "again.",
     "type": "invalid_request_error",
 }
-METHOD_OPTIONS: Doc = {
-    "card": {"installments": None, "mandate_options": None, "network": None, "request_three_d_secure": "automatic"}
-}
+METHOD_OPTIONS: Doc = defaults(["card"])
 WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
 """How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
 LATER = ("konbini_display_details", "display_bank_transfer_instructions")

@@ -181,8 +181,8 @@ def test_metadata_that_grows_beyond_fifty_keys_is_refused(v1: Any) -> None:
 
 
 def test_a_way_to_pay_that_is_not_built_is_refused(v1: Any) -> None:
-    with pytest.raises(stripe.InvalidRequestError, match="payment method type provided: konbini is invalid"):
-        v1.payment_intents.create({"amount": 5000, "currency": "jpy", "payment_method_types": ["card", "konbini"]})
+    with pytest.raises(stripe.InvalidRequestError, match="payment method type provided: klarna is invalid"):
+        v1.payment_intents.create({"amount": 5000, "currency": "jpy", "payment_method_types": ["card", "klarna"]})
 
 
 def test_an_account_has_no_accounts_connected_to_it(v1: Any) -> None:
