@@ -103,11 +103,11 @@ def _new_fields(ctx: Context, customer: Doc, currency: str) -> Doc:
         "total_pretax_credit_amounts": [],
         "total_taxes": [],
         "webhooks_delivered_at": ctx.now,
-        **_customer_fields(customer),
+        **_customer_fields(ctx, customer),
     }  # fmt: skip
 
 
-def _customer_fields(customer: Doc) -> Doc:
+def _customer_fields(ctx: Context, customer: Doc) -> Doc:
     """What an invoice says of its customer; it is fixed when the invoice is finalised."""
     return {
         "customer_address": customer["address"],
@@ -116,7 +116,10 @@ def _customer_fields(customer: Doc) -> Doc:
         "customer_phone": customer["phone"],
         "customer_shipping": customer["shipping"],
         "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [],
+        "customer_tax_ids": [
+            {"type": tax_id["type"], "value": tax_id["value"]}
+            for tax_id in objects.query(ctx, "tax_id", customer=customer["id"])
+        ],
     }
 
 
@@ -151,7 +154,7 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
     ending = invoice["total"] + customer["balance"]
     token = invoice.get("_token") or f"{'live' if ctx.livemode else 'test'}_{random_text(48)}"
     address = f"{ctx.base_url}/i/{ctx.account}/{token}"
-    changes = totals(invoice, customer["balance"]) | _customer_fields(customer) | {
+    changes = totals(invoice, customer["balance"]) | _customer_fields(ctx, customer) | {
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or ctx.now,
         "next_payment_attempt": None,

@@ -11,6 +11,7 @@ from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_object, list_page, listing, paging
 from sandbox.params import ADDRESS, Array, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
+from sandbox.resources import tax_ids
 from sandbox.resources.payment_methods import attach, detach, resolve
 from sandbox.routes import route
 
@@ -53,7 +54,7 @@ COMMON: dict[str, Param] = {
 }
 CREATE = COMMON | {
     "payment_method": Str(),
-    "tax_id_data": Ignored(),
+    "tax_id_data": Array(Hash(tax_ids.CREATE)),
     "test_clock": Str(),
 }
 UPDATE = COMMON | {"default_source": Str()}
@@ -84,7 +85,7 @@ CUSTOMER = kind(
     includable={
         "sources": _empty_list("sources"),
         "subscriptions": _subscriptions,
-        "tax_ids": _empty_list("tax_ids"),
+        "tax_ids": lambda ctx, doc: tax_ids.of_customer(ctx, doc["id"]),
     },
 )
 
@@ -92,7 +93,7 @@ CUSTOMER = kind(
 @route("POST", "/v1/customers", params=CREATE)
 def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a customer"""
-    name = params.pop("payment_method", None)
+    name, given = params.pop("payment_method", None), params.pop("tax_id_data", [])
     payment_method = resolve(ctx, name) if name else None
     settings = params.get("invoice_settings") or {}
     if payment_method and settings.get("default_payment_method") == name:
@@ -102,6 +103,8 @@ def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     if payment_method:
         attach(ctx, payment_method, customer)
     _check_default(ctx, customer)
+    for tax_id in given:
+        tax_ids.new_tax_id(ctx, tax_id, {"customer": customer["id"], "type": "customer"})
     return customer
 
 
@@ -196,6 +199,7 @@ def delete_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     customer = objects.load(ctx, "customer", id, in_path=True)
     for before in BEFORE_DELETION:
         before(ctx, customer)
+    tax_ids.forget(ctx, id)
     stub = objects.delete(ctx, customer, event="customer.deleted")
     for payment_method in objects.query(ctx, "payment_method", customer=id):
         detach(ctx, payment_method)

@@ -7,6 +7,7 @@ with the API" (identifiers, time stamps, error events).
 
 import re
 import uuid
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -52,12 +53,17 @@ def create_meter_event(ctx: Context, params: dict[str, Any]) -> Doc:
     if customer is None:
         raise ApiError(f"Customer mapping key {key} not found in payload.", param=f"payload[{key}]")
     value = _value(meter, params["payload"])
+    known = objects.find(ctx, "customer", customer) is not None
     identifier = params.get("identifier") or str(uuid.uuid4())
     if usage.is_known(ctx, identifier, ctx.now - UNIQUE_FOR):
         raise ApiError(f"An event already exists with identifier {identifier}.", param="identifier")
     at = params.get("timestamp", ctx.now)
     _check_time(at, ctx.now)
-    _count(ctx, Usage(meter["id"], customer, at, ctx.now, identifier, value))
+    used = Usage(meter["id"], customer, at, ctx.now, identifier, value)
+    if known:
+        usage.keep(ctx, used)
+    else:
+        _keep_lost(ctx, used, "meter_event_customer_not_found", f"Customer {customer} not found.")
     return {
         "object": "billing.meter_event", "created": ctx.now, "event_name": params["event_name"],
         "identifier": identifier, "livemode": ctx.livemode, "payload": params["payload"], "timestamp": at,
@@ -104,17 +110,9 @@ def _check_time(at: int, now: int) -> None:
         )
 
 
-def _count(ctx: Context, used: Usage) -> None:
-    """Keep it; for a customer that is not there, as one that does not count and is reported."""
-    if objects.find(ctx, "customer", used.customer):
-        usage.keep(ctx, used)
-        return
-    message = f"Customer {used.customer} not found."
-    lost = Usage(
-        used.meter, used.customer, used.at, used.received_at, used.identifier, used.value,
-        "meter_event_customer_not_found", message,
-    )  # fmt: skip
-    usage.keep(ctx, lost)
+def _keep_lost(ctx: Context, used: Usage, error: str, message: str) -> None:
+    """An event that does not count, and is reported."""
+    usage.keep(ctx, replace(used, error=error, message=message))
     start = ctx.now - ctx.now % REPORT_EVERY
     name = f"{used.meter}:{start}"
     payload = {"meter": used.meter, "start": start}
