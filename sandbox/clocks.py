@@ -9,6 +9,9 @@ from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 
 CLOCK = "test_helpers.test_clock"
+MOST_CUSTOMERS = 3
+MOST_SUBSCRIPTIONS = 3
+"""Of one customer. Source: Stripe docs, "Test clocks" (limitations)."""
 
 
 def follow(ctx: Context, doc: Doc) -> None:
@@ -24,6 +27,14 @@ def enter(ctx: Context, id: str) -> None:
         return
     ctx.clock, ctx.now = id, clock["frozen_time"]
     ctx.advancing = clock["status"] != "ready"
+
+
+def mark(ctx: Context, fields: Doc) -> Doc:
+    """What a new object says of the clock in whose time it is made."""
+    if ctx.clock is None:
+        return {}
+    shown = {"test_clock": ctx.clock} if "test_clock" in fields else {}
+    return {"_clock": ctx.clock} | shown
 
 
 def check_still(ctx: Context) -> None:

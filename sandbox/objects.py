@@ -24,7 +24,7 @@ from sandbox.kinds import KINDS, Doc
 def create(ctx: Context, kind: str, fields: Doc, *, event: str | None = None) -> Doc:
     """Store a new object. `id` is minted unless `fields` has one. An id that is taken is Stripe's error."""
     clocks.check_still(ctx)
-    doc = new_document(ctx, kind, fields | ({"_clock": ctx.clock} if ctx.clock else {}))
+    doc = new_document(ctx, kind, fields | clocks.mark(ctx, fields))
     try:
         ctx.tx.insert(ctx.scope, doc)
     except sqlite3.IntegrityError:

@@ -6,7 +6,7 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 
 from typing import Any
 
-from sandbox import objects
+from sandbox import clocks, objects
 from sandbox.billing import collection, items, lifecycle, lines, sums, usage_lines
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
@@ -30,6 +30,7 @@ def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False
     error_if_incomplete when the bank refuses. `inactive_prices` lets in the prices that Checkout made inline."""
     customer = objects.load(ctx, "customer", params["customer"], param="customer", in_path=True)
     _check(params)
+    _check_room(ctx, customer)
     subscription = _stored(ctx, customer, params, inactive_prices=inactive_prices)
     payment_method = collection.payment_method_for(ctx, subscription)
     behavior = params.get("payment_behavior", "allow_incomplete")
@@ -76,6 +77,16 @@ def _check(params: dict[str, Any]) -> None:
         )
     if "trial_end" in params and "trial_period_days" in params:
         raise ApiError("You may only specify one of these parameters: trial_end, trial_period_days.")
+
+
+def _check_room(ctx: Context, customer: Doc) -> None:
+    """In the time of a test clock a customer has few subscriptions."""
+    running = {"customer": customer["id"], "status": [*lifecycle.LIVE, "incomplete", "paused"]}
+    if ctx.clock and ctx.tx.count(ctx.scope, "subscription", running) >= clocks.MOST_SUBSCRIPTIONS:
+        raise ApiError(
+            f"A customer with a test clock can have at most {clocks.MOST_SUBSCRIPTIONS} subscriptions.",
+            param="customer",
+        )
 
 
 def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_prices: bool) -> Doc:

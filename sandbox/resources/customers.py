@@ -93,6 +93,8 @@ CUSTOMER = kind(
 @route("POST", "/v1/customers", params=CREATE)
 def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a customer"""
+    for before in BEFORE_CREATION if params.get("test_clock") else ():
+        before(ctx, params["test_clock"])
     name, given = params.pop("payment_method", None), params.pop("tax_id_data", [])
     payment_method = resolve(ctx, name) if name else None
     settings = params.get("invoice_settings") or {}
@@ -224,5 +226,7 @@ def _none_of(ctx: Context, id: str, name: str) -> Doc:
     return answer
 
 
+BEFORE_CREATION: list[Callable[[Context, str], None]] = []
+"""What test clocks do when a customer is to live in the time of one: they are told its id."""
 BEFORE_DELETION: list[Callable[[Context, Doc], None]] = []
 """What other resources do when a customer goes: subscriptions are canceled."""
