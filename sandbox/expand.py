@@ -16,8 +16,13 @@ MAX_DEPTH = 4
 
 
 def expand(ctx: Context, answer: Doc, paths: list[str]) -> Doc:
-    """The rendered answer with the paths expanded. Raises ApiError for a path that cannot be."""
+    """The rendered answer with the paths expanded; a search's answer can be asked for how many there are in all. Raises
+    ApiError for a path that cannot be."""
+    count_all = answer.pop("_total_count", None)
     for path in paths:
+        if path == "total_count" and count_all:
+            answer["total_count"] = count_all()
+            continue
         parts = path.split(".")
         if len(parts) > MAX_DEPTH:
             raise ApiError(

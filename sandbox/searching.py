@@ -1,16 +1,15 @@
-"""Stripe's search language, as values: `email:'a@b.c' AND -metadata['plan']:'pro'` → clauses → yes or no.
+"""Stripe's search language: `email:'a@b.c' AND -metadata['plan']:'pro'` → clauses → a condition in SQL.
 
 Source: Stripe docs, "Search query language": a field, `:` (equal), `~` (contains), `>`, `<`, `>=`, `<=` (numbers), a
 value in quotes, a number or null; `-` before a clause turns it round; all are joined by AND or all by OR.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.errors import ApiError
-from sandbox.kinds import Doc
 
 CLAUSE = re.compile(
     r"""\s*(?P<minus>-?)\s*(?P<field>[a-z_][\w.]*)(\[(?P<quote>["'])(?P<key>.*?)(?P=quote)\])?"""
@@ -19,12 +18,16 @@ CLAUSE = re.compile(
     re.IGNORECASE,
 )
 MIN_SUBSTRING = 3
-NUMBERS: dict[str, Callable[[float, float], bool]] = {
-    ">": lambda held, wanted: held > wanted,
-    "<": lambda held, wanted: held < wanted,
-    ">=": lambda held, wanted: held >= wanted,
-    "<=": lambda held, wanted: held <= wanted,
+BOOLEANS = ("active", "disputed", "refunded", "shippable")
+COMPARISONS = (">", "<", ">=", "<=")
+STORED = {
+    "created": "t.created",
+    "subscription": "json_extract(t.body, '$._subscription')",
+    "last_finalization_error_code": "json_extract(t.body, '$.last_finalization_error.code')",
+    "last_finalization_error_type": "json_extract(t.body, '$.last_finalization_error.type')",
 }
+"""Where a field lies that is not found under its own name."""
+TRUTH = {"true": 1, "false": 0}
 
 
 @dataclass(frozen=True)
@@ -37,18 +40,32 @@ class Clause:
     value: str | None
     negated: bool
 
-    def fits(self, doc: Doc) -> bool:
-        return self._holds(_held(doc, self.field, self.key)) != self.negated
+    def sql(self) -> tuple[str, list[Any]]:
+        """A condition on `t`, a row of the objects, and its values. What is absent fits nothing but null."""
+        held, values = self._held()
+        if self.value is None:
+            condition, values = f"{held} IS NULL", values
+        elif self.operator == "~":
+            condition, values = f"instr(folded({held}), ?) > 0", [*values, self.value.lower()]
+        elif self.operator in COMPARISONS:
+            condition, values = f"{held} {self.operator} ?", [*values, _number(self.value)]
+        elif self.field in BOOLEANS and self.value.lower() in TRUTH:
+            condition, values = f"{held} = ?", [*values, TRUTH[self.value.lower()]]
+        else:
+            condition = f"({held} IS NOT NULL AND folded({held}) = ?)"
+            values = [*values, *values, self.value.lower()]
+        return (f"NOT coalesce({condition}, 0)" if self.negated else condition), values
 
-    def _holds(self, held: Any) -> bool:
-        if held is None or self.value is None:
-            return held is None and self.value is None
-        text = str(held).lower()
-        if self.operator == "~":
-            return self.value.lower() in text
-        if self.operator == ":":
-            return text == self.value.lower()
-        return isinstance(held, int | float) and NUMBERS[self.operator](held, float(self.value))
+    def _held(self) -> tuple[str, list[Any]]:
+        if self.key is not None:
+            return "(SELECT value FROM json_each(t.body, '$.metadata') WHERE key=?)", [self.key]
+        if self.field in STORED:
+            return STORED[self.field], []
+        return "json_extract(t.body, ?)", [f"$.{self.field}"]
+
+
+def _number(text: str) -> float | int:
+    return float(text) if "." in text else int(text)
 
 
 @dataclass(frozen=True)
@@ -56,8 +73,13 @@ class Query:
     clauses: tuple[Clause, ...]
     every: bool
 
-    def fits(self, doc: Doc) -> bool:
-        return (all if self.every else any)(clause.fits(doc) for clause in self.clauses)
+    def sql(self) -> tuple[str, list[Any]]:
+        """The condition of the whole query, and its values."""
+        conditions = [clause.sql() for clause in self.clauses]
+        joint = " AND " if self.every else " OR "
+        return joint.join(condition for condition, _ in conditions), [
+            value for _, values in conditions for value in values
+        ]
 
 
 def parse(text: str, fields: Collection[str], resource: str) -> Query:
@@ -92,7 +114,7 @@ def _clause(found: re.Match[str], fields: Collection[str], resource: str) -> Cla
     given = re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
     if operator == "~" and len(given) < MIN_SUBSTRING:
         raise _refused(f"The substring search value must be at least {MIN_SUBSTRING} characters long.")
-    if operator in NUMBERS and not re.fullmatch(r"-?\d+(\.\d+)?", given):
+    if operator in COMPARISONS and not re.fullmatch(r"-?\d+(\.\d+)?", given):
         raise _refused(f"The operator {operator} can only be used with a number, not with {value}.")
     empty = not quoted and value.lower() == "null"
     return Clause(field, found["key"], operator, None if empty else given, negated=bool(found["minus"]))
@@ -100,10 +122,3 @@ def _clause(found: re.Match[str], fields: Collection[str], resource: str) -> Cla
 
 def _refused(message: str) -> ApiError:
     return ApiError(message, param="query")
-
-
-def _held(doc: Doc, field: str, key: str | None) -> Any:
-    value: Any = doc
-    for part in [*field.split("."), *([key] if key is not None else [])]:
-        value = value.get(part) if isinstance(value, dict) else None
-    return value

@@ -175,6 +175,21 @@ class Transaction:
         docs = [json.loads(row[0]) for row in rows]
         return docs[::-1] if before else docs
 
+    def matching(
+        self, scope: str, kind: str, condition: str, values: Sequence[Any], *, limit: int, offset: int
+    ) -> list[Doc]:
+        """Documents that fit an SQL condition on `t` (created, body), newest first."""
+        rows = self.sql(
+            f"SELECT t.body FROM objects t WHERE t.scope=? AND t.kind=? AND t.deleted=0 AND ({condition}) "  # noqa: S608
+            "ORDER BY t.created DESC, t.seq DESC LIMIT ? OFFSET ?",
+            scope, kind, *values, limit, offset,
+        )  # fmt: skip
+        return [json.loads(row[0]) for row in rows.fetchall()]
+
+    def count_matching(self, scope: str, kind: str, condition: str, values: Sequence[Any]) -> int:
+        statement = f"SELECT count(*) FROM objects t WHERE t.scope=? AND t.kind=? AND t.deleted=0 AND ({condition})"  # noqa: S608
+        return int(self.sql(statement, scope, kind, *values).fetchone()[0])
+
     def count(self, scope: str, kind: str, filters: Mapping[str, Any] | None = None) -> int:
         statement, values = _page_query(scope, kind, filters or {}, {}, None, None)
         return int(self.sql(f"SELECT count(*) FROM ({statement})", *values).fetchone()[0])  # noqa: S608
@@ -327,6 +342,8 @@ class Store:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-16000"):
             connection.execute(f"PRAGMA {pragma}")
+        # SQLite's own lower() knows ASCII alone.
+        connection.create_function("folded", 1, lambda text: str(text).lower(), deterministic=True)
         return connection
 
 

@@ -1,10 +1,12 @@
-"""Search: GET /v1/customers/search and its like. What was written a moment ago is found at once."""
+"""Search: GET /v1/customers/search and its like. What was written a moment ago is found at once.
+
+Source: Stripe docs, "Search" (query fields, pages, `total_count`).
+"""
 
 import base64
 import binascii
 from typing import Any
 
-from sandbox import objects
 from sandbox.billing import items
 from sandbox.context import Context
 from sandbox.errors import ApiError
@@ -20,8 +22,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "charge": ("amount", "billing_details.address.postal_code", "created", "currency", "customer", "disputed",
                "metadata", "refunded", "status", *CARD),
     "customer": ("created", "email", "metadata", "name", "phone"),
-    "invoice": ("created", "currency", "customer", "metadata", "number", "receipt_number", "status", "subscription",
-                "total"),
+    "invoice": ("created", "currency", "customer", "last_finalization_error_code", "last_finalization_error_type",
+                "metadata", "number", "receipt_number", "status", "subscription", "total"),
     "payment_intent": ("amount", "created", "currency", "customer", "metadata", "status"),
     "price": ("active", "currency", "lookup_key", "metadata", "product", "type"),
     "product": ("active", "description", "metadata", "name", "shippable", "url"),
@@ -34,23 +36,21 @@ PARAMS: dict[str, Param] = {"query": Str(required=True), "limit": Int(min=1, max
 def _search(kind: str) -> Handler:
     def search(ctx: Context, params: dict[str, Any]) -> Doc:
         query = parse(params["query"], FIELDS[kind], f"{kind}s")
-        found = [doc for doc in objects.query(ctx, kind) if query.fits(_as_searched(doc))]
+        condition, values = query.sql()
         begin, limit = _offset(params.get("page")), params.get("limit", 10)
-        more = len(found) > begin + limit
+        found = ctx.tx.matching(ctx.scope, kind, condition, values, limit=limit + 1, offset=begin)
+        more = len(found) > limit
         return {
             "object": "search_result",
-            "data": [_as_shown(ctx, doc) for doc in found[begin : begin + limit]],
+            "data": [_as_shown(ctx, doc) for doc in found[:limit]],
             "has_more": more,
             "next_page": base64.b64encode(str(begin + limit).encode()).decode() if more else None,
             "url": f"/v1/{kind}s/search",
+            "_total_count": lambda: ctx.tx.count_matching(ctx.scope, kind, condition, values),
         }
 
     search.__doc__ = f"Search {kind.replace('_', ' ')}s"
     return search
-
-
-def _as_searched(doc: Doc) -> Doc:
-    return doc | {"subscription": doc["_subscription"]} if doc.get("_subscription") else doc
 
 
 def _as_shown(ctx: Context, doc: Doc) -> Doc:

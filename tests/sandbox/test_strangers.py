@@ -119,6 +119,9 @@ def people(v1: Any) -> Any:
         ("created>0 AND created<1", set()),
         ("created>=1", {"Alice", "Bob", "Charlie"}),
         ("email:'nobody@example.com'", set()),
+        ("-email:'alice@example.com'", {"Bob", "Charlie"}),
+        ("phone:null AND -name~'charlie'", {"Alice", "Bob"}),
+        ("metadata['no \"such\" key']:null", {"Alice", "Bob", "Charlie"}),
     ],
 )
 def test_customers_are_found_by_stripes_search_language(people: Any, query: str, found: set[str]) -> None:
@@ -163,6 +166,23 @@ def test_what_money_did_is_found(v1: Any) -> None:
     [charge] = v1.charges.search({"query": "amount:3000 AND payment_method_details.card.last4:4242"}).data
     [found] = v1.subscriptions.search({"query": "metadata['order']:'7' AND status:'active'"}).data
     assert (invoice.customer, intent.latest_charge, found.id) == (owner, charge.id, subscription.id)
+
+
+def test_search_compares_letters_of_all_alphabets_truths_and_numbers(v1: Any) -> None:
+    v1.products.create({"name": "ÄRGERLICH", "active": False})
+    v1.products.create({"name": "Ruhig", "metadata": {"größe": "12"}})
+    found = {
+        query: [one.name for one in v1.products.search({"query": query}).data]
+        for query in ("name:'ärgerlich'", "active:'true'", "-active:'true'", "metadata['größe']:'12'", "shippable:null")
+    }
+    assert found == {
+        "name:'ärgerlich'": ["ÄRGERLICH"],
+        "active:'true'": ["Ruhig"],
+        "-active:'true'": ["ÄRGERLICH"],
+        "metadata['größe']:'12'": ["Ruhig"],
+        "shippable:null": ["Ruhig", "ÄRGERLICH"],
+    }
+    assert v1.products.search({"query": "-name:'x'", "limit": 1, "expand": ["total_count"]}).total_count == 2
 
 
 @pytest.mark.parametrize("url", ["/thanks", "shop.example/thanks", "https://shop.example/a b"])
