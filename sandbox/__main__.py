@@ -1,5 +1,7 @@
 """`python -m sandbox --port 12111 --data DIR`: run the sandbox. `--port 0` takes a free port.
 
+`python -m sandbox fill --data DIR` makes a company with a history there first.
+
 The first line on standard output is `listening on http://HOST:PORT`.
 """
 
@@ -17,11 +19,15 @@ from sandbox import settings, webhooks
 from sandbox.app import create_app
 from sandbox.clock import Clock
 from sandbox.engine import Engine
+from sandbox.fill import command as fill
 from sandbox.store import Store
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["fill"]:
+        return fill.main(given[1:])
+    options = _parser().parse_args(given)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         listener = _listen(options.host, options.port)

@@ -2,6 +2,8 @@
 
 import secrets
 import string
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.context import Context
@@ -36,8 +38,28 @@ def new_id(ctx: Context, kind: str) -> str:
     return f"{known.prefix}_{body}" if known.prefix else body
 
 
-def random_text(length: int) -> str:
+def unforeseeable(length: int) -> str:
     return "".join(secrets.choice(BASE62) for _ in range(length))
+
+
+class _Source:
+    """Where random letters come from."""
+
+    draw: Callable[[int], str] = staticmethod(unforeseeable)
+
+
+def random_text(length: int) -> str:
+    return _Source.draw(length)
+
+
+@contextmanager
+def drawing_from(source: Callable[[int], str]) -> Iterator[None]:
+    """Random letters from somewhere else, in the whole process: for what must come out the same each time."""
+    _Source.draw = staticmethod(source)
+    try:
+        yield
+    finally:
+        _Source.draw = staticmethod(unforeseeable)
 
 
 def ordered(doc: Doc) -> Doc:
