@@ -139,6 +139,7 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
 if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE  # the name under which dj-stripe looks for it
+    SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]  # it warns of just that
 
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Organization"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
