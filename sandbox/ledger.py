@@ -87,4 +87,3 @@ def move(
         ctx.scope, ctx.now, entry.value, debit, credit, amount, currency, customer, cause,
         ctx.request_id, ctx.idempotency_key,
     )  # fmt: skip
-
