@@ -8,7 +8,7 @@ Source: Stripe docs, "Payment method priority", "Invoice payments".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import invoicing, lines, usage_lines
+from sandbox.billing import invoicing, lines, policy, usage_lines
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
 from sandbox.currencies import MINIMUM_CHARGE
@@ -17,10 +17,14 @@ from sandbox.kinds import Doc
 from sandbox.resources import payments
 from sandbox.resources.payment_methods import card_of, resolve
 
-RETRIES_AFTER = (3 * DAY, 5 * DAY, 7 * DAY)
-"""Seconds between one failed attempt at a renewal and the next."""
+WAYS_TO_PAY: list[Any] = [lambda ctx, invoice: {}]
+"""A function (ctx, invoice) → the fields of its intent that say how it may be paid."""
+OPENED: list[Any] = []
+"""Functions (ctx, invoice) told that an invoice waits for its payment from now on."""
 FAILED: list[Any] = []
 """Functions (ctx, invoice, intent) told when a payment failed or wants the cardholder."""
+OVERDUE: list[Any] = []
+"""Functions (ctx, invoice, given_up=…) told when an invoice that was sent was not paid in time."""
 
 
 def payment_method_for(ctx: Context, subscription: Doc | None, customer: Doc | None = None) -> Doc | None:
@@ -88,6 +92,7 @@ def open_payment(ctx: Context, invoice: Doc) -> Doc:
             "receipt_email": None,
             "setup_future_usage": "off_session" if invoicing.subscription_of(invoice) else None,
             "_invoice": invoice["id"],
+            **WAYS_TO_PAY[0](ctx, invoice),
         },
     )
     return objects.create(
@@ -150,7 +155,7 @@ def _outcome(ctx: Context, intent: Doc) -> None:
         return
     if intent["status"] == "succeeded":
         _settle(ctx, invoice, intent)
-    elif intent["status"] == "requires_action":
+    elif intent["status"] == "requires_action" and not payments.is_later(intent):
         _action_required(ctx, invoice, intent)
     elif intent["status"] == "requires_payment_method":
         _failed(ctx, invoice, intent)
@@ -187,9 +192,8 @@ def cancel_payments(ctx: Context, invoice: Doc) -> None:
 
 
 def _failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
-    attempts = invoice["attempt_count"] + 1
-    again = _next_attempt(ctx, invoice, attempts)
-    changes = {"attempt_count": attempts, "attempted": True, "next_payment_attempt": again}
+    changes = {"attempt_count": invoice["attempt_count"] + 1, "attempted": True} | _next_attempt(ctx, invoice)
+    again = changes["next_payment_attempt"]
     tried = objects.update(ctx, invoice, changes, event="invoice.updated")
     objects.announce(ctx, "invoice.payment_failed", tried)
     if again:
@@ -200,11 +204,22 @@ def _failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
     _tell_failed(ctx, tried, intent)
 
 
-def _next_attempt(ctx: Context, invoice: Doc, attempts: int) -> int | None:
-    """A first invoice is left to the customer; a manual one without auto_advance too."""
+def _next_attempt(ctx: Context, invoice: Doc) -> Doc:
+    """A first invoice is left to the customer; a manual one without auto_advance too. What the customer tries in
+    between changes nothing about when the account tries again."""
+    planned = invoice["next_payment_attempt"]
+    if planned and planned > ctx.now:
+        return {"next_payment_attempt": planned}
     if invoice["billing_reason"] == "subscription_create" or not invoice["auto_advance"]:
-        return None
-    return ctx.now + RETRIES_AFTER[attempts - 1] if attempts <= len(RETRIES_AFTER) else None
+        return {"next_payment_attempt": None}
+    tries, days = invoice.get("_tries", 0), policy.of(ctx).retry_days
+    again = ctx.now + days[tries] * DAY if tries < len(days) else None
+    return {"next_payment_attempt": again, "_tries": tries + 1}
+
+
+def is_given_up(ctx: Context, invoice: Doc) -> bool:
+    """The last attempt of the account has failed."""
+    return not invoice["next_payment_attempt"] and invoice.get("_tries", 0) > len(policy.of(ctx).retry_days)
 
 
 def _tell_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
@@ -229,7 +244,30 @@ def open_up(ctx: Context, invoice: Doc) -> Doc:
     if finalized["amount_due"] < MINIMUM_CHARGE.get(finalized["currency"], 1):
         return _carry_over(ctx, finalized)
     open_payment(ctx, finalized)
+    if finalized["due_date"]:
+        later = {"invoice": finalized["id"]}
+        jobs.schedule(ctx, "invoice.due", due_at=finalized["due_date"], name=finalized["id"], payload=later)
     return finalized
+
+
+@jobs.job("invoice.due")
+def fall_due(ctx: Context, payload: Doc) -> None:
+    """The last day to pay an invoice that was sent is over. Source: API reference, "Types of events"."""
+    invoice = objects.find(ctx, "invoice", payload["invoice"])
+    if invoice is None or invoice["status"] != "open":
+        return
+    if payload.get("given_up"):
+        _tell_overdue(ctx, invoice, given_up=True)
+        return
+    objects.announce(ctx, "invoice.overdue", invoice)
+    _tell_overdue(ctx, invoice, given_up=False)
+    due, last = ctx.now + policy.of(ctx).overdue_days * DAY, payload | {"given_up": True}
+    jobs.schedule(ctx, "invoice.due", due_at=due, name=invoice["id"], payload=last)
+
+
+def _tell_overdue(ctx: Context, invoice: Doc, *, given_up: bool) -> None:
+    for tell in OVERDUE:
+        tell(ctx, invoice, given_up=given_up)
 
 
 def _carry_over(ctx: Context, invoice: Doc) -> Doc:

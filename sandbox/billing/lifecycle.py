@@ -7,7 +7,7 @@ work" (statuses), "Trial periods", "Cancel subscriptions".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, invoicing, items, usage_lines
+from sandbox.billing import collection, invoicing, items, policy, usage_lines
 from sandbox.billing.lines import item_line
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
@@ -76,7 +76,7 @@ def _previous_start(subscription: Doc, ctx: Context) -> int:
 def plan(ctx: Context, subscription: Doc) -> None:
     """Write down the next thing that will happen to this subscription."""
     name, payload = subscription["id"], {"subscription": subscription["id"]}
-    for kind in ("subscription.step", "subscription.trial_will_end"):
+    for kind in ("subscription.step", "subscription.trial_will_end", "subscription.upcoming"):
         jobs.cancel(ctx, kind, name=name)
     if subscription["status"] in (*ENDED, "paused"):
         return
@@ -86,8 +86,16 @@ def plan(ctx: Context, subscription: Doc) -> None:
         ends = [item["current_period_end"] for item in subscription["items"]["data"]]
         resumes = (subscription["pause_collection"] or {}).get("resumes_at")
         due = min([*ends, *filter(None, (subscription["cancel_at"], resumes))])
+        _plan_upcoming(ctx, subscription, min(ends))
     jobs.schedule(ctx, "subscription.step", due_at=due, name=name, payload=payload)
     _plan_warning(ctx, subscription)
+
+
+def _plan_upcoming(ctx: Context, subscription: Doc, renews_at: int) -> None:
+    days = policy.of(ctx).upcoming_days
+    due, id = renews_at - days * DAY, subscription["id"]
+    if days and due > ctx.now:
+        jobs.schedule(ctx, "subscription.upcoming", due_at=due, name=id, payload={"subscription": id})
 
 
 def _plan_warning(ctx: Context, subscription: Doc) -> None:
@@ -174,6 +182,8 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
     invoice = subscription_invoice(ctx, subscription, customer, "subscription_cycle", lines)
     if subscription["pause_collection"]:
         invoice = _hold_back(ctx, invoice, subscription["pause_collection"]["behavior"])
+    elif subscription["status"] == "unpaid":
+        invoice = _hold_back(ctx, invoice, "keep_as_draft")
     status = "active" if subscription["status"] == "trialing" else subscription["status"]
     changes = items.with_items(subscription, renewed) | {"latest_invoice": invoice["id"], "status": status}
     renewed_subscription = updated(ctx, subscription, changes)
@@ -313,8 +323,32 @@ def _payment_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
     if subscription is None or not _is_announced(subscription):
         return
     if subscription["status"] in ("active", "trialing") and invoice["billing_reason"] != "subscription_create":
-        updated(ctx, subscription, {"status": "past_due"})
+        subscription = updated(ctx, subscription, {"status": "past_due"})
+    if collection.is_given_up(ctx, invoice):
+        _give_up(ctx, subscription, policy.of(ctx).after_retries)
+
+
+def _overdue(ctx: Context, invoice: Doc, *, given_up: bool) -> None:
+    """Told by collection: an invoice that was sent was not paid in time, or not in all the time after that."""
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    if subscription is None:
+        return
+    if subscription["status"] in ("active", "trialing"):
+        subscription = updated(ctx, subscription, {"status": "past_due"})
+    if given_up:
+        _give_up(ctx, subscription, policy.of(ctx).after_overdue)
+
+
+def _give_up(ctx: Context, subscription: Doc, ending: policy.Ending) -> None:
+    """Nobody asks for the money any more. Source: Stripe docs, "Revenue recovery" (retries)."""
+    if subscription["status"] != "past_due":
+        return
+    if ending is policy.Ending.CANCEL:
+        end(ctx, subscription, subscription["cancellation_details"] | {"reason": "payment_failed"})
+    elif ending is policy.Ending.UNPAID:
+        plan(ctx, updated(ctx, subscription, {"status": "unpaid"}))
 
 
 invoicing.AFTER.append(_invoice_ended)
 collection.FAILED.append(_payment_failed)
+collection.OVERDUE.append(_overdue)

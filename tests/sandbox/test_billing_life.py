@@ -1,0 +1,130 @@
+"""The long life of subscriptions: anchors, reminders, what ends one that is not paid, pauses, pending updates."""
+
+import datetime
+import json
+from typing import Any
+
+import pytest
+
+from sandbox.app import Call, answer
+from tests.sandbox.test_billing_time import DAY, DRAFT, events, invoices, item_of, now, start, use_card
+from tests.sandbox.travel import Travel
+
+
+def decide(travel: Travel, **settings: Any) -> tuple[int, Any]:
+    """Settings of the account that the tests use."""
+    body, headers = json.dumps({"key": travel.key} | settings).encode(), {"content-type": "application/json"}
+    call = Call("POST", "/_sandbox/settings", "", headers, body, "http://sandbox.example")
+    said = answer(travel.engine, call)
+    return said.status_code, json.loads(bytes(said.body))
+
+
+def day(seconds: int) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def boundaries(travel: Travel, subscription: Any, count: int) -> list[str]:
+    """The ends of the current and the next periods."""
+    ends = []
+    for _ in range(count):
+        ends.append(item_of(now(travel, subscription))["current_period_end"])
+        travel.advance(ends[-1] - travel.now)
+    return [day(end) for end in ends]
+
+
+def test_a_renewal_is_told_seven_days_before(travel: Travel) -> None:
+    subscription = start(travel)
+    end = item_of(subscription)["current_period_end"]
+    travel.advance(end - 7 * DAY - 1 - travel.now)
+    assert events(travel, type="invoice.upcoming") == []
+    travel.advance(1)
+    [told] = events(travel, type="invoice.upcoming")
+    invoice = told["data"]["object"]
+    assert "id" not in invoice
+    assert (told["created"], invoice["amount_due"], invoice["period_end"]) == (end - 7 * DAY, 3000, end)
+    travel.advance(7 * DAY + DRAFT)
+    assert invoices(travel, subscription)[0]["amount_paid"] == 3000
+    assert len(events(travel, type="invoice.upcoming")) == 1
+
+
+@pytest.mark.parametrize("params", [{"cancel_at_period_end": "true"}, {"pause_collection[behavior]": "void"}], ids=str)
+def test_no_renewal_is_told_that_will_not_be_collected(travel: Travel, params: dict[str, str]) -> None:
+    subscription = start(travel)
+    travel.post(f"/v1/subscriptions/{subscription['id']}", **params)
+    travel.advance(29 * DAY)
+    assert events(travel, type="invoice.upcoming") == []
+
+
+def test_how_long_before_is_a_setting(travel: Travel) -> None:
+    assert decide(travel, upcoming_days=3)[1]["upcoming_days"] == 3
+    subscription = start(travel)
+    travel.advance(item_of(subscription)["current_period_end"] - travel.now)
+    [told] = events(travel, type="invoice.upcoming")
+    assert told["created"] == item_of(subscription)["current_period_end"] - 3 * DAY
+
+
+@pytest.mark.parametrize("given", [{"after_retries": "hope"}, {"retry_days": [0]}, {"retry_days": 3}, {"color": 1}])
+def test_a_setting_that_cannot_be_is_refused(travel: Travel, given: dict[str, Any]) -> None:
+    assert decide(travel, **given)[0] == 400
+
+
+@pytest.mark.parametrize(("ending", "status"), [("cancel", "canceled"), ("unpaid", "unpaid"), ("past_due", "past_due")])
+def test_the_accounts_setting_ends_what_is_not_paid(travel: Travel, ending: str, status: str) -> None:
+    decide(travel, retry_days=[1, 2], after_retries=ending)
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    end = item_of(subscription)["current_period_end"]
+    travel.advance(end + DRAFT - travel.now)
+    failed = invoices(travel, subscription)[0]
+    assert (failed["next_payment_attempt"], now(travel, subscription)["status"]) == (end + DRAFT + DAY, "past_due")
+    travel.advance(3 * DAY)
+    ended = now(travel, subscription)
+    failed = invoices(travel, subscription)[0]
+    assert (ended["status"], failed["attempt_count"], failed["next_payment_attempt"]) == (status, 3, None)
+    assert ended["cancellation_details"]["reason"] == ("payment_failed" if ending == "cancel" else None)
+    told = [event["created"] for event in events(travel, type="invoice.payment_failed")][::-1]
+    assert told == [end + DRAFT, end + DRAFT + DAY, end + DRAFT + 3 * DAY]
+
+
+def test_while_a_subscription_is_unpaid_its_invoices_stay_drafts_until_it_is_paid(travel: Travel) -> None:
+    decide(travel, retry_days=[], after_retries="unpaid")
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    travel.advance(63 * DAY)
+    draft, failed = invoices(travel, subscription)[:2]
+    assert (draft["status"], draft["auto_advance"], failed["status"]) == ("draft", False, "open")
+    use_card(travel, subscription, "pm_card_visa")
+    travel.post(f"/v1/invoices/{failed['id']}/pay")
+    assert now(travel, subscription)["status"] == "active"
+
+
+def test_what_a_customer_tries_in_between_moves_no_retry(travel: Travel) -> None:
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    travel.advance(item_of(subscription)["current_period_end"] + DRAFT - travel.now)
+    first = invoices(travel, subscription)[0]
+    travel.advance(DAY)
+    assert travel.ask("POST", f"/v1/invoices/{first['id']}/pay")[0] == 402
+    tried = invoices(travel, subscription)[0]
+    assert (tried["attempt_count"], tried["next_payment_attempt"]) == (2, first["next_payment_attempt"])
+
+
+def test_an_invoice_that_was_sent_falls_due_and_makes_its_subscription_past_due(travel: Travel) -> None:
+    decide(travel, overdue_days=10, after_overdue="cancel")
+    subscription = start(travel, collection_method="send_invoice", days_until_due="14")
+    travel.advance(DRAFT)
+    [invoice] = invoices(travel, subscription)
+    assert (invoice["status"], invoice["due_date"] - invoice["created"]) == ("open", 14 * DAY)
+    travel.advance(invoice["due_date"] - travel.now)
+    assert now(travel, subscription)["status"] == "past_due"
+    assert len(events(travel, type="invoice.overdue")) == 1
+    travel.advance(10 * DAY)
+    assert now(travel, subscription)["status"] == "canceled"
+
+
+def test_an_invoice_that_was_sent_and_paid_does_not_fall_due(travel: Travel) -> None:
+    subscription = start(travel, collection_method="send_invoice", days_until_due="14")
+    travel.advance(DRAFT)
+    travel.post(f"/v1/invoices/{invoices(travel, subscription)[0]['id']}/pay")
+    travel.advance(20 * DAY)
+    assert (now(travel, subscription)["status"], events(travel, type="invoice.overdue")) == ("active", [])
