@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, lifecycle, subscribing
+from sandbox.billing import collection, delayed, lifecycle, subscribing  # noqa: F401 (delayed listens)
 from sandbox.context import Context
 from sandbox.kinds import Doc
-from sandbox.resources import payments, setup_intents
+from sandbox.resources import method_options, payments, setup_intents
 from sandbox.resources.customers import create_customer
 
 
@@ -111,6 +111,10 @@ def _open_intent(ctx: Context, session: Doc, data: Doc) -> Doc:
             "amount": session["amount_total"],
             "currency": session["currency"],
             "customer": session["customer"],
+            "payment_method_options": method_options.said(
+                method_options.defaults(session["payment_method_types"]), session.get("_options")
+            ),
+            "payment_method_types": session["payment_method_types"],
             "_checkout": session["id"],
         },
     )
@@ -121,11 +125,18 @@ def _after_intent(ctx: Context, session: Doc, intent: Doc) -> Result:
     """Where an attempt leads: on, to the bank's question, or back with its refusal."""
     session = objects.load(ctx, "checkout.session", session["id"])
     if session["status"] == "complete":
-        return Result(session, success_address(session))
+        return Result(session, _instructions(intent) or success_address(session))
     if intent["status"] == "requires_action":
         return Result(session, payments.challenge_url(ctx, intent))
     error = intent.get("last_payment_error") or {}
     return Result(session, error=error.get("message"), field=error.get("param"))
+
+
+def _instructions(intent: Doc) -> str | None:
+    """The page that tells how to pay in a shop or by transfer; it leads on to the session's success_url."""
+    action: Doc = intent["next_action"] or {"type": ""}
+    details: Doc = action.get(action["type"]) or {}
+    return details.get("hosted_voucher_url") or details.get("hosted_instructions_url")
 
 
 def _subscribe(ctx: Context, session: Doc, payment_method: Doc) -> Result:
@@ -274,8 +285,14 @@ def _invoice_intent(ctx: Context, session: Doc) -> Doc | None:
 def _outcome(ctx: Context, intent: Doc) -> None:
     """Paid, in whatever way: here, or on the bank's page by somebody who never came back."""
     session = objects.find(ctx, "checkout.session", intent.get("_checkout"))
-    if session is None or session["status"] != "open" or intent["status"] not in ("succeeded", "requires_capture"):
+    if session and session["status"] == "complete" and session.get("_later"):
+        _told_later(ctx, session, intent)
+    if session is None or session["status"] != "open":
         return
+    later = payments.is_later(intent)
+    if not later and intent["status"] not in ("succeeded", "requires_capture"):
+        return
+    session = objects.update(ctx, session, {"_later": later})
     if session["mode"] == "payment":
         _complete(ctx, session, {"customer": intent["customer"]})
         return
@@ -288,6 +305,16 @@ def _outcome(ctx: Context, intent: Doc) -> None:
     _complete(ctx, session, found)
 
 
+def _told_later(ctx: Context, session: Doc, intent: Doc) -> None:
+    """The customer has gone long ago; now the money came, or will not come."""
+    if intent["status"] == "succeeded":
+        paid = objects.update(ctx, session, {"payment_status": "paid", "_later": False})
+        objects.announce(ctx, "checkout.session.async_payment_succeeded", paid)
+    elif intent["status"] in ("requires_payment_method", "canceled"):
+        unpaid = objects.update(ctx, session, {"_later": False})
+        objects.announce(ctx, "checkout.session.async_payment_failed", unpaid)
+
+
 def _complete(ctx: Context, session: Doc, found: Doc) -> Doc:
     given = session["_given"]
     customer = objects.find(ctx, "customer", found.get("customer"))
@@ -296,7 +323,7 @@ def _complete(ctx: Context, session: Doc, found: Doc) -> Doc:
     paid = "no_payment_required" if session["payment_status"] == "no_payment_required" else "paid"
     changes = found | {
         "customer_details": _details(email, given["name"] or (customer or {}).get("name"), None),
-        "payment_status": "unpaid" if held else paid,
+        "payment_status": "unpaid" if held or session.get("_later") else paid,
         "status": "complete",
         "url": None,
     }

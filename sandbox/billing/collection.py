@@ -247,7 +247,9 @@ def open_up(ctx: Context, invoice: Doc) -> Doc:
     if finalized["due_date"]:
         later = {"invoice": finalized["id"]}
         jobs.schedule(ctx, "invoice.due", due_at=finalized["due_date"], name=finalized["id"], payload=later)
-    return finalized
+    for told in OPENED:
+        told(ctx, finalized)
+    return objects.load(ctx, "invoice", finalized["id"])
 
 
 @jobs.job("invoice.due")

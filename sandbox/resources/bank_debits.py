@@ -130,7 +130,7 @@ def _forget(ctx: Context, intent: Doc) -> None:
         objects.announce(ctx, "charge.failed", charge)
 
 
-payments.CANCELED.append(_forget)
+payments.CLEAR.append(_forget)
 
 
 @route("GET", "/v1/mandates/{id}")

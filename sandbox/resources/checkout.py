@@ -27,6 +27,8 @@ from sandbox.params import (
     Timestamp,
     Url,
 )
+from sandbox.resources import checkout_ways
+from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.prices import PRODUCT_DATA, new_price
 from sandbox.resources.products import create_product
 from sandbox.resources.subscriptions import TRIAL_SETTINGS
@@ -131,7 +133,7 @@ IGNORED = (
     "adaptive_pricing", "after_expiration", "automatic_tax", "billing_address_collection", "branding_settings",
     "consent_collection", "custom_fields", "custom_text", "customer_account", "customer_update", "discounts",
     "excluded_payment_method_types", "invoice_creation", "managed_payments", "name_collection", "optional_items",
-    "payment_method_configuration", "payment_method_data", "payment_method_options", "permissions",
+    "payment_method_configuration", "payment_method_data", "permissions",
     "phone_number_collection", "saved_payment_method_options", "shipping_address_collection", "shipping_options",
     "tax_id_collection", "wallet_options",
 )  # fmt: skip
@@ -152,6 +154,7 @@ CREATE: dict[str, Param] = {name: Ignored() for name in IGNORED} | {
     "origin_context": Enum("mobile_app", "web"),
     "payment_intent_data": Hash(PAYMENT_INTENT_DATA),
     "payment_method_collection": Enum("always", "if_required"),
+    "payment_method_options": METHOD_OPTIONS,
     "payment_method_types": MethodTypes(),
     "redirect_on_completion": Ignored(),
     "return_url": Url(),
@@ -171,6 +174,7 @@ def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
     lines = _lines(ctx, params)
     currency = lines[0]["currency"] if lines else (params.get("currency") or "usd").lower()
     _check_lines(lines, params["mode"])
+    checkout_ways.check(params, currency)
     session = _new(ctx, params, lines, currency if lines or params["mode"] == "setup" else None)
     jobs.schedule(
         ctx, "checkout.expire", due_at=session["expires_at"], name=session["id"], payload={"session": session["id"]}
@@ -308,12 +312,14 @@ def _new(ctx: Context, params: dict[str, Any], lines: list[Doc], currency: str |
         "mode": mode,
         "payment_method_collection": params.get("payment_method_collection") or _collection(mode),
         "payment_method_types": params.get("payment_method_types") or ["card"],
+        "payment_method_options": checkout_ways.options(params),
         "payment_status": "no_payment_required" if mode == "setup" or due == 0 else "unpaid",
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if lines else None,
         "ui_mode": params.get("ui_mode", "hosted_page"),
         "url": f"{ctx.base_url}/c/pay/{id}" if hosted else None,
         "_data": params.get("subscription_data") or params.get("payment_intent_data")
         or params.get("setup_intent_data") or {},
+        "_options": params.get("payment_method_options"),
         "_lines": lines,
     }  # fmt: skip
     return objects.create(ctx, "checkout.session", ordered(fields))

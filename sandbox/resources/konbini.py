@@ -115,16 +115,15 @@ def _test(ctx: Context, intent: Doc, options: Doc, email: str) -> Doc:
     if act == "never":
         return intent
     if after:
-        jobs.schedule(
-            ctx, f"voucher.{act}", due_at=ctx.now + after, name=intent["id"], payload={"intent": intent["id"]}
-        )
+        due, payload = ctx.now + after, {"intent": intent["id"]}
+        jobs.schedule(ctx, f"voucher.{act}", due_at=due, name=intent["id"], payload=payload)
         return intent
     return pay(ctx, intent) if act == "pay" else expire(ctx, intent)
 
 
 def is_open(intent: Doc) -> bool:
     """There is a voucher that can be paid."""
-    return intent["status"] == "requires_action" and intent["next_action"]["type"] == "konbini_display_details"
+    return bool(intent["status"] == "requires_action" and intent["next_action"]["type"] == "konbini_display_details")
 
 
 def pay(ctx: Context, intent: Doc, store: str = "familymart") -> Doc:
@@ -148,7 +147,7 @@ def _forget(ctx: Context, intent: Doc) -> None:
         jobs.cancel(ctx, kind, name=intent["id"])
 
 
-payments.CANCELED.append(_forget)
+payments.CLEAR.append(_forget)
 
 
 @jobs.job("voucher.pay")

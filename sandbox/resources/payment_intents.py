@@ -256,6 +256,8 @@ def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         method_options.check_currency(types, fields.get("currency") or intent["currency"])
     if "amount" in fields:
         check_chargeable(fields["amount"], fields.get("currency") or intent["currency"])
+    if int(fields.get("amount") or intent["amount"]) < int(intent.get("_funded") or 0):
+        raise ApiError("The amount cannot be less than what has already been funded by bank transfer.", param="amount")
     if fields.get("payment_method"):
         fields |= {"status": "requires_confirmation", "next_action": None}
     return objects.update(ctx, intent, fields)

@@ -53,8 +53,8 @@ WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
 """How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
 LATER = ("konbini_display_details", "display_bank_transfer_instructions")
 """The next actions that people take elsewhere, days later perhaps."""
-CANCELED: list[Callable[[Context, Doc], None]] = []
-"""What is cleared away before an intent is canceled: vouchers, money that was set aside."""
+CLEAR: list[Callable[[Context, Doc], None]] = []
+"""What is cleared away before an intent is canceled or tried another way: vouchers, money that was set aside."""
 Listener = Callable[[Context, Doc], None]
 LISTENERS: list[Listener] = []
 
@@ -118,9 +118,11 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
 
 def confirm(ctx: Context, intent: Doc, payment_method: Doc, *, off_session: bool, return_url: str | None = None) -> Doc:
     """Try to pay with this payment method; the intent in its new state."""
-    intent = objects.update(
-        ctx, intent, {"payment_method": payment_method["id"], "last_payment_error": None, "_return_url": return_url}
-    )
+    type, types = payment_method["type"], intent["payment_method_types"]
+    if intent["status"] == "requires_action" or intent.get("_funded"):
+        intent = _cleared(ctx, intent)
+    changes = {"payment_method": payment_method["id"], "last_payment_error": None, "_return_url": return_url}
+    intent = objects.update(ctx, intent, changes | ({} if type in types else {"payment_method_types": [*types, type]}))
     if payment_method["type"] in WAYS:
         return WAYS[payment_method["type"]](ctx, intent, payment_method)
     card = card_of(payment_method)
@@ -133,6 +135,12 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc, *, off_session: bool
     if wanted:
         return _ask_for_challenge(ctx, intent)
     return _charge(ctx, intent, payment_method, challenged=False)
+
+
+def _cleared(ctx: Context, intent: Doc) -> Doc:
+    for clear in CLEAR:
+        clear(ctx, intent)
+    return objects.load(ctx, "payment_intent", intent["id"])
 
 
 def _card_options(intent: Doc) -> Doc:
@@ -299,11 +307,9 @@ def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
         charge = objects.load(ctx, "charge", intent["latest_charge"])
         charge = objects.update(ctx, charge, {"amount_refunded": charge["amount"], "refunded": True})
         objects.announce(ctx, "charge.refunded", charge, previous={"amount_refunded": 0, "refunded": False})
-    for clear in CANCELED:
-        clear(ctx, intent)
     canceled = objects.update(
         ctx,
-        intent,
+        _cleared(ctx, intent),
         {
             "amount_capturable": 0,
             "canceled_at": ctx.now,
