@@ -90,4 +90,4 @@ def person(number: int, start: int, now: int, random: Random) -> Person:
     family, given = random.choice(FAMILY), random.choice(GIVEN)
     name = random.choice(COMPANIES).format(family) if random.random() < 0.2 else f"{given} {family}"
     mail = f"{given}.{family}.{number}".lower().translate(ASCII)
-    return Person(name, mail, min(shift, now - start))
+    return Person(name, mail, shift if shift <= now - start else shift % (now - start + 1))

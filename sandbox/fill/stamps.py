@@ -186,16 +186,12 @@ def _paid_with(docs: dict[str, Any], invoice: str | None) -> set[str]:
     """An invoice, its payments, their intents, charges and balance transactions."""
     found = {invoice} if invoice else set()
     for kind, field in (
-        ("invoice_payment", "invoice"), ("payment_intent", None), ("charge", "payment_intent"),
-        ("balance_transaction", "source"), ("refund", "charge"), ("dispute", "charge"),
+        ("invoice_payment", "invoice"), ("charge", "payment_intent"), ("refund", "charge"), ("dispute", "charge"),
+        ("balance_transaction", "source"),
     ):  # fmt: skip
         for id, doc in docs.items():
-            if doc["object"] != kind:
-                continue
-            if field and doc[field] in found:
-                found.add(id)
-                if kind == "invoice_payment":
-                    found.add(doc["payment"].get("payment_intent"))
+            if doc["object"] == kind and doc[field] in found:
+                found |= {id, doc["payment"].get("payment_intent")} if kind == "invoice_payment" else {id}
     return {id for id in found if id in docs}
 
 

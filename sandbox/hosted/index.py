@@ -80,7 +80,7 @@ def _busiest(ctx: Context, scopes: list[str]) -> str:
 
 def _clock(ctx: Context) -> dict[str, Any]:
     ahead = ctx.now - int(time.time())
-    job = ctx.tx.sql("SELECT due_at, kind FROM jobs WHERE due_at>? ORDER BY due_at, id LIMIT 1", ctx.now).fetchone()
+    job = ctx.tx.sql("SELECT due_at, kind FROM jobs WHERE clock='' AND due_at>? ORDER BY due_at LIMIT 1", ctx.now).fetchone()
     steps = [(name, ctx.now + seconds) for name, seconds in STEPS]
     return {
         "ahead": ahead if abs(ahead) > 60 else 0,

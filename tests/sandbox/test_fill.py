@@ -1,0 +1,226 @@
+"""A filled company cannot be told from one that the API made: shapes, sums, references, and a future."""
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import jobs
+from sandbox.clock import Clock
+from sandbox.engine import Engine
+from sandbox.fill.command import CannotFill, Order, fill, main
+from sandbox.fill.people import MOST_DAYS, SPREAD, person
+from sandbox.fill.stamps import Gaps, Person, pattern
+from sandbox.store import Store
+from tests.sandbox.travel import Travel
+
+DAY = 24 * 3600
+NOW = 1_800_000_000
+ORDER = Order(Path(), customers=150, months=3, seed=7, now=NOW, key="sk_test_123", base_url="http://sandbox.example")
+
+
+def quietly(done: int, whole: int, what: str) -> None:
+    assert 0 < done <= whole, what
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data = tmp_path_factory.mktemp("company")
+    fill(replace(ORDER, data=data), quietly)
+    return data
+
+
+@pytest.fixture
+def company(folder: Path, tmp_path: Path) -> Iterator[Travel]:
+    """A copy of the company, at the time at which its history ends."""
+    (tmp_path / "sandbox.sqlite3").write_bytes((folder / "sandbox.sqlite3").read_bytes())
+    store = Store(tmp_path)
+    yield Travel(Engine(store, Clock(wall=lambda: NOW), "http://sandbox.example", ()), now=NOW)
+    store.close()
+
+
+def documents(travel: Travel, kind: str) -> list[Any]:
+    with travel.engine.store.read() as tx:
+        rows = tx.sql("SELECT body FROM objects WHERE kind=? AND deleted=0 ORDER BY seq", kind).fetchall()
+    return [json.loads(row[0]) for row in rows]
+
+
+def shape(value: Any) -> Any:
+    """The key set, through and through."""
+    if isinstance(value, dict):
+        return {key: shape(held) for key, held in value.items() if key != "metadata" and not key.startswith("_")}
+    return [shape(value[0])] if isinstance(value, list) and value else None
+
+
+@pytest.mark.parametrize("kind", ["customer", "subscription", "invoice", "payment_intent", "charge"])
+def test_a_filled_object_has_the_fields_of_one_that_the_api_made(company: Travel, kind: str) -> None:
+    customer = company.post("/v1/customers", name="Alice")["id"]
+    card = company.post("/v1/payment_methods/pm_card_visa/attach", customer=customer)["id"]
+    price = company.get("/v1/prices", **{"lookup_keys[0]": "pro_jpy"})["data"][0]["id"]
+    company.post(
+        "/v1/subscriptions", customer=customer, default_payment_method=card, **{"items[0][price]": price}
+    )  # fmt: skip
+    *filled, made = documents(company, kind)
+    assert set(made) in [set(doc) for doc in filled]
+    assert any(shape(doc) == shape(made) for doc in filled)
+
+
+def test_everybody_has_ids_secrets_and_names_of_their_own(company: Travel) -> None:
+    for kind, field in (("customer", "email"), ("customer", "invoice_prefix"), ("payment_intent", "client_secret")):
+        values = [doc[field] for doc in documents(company, kind)]
+        assert len(values) == len(set(values)), field
+    numbers = [doc["number"] for doc in documents(company, "invoice") if doc["number"]]
+    assert len(numbers) == len(set(numbers))
+    assert not any("LIVES" in doc["name"] for doc in documents(company, "customer"))
+
+
+def test_every_reference_leads_somewhere(company: Travel) -> None:
+    with company.engine.store.read() as tx:
+        known = {row[0] for row in tx.sql("SELECT id FROM objects")}
+        bodies = [row[0] for row in tx.sql("SELECT body FROM objects WHERE kind NOT IN ('event')")]
+    for body in bodies:
+        named = re.findall(r'"((?:cus|sub|in|pi|ch|py|txn|re|du|dp|prod|price|inpay)_[A-Za-z0-9]{14,})"', body)
+        assert set(named) <= known, body
+
+
+def test_no_two_times_disagree_about_the_history(company: Travel) -> None:
+    for subscription in documents(company, "subscription"):
+        for item in subscription["items"]["data"]:
+            assert item["current_period_start"] < item["current_period_end"]
+            if not subscription["ended_at"] and subscription["status"] not in ("incomplete", "paused"):
+                assert item["current_period_start"] <= NOW < item["current_period_end"], subscription["status"]
+    for kind in ("customer", "invoice", "charge", "event"):
+        assert all(doc["created"] <= NOW for doc in documents(company, kind))
+    for event in documents(company, "event"):
+        assert event["created"] >= NOW - 30 * DAY
+        if event["type"] != "invoice.upcoming":  # shows an invoice that is yet to be made
+            assert event["data"]["object"].get("created", 0) <= event["created"]
+
+
+def test_dates_in_sentences_follow(company: Travel) -> None:
+    invoices = documents(company, "invoice")
+    lines = [line for invoice in invoices for line in invoice["lines"]["data"] if " after " in line["description"]]
+    assert lines
+    for line in lines:
+        day = datetime.fromtimestamp(line["period"]["start"], UTC).strftime("%d %b %Y")
+        assert line["description"].endswith(f"after {day}")
+
+
+def test_the_money_adds_up(company: Travel) -> None:
+    charged: Counter[str] = Counter()
+    for charge in documents(company, "charge"):
+        if charge["captured"] and charge["status"] == "succeeded":
+            charged[charge["id"]] = charge["amount_captured"]
+    with company.engine.store.read() as tx:
+        rows = tx.sql("SELECT cause, amount FROM ledger WHERE entry='charge'").fetchall()
+        times = [row[0] for row in tx.sql("SELECT at FROM ledger ORDER BY id")]
+    assert dict(rows) == dict(charged) and len(rows) == len(charged)
+    assert times == sorted(times)
+    for invoice in documents(company, "invoice"):
+        assert invoice["total"] == sum(line["amount"] for line in invoice["lines"]["data"])
+        assert invoice["amount_remaining"] == max(invoice["amount_due"] - invoice["amount_paid"], 0)
+
+
+def test_lists_find_what_was_filled(company: Travel) -> None:
+    for status in ("active", "past_due", "canceled", "trialing"):
+        wanted = [doc["id"] for doc in documents(company, "subscription") if doc["status"] == status]
+        found = company.get("/v1/subscriptions", status=status, limit="100")["data"]
+        assert wanted and {doc["id"] for doc in found} <= set(wanted)
+        assert len(found) == min(len(wanted), 100)
+    customer = documents(company, "customer")[0]
+    assert [one["id"] for one in company.get("/v1/customers", email=customer["email"])["data"]] == [customer["id"]]
+
+
+def test_it_is_plausible(company: Travel) -> None:
+    states = Counter(doc["status"] for doc in documents(company, "subscription"))
+    assert states["active"] > 60
+    assert {"past_due", "canceled", "trialing", "incomplete_expired"} <= set(states)
+    assert {"paid", "open"} <= {doc["status"] for doc in documents(company, "invoice")}
+    assert {"jpy", "usd", "eur"} <= {doc["currency"] for doc in documents(company, "invoice")}
+    assert any(doc["amount_refunded"] for doc in documents(company, "charge"))
+    assert any(doc["failure_code"] for doc in documents(company, "charge"))
+    ages = Counter((NOW - doc["created"]) // (10 * DAY) for doc in documents(company, "customer"))
+    assert len(ages) >= 9 and max(ages.values()) < 40
+
+
+def test_living_subscriptions_renew(company: Travel) -> None:
+    living = [doc for doc in documents(company, "subscription") if doc["status"] == "active"][:40]
+    monthly = [doc for doc in living if doc["items"]["data"][0]["plan"]["interval"] == "month"]
+    jobs.advance(company.engine, NOW + 32 * DAY)
+    for before in monthly:
+        after = company.get(f"/v1/subscriptions/{before['id']}")
+        if after["status"] in ("active", "past_due"):
+            item = after["items"]["data"][0]
+            assert item["current_period_start"] >= before["items"]["data"][0]["current_period_end"]
+    with company.engine.store.read() as tx:
+        assert tx.sql("SELECT error FROM jobs WHERE error NOT NULL").fetchall() == []
+
+
+def dump(path: Path) -> list[str]:
+    connection = sqlite3.connect(path / "sandbox.sqlite3")
+    found = [line for line in connection.iterdump() if line.startswith("INSERT")]
+    connection.close()
+    return found
+
+
+def test_the_same_seed_makes_the_same_company(folder: Path, tmp_path: Path) -> None:
+    fill(replace(ORDER, data=tmp_path), quietly)
+    assert dump(tmp_path) == dump(folder)
+
+
+def test_another_seed_makes_other_people() -> None:
+    one, other = (person(0, NOW - 90 * DAY, NOW, Random(f"{seed}:people")) for seed in (7, 8))
+    assert one != other
+
+
+def test_the_present_state_alone_has_what_it_refers_to(tmp_path: Path) -> None:
+    fill(replace(ORDER, data=tmp_path, months=0, customers=60), quietly)
+    store = Store(tmp_path)
+    company = Travel(Engine(store, Clock(wall=lambda: NOW), "http://sandbox.example", ()), now=NOW)
+    test_every_reference_leads_somewhere(company)
+    invoices = {doc["id"] for doc in documents(company, "invoice")}
+    living = documents(company, "subscription")
+    assert {doc["latest_invoice"] for doc in living} == invoices
+    assert len(documents(company, "customer")) == 60 and documents(company, "event") == []
+    jobs.advance(company.engine, NOW + 32 * DAY)
+    with store.read() as tx:
+        assert tx.sql("SELECT error FROM jobs WHERE error NOT NULL").fetchall() == []
+    store.close()
+
+
+def test_a_folder_that_holds_something_is_left_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "sandbox.sqlite3").read_bytes()
+    with pytest.raises(CannotFill):
+        fill(replace(ORDER, data=folder), quietly)
+    assert main(["--data", str(folder), "--customers", "1"]) == 1
+    assert "Give a new folder with --data." in capsys.readouterr().err
+    assert (folder / "sandbox.sqlite3").read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["sandbox.sqlite3"]
+
+
+@given(number=st.integers(0, 10**6), age=st.integers(0, 400 * DAY), seed=st.integers())
+def test_nobody_is_moved_into_the_future(number: int, age: int, seed: int) -> None:
+    who = person(number, NOW - age, NOW, Random(seed))
+    assert 0 <= who.shift <= min(age, MOST_DAYS * DAY + SPREAD)
+    assert re.fullmatch(r"[a-z.0-9]+", who.mail)
+
+
+def test_only_what_is_random_or_a_time_is_a_gap() -> None:
+    gaps = Gaps(["aB3dE6gH"])
+    text = '{"id":"in_11234512345678901aB3dE6gH","at":1799999999,"amount":99999999,"p":"100%","s":"after 01 Jan 2027"}'
+    text = text.replace("11234512345678901", "1123451234567890")
+    filled = pattern(text, gaps).fill(gaps.fill(Person("Alice", "alice", 2 * DAY), Random(1)))
+    doc = json.loads(filled)
+    assert doc["id"].startswith("in_1123451234567890") and not doc["id"].endswith("aB3dE6gH")
+    assert (doc["at"], doc["amount"], doc["p"]) == (1799999999 + 2 * DAY, 99999999, "100%")
+    assert doc["s"] == "after 03 Jan 2027"
