@@ -45,7 +45,7 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
         restart = restart or _interval_changed(subscription, made)
         changes |= items.with_items(subscription, made) | usage_lines.counted_from(ctx, subscription, made)
         if restart:
-            changes |= {"billing_cycle_anchor": ctx.now}
+            changes |= {"billing_cycle_anchor": ctx.now, "billing_cycle_anchor_config": None}
         if behavior == "none":
             prorations = []
     missing = lifecycle.trial_without_card(ctx, moved) if params.get("trial_end") == "now" else None
@@ -97,7 +97,7 @@ def _new_trial(subscription: Doc, until: int, now: int) -> Doc:
         item | {"current_period_end": until, "current_period_start": now} for item in subscription["items"]["data"]
     ]
     return items.with_items(subscription, moved) | {
-        "billing_cycle_anchor": until, "status": "trialing", "trial_end": until,
+        "billing_cycle_anchor": until, "billing_cycle_anchor_config": None, "status": "trialing", "trial_end": until,
         "trial_start": subscription["trial_start"] or now,
     }  # fmt: skip
 
@@ -156,7 +156,7 @@ def _after(ctx: Context, subscription: Doc, before: Doc | None, change: dict[str
     if before is None:
         price = items.price_for(ctx, change, f"items[{number}]")
         trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
-        period = first_period(ctx, price, subscription["billing_cycle_anchor"], trial_end)
+        period = first_period(ctx, subscription, price, trial_end)
         return items.new_item(ctx, subscription["id"], price, change, period)
     after = dict(before)
     if {"price", "plan", "price_data"} & set(change):
@@ -196,8 +196,7 @@ def _prorated(
 
 def _full_period(subscription: Doc, item: Doc) -> Period:
     """The whole period in which a new item starts, of which it pays the rest."""
-    anchor = subscription["billing_cycle_anchor"]
-    return items.cycle_of(item["price"], anchor).holding(item["current_period_start"])
+    return items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
 
 
 def _charged(item: Doc) -> tuple[str, int | None]:
@@ -237,7 +236,7 @@ def _invoice_now(
     """Invoice what waits, on a restart the new period too, and what was `used` up to now."""
     charged = list(used or [])
     for item in subscription["items"]["data"] if restart else []:
-        charged += items.lines_for(ctx, subscription, item, items.period_of(item))
+        charged += lifecycle.period_lines(ctx, subscription, item, free=params.get("proration_behavior") == "none")
     if not charged and not collection.take_pending(ctx, subscription):
         return subscription
     customer = objects.load(ctx, "customer", subscription["customer"])

@@ -150,6 +150,13 @@ def cycle_of(price: Doc, anchor: int) -> Cycle:
     return Cycle(anchor, price["recurring"]["interval"], price["recurring"]["interval_count"])
 
 
+def cycle_in(subscription: Doc, price: Doc) -> Cycle:
+    """The cycle in which a subscription bills a price: its anchor, and the day of the month that was asked for."""
+    day = (subscription["billing_cycle_anchor_config"] or {}).get("day_of_month")
+    recurring = price["recurring"]
+    return Cycle(subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"], day)
+
+
 def period_of(item: Doc) -> Period:
     return Period(item["current_period_start"], item["current_period_end"])
 

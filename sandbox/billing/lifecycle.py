@@ -7,7 +7,7 @@ work" (statuses), "Trial periods", "Cancel subscriptions".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, invoicing, items, policy, usage_lines
+from sandbox.billing import collection, invoicing, items, policy, sums, usage_lines
 from sandbox.billing.lines import item_line
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
@@ -173,11 +173,11 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
         if item["current_period_end"] > ctx.now:
             renewed.append(item)
             continue
-        period = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
-        moved = item | {"current_period_end": period.end, "current_period_start": period.start}
+        period = items.cycle_in(subscription, item["price"]).holding(ctx.now)
+        moved = item | {"current_period_end": period.end, "current_period_start": item["current_period_end"]}
         renewed.append(moved)
         lines += usage_lines.due(ctx, subscription, item, until=item["current_period_end"])
-        lines += items.lines_for(ctx, subscription, moved, period)
+        lines += period_lines(ctx, subscription, moved, free=bool(subscription.get("_free_part")))
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = subscription_invoice(ctx, subscription, customer, "subscription_cycle", lines)
     if subscription["pause_collection"]:
@@ -189,6 +189,18 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
     renewed_subscription = updated(ctx, subscription, changes)
     plan(ctx, renewed_subscription)
     return renewed_subscription
+
+
+def period_lines(ctx: Context, subscription: Doc, item: Doc, *, free: bool) -> list[Doc]:
+    """What an item's period costs: as much of the price as the period is of a whole one, nothing when a part is `free`.
+    Source: Stripe docs, "Setting the subscription billing cycle date" (prorated invoice until the anchor)."""
+    period = items.period_of(item)
+    whole = items.cycle_in(subscription, item["price"]).holding(period.start)
+    lines = items.lines_for(ctx, subscription, item, period)
+    if whole.start == period.start:
+        return lines
+    parts = [0 if free else sums.unused(line["amount"], whole, period.start) for line in lines]
+    return [line | {"amount": part, "subtotal": part} for line, part in zip(lines, parts, strict=True)]
 
 
 def _hold_back(ctx: Context, invoice: Doc, behavior: str) -> Doc:

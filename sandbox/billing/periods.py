@@ -33,13 +33,15 @@ class Cycle:
     anchor: int
     interval: str
     interval_count: int = 1
+    day: int | None = None
+    """The day of the month that is meant where the anchor's own month is too short for it."""
 
     def boundary(self, number: int) -> int:
         """The anchor moved by `number` intervals, backwards for a negative number."""
         steps = number * self.interval_count
         if self.interval in FIXED:
             return self.anchor + steps * FIXED[self.interval]
-        return months_later(self.anchor, steps * MONTHS[self.interval])
+        return months_later(self.anchor, steps * MONTHS[self.interval], day=self.day)
 
     def holding(self, at: int) -> Period:
         """The period with start <= at < end."""
@@ -58,12 +60,23 @@ class Cycle:
         return months // (MONTHS[self.interval] * self.interval_count)
 
 
-def months_later(at: int, months: int) -> int:
-    """The same day and time of day `months` on (or back), or that month's last day where it is shorter."""
+def next_at(now: int, day: int, *, hour: int, minute: int, second: int, month: int | None = None) -> int:
+    """The next time (or now) that it is this day, or the month's last where it is shorter, at this time of day; of this
+    month if one is named."""
+    then = _utc(now).replace(day=1, month=month or _utc(now).month, hour=hour, minute=minute, second=second)
+    first = int(then.timestamp())
+    step = 12 if month else 1
+    candidates = (months_later(first, number * step, day=day) for number in range(3))
+    return next(found for found in candidates if found >= now)
+
+
+def months_later(at: int, months: int, *, day: int | None = None) -> int:
+    """The same day and time of day `months` on (or back), or that month's last day where it is shorter. `day` is
+    another day of the month than the one of `at`."""
     then = _utc(at)
     year, month = divmod(then.year * 12 + then.month - 1 + months, 12)
     last = calendar.monthrange(year, month + 1)[1]
-    return int(then.replace(year=year, month=month + 1, day=min(then.day, last)).timestamp())
+    return int(then.replace(year=year, month=month + 1, day=min(day or then.day, last)).timestamp())
 
 
 def _utc(at: int) -> datetime.datetime:

@@ -119,8 +119,7 @@ def _next(ctx: Context, subscription: Doc) -> Doc:
     customer = objects.load(ctx, "customer", subscription["customer"])
     charged = []
     for item in subscription["items"]["data"]:
-        anchor = subscription["billing_cycle_anchor"]
-        period = items.cycle_of(item["price"], anchor).holding(item["current_period_end"])
+        period = items.cycle_in(subscription, item["price"]).holding(item["current_period_end"])
         charged += usage_lines.due(ctx, subscription, item, until=item["current_period_end"])
         charged += items.lines_for(ctx, subscription, item, period)
     waiting = [lines.item_line(ctx, item) for item in collection.take_pending(ctx, subscription)]

@@ -7,7 +7,7 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 from typing import Any
 
 from sandbox import clocks, objects
-from sandbox.billing import collection, items, lifecycle, lines, sums, usage_lines
+from sandbox.billing import anchors, collection, items, lifecycle, lines, sums, usage_lines
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document
@@ -97,27 +97,27 @@ def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_pri
         for number, given in enumerate(params["items"])
     ]
     trial_end = _trial_end(ctx, params, prices)
-    anchor = trial_end or _anchor(ctx, params, prices)
+    shell |= anchors.fixed(ctx, params, prices, trial_end or ctx.now)
     made = [
-        items.new_item(ctx, shell["id"], price, given, first_period(ctx, price, anchor, trial_end))
+        items.new_item(ctx, shell["id"], price, given, first_period(ctx, shell, price, trial_end))
         for price, given in zip(prices, params["items"], strict=True)
     ]
     items.check_together(made)
     shell |= items.with_items(shell, made) | {
-        "billing_cycle_anchor": anchor,
         "currency": prices[0]["currency"],
         "trial_end": trial_end,
         "trial_start": ctx.now if trial_end else None,
+        "_free_part": params.get("proration_behavior") == "none",
     }
     shell |= lifecycle.cancellation(ctx, shell, params)
     return objects.create(ctx, "subscription", shell)
 
 
-def first_period(ctx: Context, price: Doc, anchor: int, trial_end: int | None) -> Period:
+def first_period(ctx: Context, subscription: Doc, price: Doc, trial_end: int | None) -> Period:
     """From now to the end of the trial, or to the next boundary of the cycle."""
     if trial_end:
         return Period(ctx.now, trial_end)
-    return Period(ctx.now, items.cycle_of(price, anchor).holding(ctx.now).end)
+    return Period(ctx.now, items.cycle_in(subscription, price).holding(ctx.now).end)
 
 
 def _trial_end(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int | None:
@@ -134,21 +134,6 @@ def _trial_end(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int |
     if days is None and params.get("trial_from_plan"):
         days = prices[0]["recurring"]["trial_period_days"]
     return ctx.now + days * DAY if days else None
-
-
-def _anchor(ctx: Context, params: dict[str, Any], prices: list[Doc]) -> int:
-    anchor = params.get("billing_cycle_anchor")
-    if anchor is None:
-        return ctx.now
-    latest = min(items.cycle_of(price, ctx.now).boundary(1) for price in prices)
-    if anchor <= ctx.now:
-        raise ApiError("`billing_cycle_anchor` must be in the future.", param="billing_cycle_anchor")
-    if anchor > latest:
-        raise ApiError(
-            f"`billing_cycle_anchor` cannot be later than next natural billing date ({latest}) for plan",
-            param="billing_cycle_anchor",
-        )
-    return int(anchor)
 
 
 def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
@@ -203,12 +188,11 @@ def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_beha
     for item in subscription["items"]["data"]:
         period = items.period_of(item)
         trial = subscription["trial_end"] is not None
-        whole = items.cycle_of(item["price"], subscription["billing_cycle_anchor"]).holding(ctx.now)
-        for line in items.lines_for(ctx, subscription, item, period, trial=trial):
-            if whole.start != period.start and not trial:
-                part = 0 if proration_behavior == "none" else sums.unused(line["amount"], whole, period.start)
-                line |= {"amount": part, "subtotal": part}
-            charged.append(line)
+        charged += (
+            items.lines_for(ctx, subscription, item, period, trial=True)
+            if trial
+            else lifecycle.period_lines(ctx, subscription, item, free=proration_behavior == "none")
+        )
         charged += usage_lines.opening(ctx, subscription, item)
     if not charged and not collection.take_pending(ctx, subscription):
         return None

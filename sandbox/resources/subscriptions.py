@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, items, lifecycle, subscribing
+from sandbox.billing import anchors, changing, items, lifecycle, subscribing
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
@@ -108,7 +108,7 @@ COMMON: dict[str, Param] = {
 CREATE = COMMON | {
     "backdate_start_date": Ignored(),
     "billing_cycle_anchor": Timestamp(),
-    "billing_cycle_anchor_config": Ignored(),
+    "billing_cycle_anchor_config": anchors.CONFIG,
     "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
     "currency": Str(),
     "customer": Str(required=True),

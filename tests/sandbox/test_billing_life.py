@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.app import Call, answer
-from tests.sandbox.test_billing_time import DAY, DRAFT, events, invoices, item_of, now, start, use_card
+from tests.sandbox.test_billing_time import DAY, DRAFT, at, events, invoices, item_of, now, start, use_card
 from tests.sandbox.travel import Travel
 
 
@@ -128,3 +128,75 @@ def test_an_invoice_that_was_sent_and_paid_does_not_fall_due(travel: Travel) -> 
     travel.post(f"/v1/invoices/{invoices(travel, subscription)[0]['id']}/pay")
     travel.advance(20 * DAY)
     assert (now(travel, subscription)["status"], events(travel, type="invoice.overdue")) == ("active", [])
+
+
+# Stripe docs, "Setting the subscription billing cycle date": the anchor's day, else the month's last
+@pytest.mark.parametrize(
+    ("begun", "interval", "params", "ends"),
+    [
+        # month ends
+        ("2027-01-31T10:00", "month", {}, ["2027-02-28 10:00", "2027-03-31 10:00", "2027-04-30 10:00"]),
+        ("2028-01-31T10:00", "month", {}, ["2028-02-29 10:00", "2028-03-31 10:00", "2028-04-30 10:00"]),
+        ("2027-09-02T00:00", "month", {}, ["2027-10-02 00:00", "2027-11-02 00:00"]),
+        # a leap day once a year
+        ("2028-02-29T00:00", "year", {},
+         ["2029-02-28 00:00", "2030-02-28 00:00", "2031-02-28 00:00", "2032-02-29 00:00"]),
+        # a Friday stays a Friday
+        ("2027-06-04T12:00", "week", {}, ["2027-06-11 12:00", "2027-06-18 12:00"]),
+        ("2027-12-31T23:59", "day", {}, ["2028-01-01 23:59"]),
+        # the anchor given: a part of a period first
+        ("2027-01-10T00:00", "month", {"billing_cycle_anchor": "2027-01-31T00:00"},
+         ["2027-01-31 00:00", "2027-02-28 00:00", "2027-03-31 00:00"]),
+        # by the calendar: the 31st, although the first anchor is a 28 February
+        ("2027-02-10T09:30", "month", {"billing_cycle_anchor_config[day_of_month]": "31"},
+         ["2027-02-28 09:30", "2027-03-31 09:30", "2027-04-30 09:30"]),
+        ("2027-02-10T09:30", "month",
+         {"billing_cycle_anchor_config[day_of_month]": "1", "billing_cycle_anchor_config[hour]": "0",
+          "billing_cycle_anchor_config[minute]": "0", "billing_cycle_anchor_config[second]": "0"},
+         ["2027-03-01 00:00", "2027-04-01 00:00"]),
+        ("2027-05-10T00:00", "year",
+         {"billing_cycle_anchor_config[day_of_month]": "1", "billing_cycle_anchor_config[month]": "4"},
+         ["2028-04-01 00:00", "2029-04-01 00:00"]),
+        # after a trial the anchor is the trial's end, unless one is given
+        ("2027-01-17T00:00", "month", {"trial_period_days": "14"}, ["2027-01-31 00:00", "2027-02-28 00:00"]),
+        ("2027-01-01T00:00", "month",
+         {"trial_period_days": "7", "billing_cycle_anchor": "2027-01-20T00:00"},
+         ["2027-01-08 00:00", "2027-01-20 00:00", "2027-02-20 00:00"]),
+    ],
+)  # fmt: skip
+def test_periods_end_where_the_anchor_says(
+    travel: Travel, begun: str, interval: str, params: dict[str, str], ends: list[str]
+) -> None:
+    travel.now = at(begun)
+    given = {name: str(at(value)) if name == "billing_cycle_anchor" else value for name, value in params.items()}
+    subscription = start(travel, interval=interval, **given)
+    assert boundaries(travel, subscription, len(ends)) == ends
+
+
+# The first month has 31 days, of which 10 are billed before the anchor: 3000 × 10 / 31 = 967.7, rounded down
+def test_what_comes_between_a_trial_and_the_anchor_is_a_part(travel: Travel) -> None:
+    travel.now = at("2027-01-04T00:00")
+    anchor = str(at("2027-01-21T00:00"))
+    subscription = start(travel, trial_period_days="7", billing_cycle_anchor=anchor)
+    travel.advance(7 * DAY + DRAFT)
+    assert invoices(travel, subscription)[0]["total"] == 967
+    travel.advance(10 * DAY)
+    assert invoices(travel, subscription)[0]["total"] == 3000
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"billing_cycle_anchor_config[day_of_month]": "1", "billing_cycle_anchor": "1800000100"},
+        {"billing_cycle_anchor_config[day_of_month]": "1", "billing_cycle_anchor_config[month]": "2"},
+        {"billing_cycle_anchor_config[day_of_month]": "32"},
+        {"billing_cycle_anchor": "1700000000"},
+        {"billing_cycle_anchor": "1803000000"},
+    ],
+    ids=str,
+)
+def test_an_anchor_that_cannot_be_is_refused(travel: Travel, params: dict[str, str]) -> None:
+    plain = start(travel)
+    given = {"customer": plain["customer"], "items[0][price]": item_of(plain)["price"]["id"]}
+    status, said = travel.ask("POST", "/v1/subscriptions", **given, **params)
+    assert (status, said["error"]["type"]) == (400, "invalid_request_error")

@@ -17,11 +17,11 @@ def at(text: str) -> int:
     return int(datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp())
 
 
-def start(travel: Travel, card: str = "pm_card_visa", **params: str) -> Any:
-    """A monthly subscription of ¥3,000."""
+def start(travel: Travel, card: str = "pm_card_visa", interval: str = "month", **params: str) -> Any:
+    """A subscription of ¥3,000, monthly as a rule."""
     product = travel.post("/v1/products", name="Pro")
     price = travel.post(
-        "/v1/prices", product=product["id"], currency="jpy", unit_amount="3000", **{"recurring[interval]": "month"}
+        "/v1/prices", product=product["id"], currency="jpy", unit_amount="3000", **{"recurring[interval]": interval}
     )
     owner = travel.post("/v1/customers")
     if card:
