@@ -8,7 +8,7 @@ Source: Stripe docs, "Payment method priority", "Invoice payments".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import invoicing, lines, policy, usage_lines
+from sandbox.billing import balances, invoicing, lines, policy, usage_lines
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
 from sandbox.currencies import MINIMUM_CHARGE
@@ -275,8 +275,7 @@ def _tell_overdue(ctx: Context, invoice: Doc, *, given_up: bool) -> None:
 def _carry_over(ctx: Context, invoice: Doc) -> Doc:
     """Too little to charge a card with: the customer owes it on the next invoice, and this one is settled."""
     customer = objects.load(ctx, "customer", invoice["customer"])
-    owed = {"balance": customer["balance"] + invoice["amount_due"]}
-    objects.update(ctx, customer, owed, event="customer.updated")
+    owed = balances.move(ctx, customer, invoice["amount_due"], "invoice_too_small", invoice=invoice["id"])
     nothing = {"amount_due": 0, "amount_remaining": 0, "ending_balance": owed["balance"]}
     return invoicing.paid(ctx, objects.update(ctx, invoice, nothing))
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import jobs, objects
+from sandbox.billing import balances, discounts
+from sandbox.billing.pricing import totals
 from sandbox.context import Context
 from sandbox.documents import new_document, random_text
 from sandbox.errors import ApiError
@@ -29,11 +31,25 @@ def draft(ctx: Context, customer: Doc, currency: str, fields: Doc, lines: list[D
     """A stored draft. Pins the customer to the currency, as Stripe does."""
     customer = _pin_currency(ctx, customer, currency)
     doc = new_document(ctx, "invoice", _new_fields(ctx, customer, currency) | fields)
+    doc |= _taken_over(ctx, doc, fields)
     placed = [line | {"invoice": doc["id"]} for line in lines]
     doc["lines"] = list_object(placed, url=f"/v1/invoices/{doc['id']}/lines")
-    doc |= totals(doc, customer["balance"])
+    doc |= totals(ctx, doc, customer["balance"])
     doc |= schedule_of(doc, doc.get("created", ctx.now))
-    return objects.create(ctx, "invoice", doc, event="invoice.created")
+    made = objects.create(ctx, "invoice", doc, event="invoice.created")
+    discounts.use_up(ctx, made)
+    return made
+
+
+def _taken_over(ctx: Context, doc: Doc, fields: Doc) -> Doc:
+    """What an invoice has from its subscription and its customer unless it is told otherwise."""
+    held: Doc = {}
+    subscription = objects.find(ctx, "subscription", doc.get("_subscription"))
+    if "discounts" not in fields:
+        held["discounts"] = discounts.inherited(ctx, doc)
+    if subscription and "default_tax_rates" not in fields:
+        held["default_tax_rates"] = subscription["default_tax_rates"]
+    return held
 
 
 def schedule_of(invoice: Doc, created: int) -> Doc:
@@ -123,42 +139,35 @@ def _customer_fields(ctx: Context, customer: Doc) -> Doc:
     }
 
 
-def totals(invoice: Doc, balance: int) -> Doc:
-    """The sums of an invoice whose customer has `balance` (negative: credit)."""
-    total = sum(line["amount"] for line in invoice["lines"]["data"])
-    due = max(total + balance, 0)
-    return {
-        "amount_due": due,
-        "amount_remaining": due - invoice["amount_paid"],
-        "starting_balance": balance,
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
-    }
-
-
 def with_lines(ctx: Context, invoice: Doc, lines: list[Doc]) -> Doc:
     """A draft with other lines and the sums that follow."""
     placed = [line | {"invoice": invoice["id"]} for line in lines]
     changes: Doc = {"lines": invoice["lines"] | {"data": placed}}
     balance = objects.load(ctx, "customer", invoice["customer"])["balance"]
-    changes |= totals(invoice | changes, balance)
-    return objects.update(ctx, invoice, changes, event="invoice.updated")
+    changes |= totals(ctx, invoice | changes, balance)
+    changed = objects.update(ctx, invoice, changes, event="invoice.updated")
+    discounts.use_up(ctx, changed)
+    return changed
+
+
+def recounted(ctx: Context, invoice: Doc) -> Doc:
+    """A draft with its sums made anew, after its discounts, rates or customer have changed."""
+    return with_lines(ctx, invoice, invoice["lines"]["data"])
 
 
 def finalize(ctx: Context, invoice: Doc) -> Doc:
     """From draft to open; to paid when nothing is due."""
     customer = objects.load(ctx, "customer", invoice["customer"], param="customer")
     number, customer = _take_number(ctx, customer)
-    ending = invoice["total"] + customer["balance"]
+    counted = totals(ctx, invoice | _customer_fields(ctx, customer), customer["balance"])
+    ending = min(counted["total"] + customer["balance"], 0)
     token = invoice.get("_token") or f"{'live' if ctx.livemode else 'test'}_{random_text(48)}"
     address = f"{ctx.base_url}/i/{ctx.account}/{token}"
-    changes = totals(invoice, customer["balance"]) | _customer_fields(ctx, customer) | {
+    changes = counted | _customer_fields(ctx, customer) | {
         "automatically_finalizes_at": None,
         "effective_at": invoice["effective_at"] or ctx.now,
         "next_payment_attempt": None,
-        "ending_balance": min(ending, 0),
+        "ending_balance": ending,
         "hosted_invoice_url": address,
         "invoice_pdf": f"{address}/pdf",
         "number": invoice["number"] or number,
@@ -167,10 +176,9 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
         "_token": token,
     }  # fmt: skip
     jobs.cancel(ctx, "invoice.finalize", name=invoice["id"])
-    if customer["balance"] != changes["ending_balance"]:
-        balance = {"balance": changes["ending_balance"]}
-        objects.update(ctx, customer, balance, event="customer.updated")
+    balances.move(ctx, customer, ending - customer["balance"], "applied_to_invoice", invoice=invoice["id"])
     finalized = objects.update(ctx, invoice, changes)
+    discounts.use_up(ctx, finalized)
     objects.announce(ctx, "invoice.finalized", finalized)
     return finalized if finalized["amount_due"] else paid(ctx, finalized)
 
@@ -203,6 +211,11 @@ def paid(
 
 
 def void(ctx: Context, invoice: Doc) -> Doc:
+    """Nothing was ever owed: credit that was applied goes back to the customer's balance."""
+    customer = objects.find(ctx, "customer", invoice["customer"])
+    applied = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
+    if customer:
+        balances.move(ctx, customer, -applied, "unapplied_from_invoice", invoice=invoice["id"])
     return _end(ctx, invoice, "void", "voided_at", "invoice.voided")
 
 
