@@ -123,9 +123,9 @@ def test_a_wrong_key_is_said_in_a_sentence_without_the_key(stripe, settings):
 def test_the_table_for_people_names_every_kind_and_what_was_left_out(shop):
     shop.product()
     out = StringIO()
-    call_command("resync", "product", "review", stdout=out)
+    call_command("resync", "product", "payout", stdout=out)
     assert "product" in out.getvalue()
-    assert "Left out, because Stripe does not offer this kind here: review." in out.getvalue()
+    assert "Left out, because Stripe does not offer this kind here: payout." in out.getvalue()
 
 
 def test_an_object_that_the_tables_cannot_hold_does_not_stop_the_others(shop, monkeypatch):
