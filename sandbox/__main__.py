@@ -18,8 +18,13 @@ import uvicorn
 from sandbox import settings, webhooks
 from sandbox.app import create_app
 from sandbox.clock import Clock
+from sandbox.context import Scope
+from sandbox.discovery import discover
 from sandbox.engine import Engine
+from sandbox.errors import ApiError
 from sandbox.fill import command as fill
+from sandbox.keys import DEFAULT_ACCOUNT
+from sandbox.resources import event_destinations
 from sandbox.store import Store
 
 
@@ -39,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     with store.read() as tx:
         clock = Clock(offset=settings.read(tx, settings.CLOCK_OFFSET, default=0))
     engine = Engine(store, clock, f"http://{host}:{port}", options.webhook_retries, options.webhook_timeout)
+    if options.eventbridge and not _send_to_bus(engine, options.eventbridge):
+        return 1
     server = uvicorn.Server(
         uvicorn.Config(create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     )
@@ -48,6 +55,17 @@ def main(argv: list[str] | None = None) -> int:
         server.run(sockets=[listener])
     store.close()
     return 0
+
+
+def _send_to_bus(engine: Engine, url: str) -> bool:
+    discover()
+    default = Scope(DEFAULT_ACCOUNT, livemode=False)
+    try:
+        event_destinations.send_to(engine, default, url, {}, ["*"])
+    except ApiError as error:
+        sys.stderr.write(f"{error}\n")
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds before each further attempt to deliver a webhook",
     )
     parser.add_argument("--webhook-timeout", type=float, default=20.0, help="seconds a receiver may take")
+    parser.add_argument(
+        "--eventbridge",
+        metavar="URL",
+        help="put events on a bus of this AWS (moto) too, and in the queue stripe-events",
+    )
     return parser
 
 

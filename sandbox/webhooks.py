@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from sandbox import faults
+from sandbox import eventbridge, faults
 from sandbox.context import Context, Scope
 from sandbox.documents import random_text, render
 from sandbox.engine import Engine
@@ -47,7 +47,9 @@ def new_secret() -> str:
 
 
 def endpoints_for(ctx: Context, type: str) -> list[Doc]:
-    enabled = ctx.tx.page(ctx.scope, "webhook_endpoint", {"status": "enabled"})
+    """Addresses and buses that want events of this type."""
+    on = {"status": "enabled"}
+    enabled = [doc for kind in ("webhook_endpoint", "event_destination") for doc in ctx.tx.page(ctx.scope, kind, on)]
     return [endpoint for endpoint in enabled if {"*", type} & set(endpoint["enabled_events"])]
 
 
@@ -80,6 +82,14 @@ class Sending:
     """Seconds over which the body is sent."""
 
 
+@dataclass(frozen=True)
+class OnBus:
+    """One attempt to put an event on a bus of EventBridge."""
+
+    destination: Doc
+    event: Doc
+
+
 def deliver(engine: Engine, client: httpx.Client, delivery: int) -> None:
     """Make one attempt and write down what came of it. The network is called outside of any transaction."""
     sending = _prepare(engine, delivery)
@@ -87,21 +97,23 @@ def deliver(engine: Engine, client: httpx.Client, delivery: int) -> None:
         with engine.store.write() as tx:
             tx.sql("UPDATE deliveries SET state='canceled' WHERE id=? AND state='pending'", delivery)
         return
-    outcome = _post(client, sending, engine.timeout)
+    outcome = _post(client, sending, engine.timeout) if isinstance(sending, Sending) else _put(sending)
     with engine.store.write() as tx:
         _record(engine, Context(tx, engine.clock.now(), Scope("", livemode=False), ""), delivery, outcome)
 
 
-def _prepare(engine: Engine, delivery: int) -> Sending | None:
+def _prepare(engine: Engine, delivery: int) -> "Sending | OnBus | None":
     with engine.store.read() as tx:
         row = tx.sql("SELECT scope, event, endpoint, attempts FROM deliveries WHERE id=?", delivery).fetchone()
         if row is None:
             return None
         event = tx.get(row[0], "event", row[1]) or tx.get(row[0], "v2.core.event", row[1])
-        endpoint = tx.get(row[0], "webhook_endpoint", row[2])
+        endpoint = tx.get(row[0], "webhook_endpoint", row[2]) or tx.get(row[0], "event_destination", row[2])
         marks = faults.marks_of(tx, delivery)
     if event is None or endpoint is None or endpoint.get("status") != "enabled":
         return None
+    if endpoint["object"] == "event_destination":
+        return OnBus(endpoint, dict(event.get("_notification") or render(event)))
     body = json.dumps(_told(event, endpoint), indent=2, ensure_ascii=False).encode()
     forged = row[3] < marks.get("wrong_attempts", 0)
     secrets = [new_secret()] if forged else _secrets(endpoint, engine.clock.now())
@@ -138,6 +150,10 @@ def _post(client: httpx.Client, sending: Sending, timeout: float) -> Outcome:
     except (httpx.HTTPError, httpx.InvalidURL) as failure:
         error = f"{type(failure).__name__}: {failure}"
     return Outcome(status, error, int((time.monotonic() - begun) * 1000))
+
+
+def _put(sending: OnBus) -> Outcome:
+    return Outcome(*eventbridge.put(sending.destination, sending.event))
 
 
 def _trickle(body: bytes, seconds: float) -> Iterator[bytes]:
