@@ -8,7 +8,7 @@ invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "P
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, items, lifecycle, lines, sums, usage_lines, wording
+from sandbox.billing import collection, items, lifecycle, lines, pending, sums, usage_lines, wording
 from sandbox.billing.periods import Period
 from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
@@ -34,6 +34,9 @@ def change_words(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc
 def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     """All changes of one request, told in one customer.subscription.updated."""
     behavior = params.get("proration_behavior", "create_prorations")
+    pending.check(subscription, params)
+    if pending.REPLACED_BY & set(params):
+        subscription = pending.discard(ctx, subscription)
     changes = _plain_changes(ctx, subscription, params)
     moved = subscription | changes
     prorations: list[Doc] = []
@@ -225,9 +228,17 @@ def _carry_out(
     if restart or (prorations and behavior == "always_invoice"):
         used = usage_lines.all_due(ctx, subscription, until=ctx.now) if restart else []
         stored = _invoice_now(ctx, stored, restart=restart, params=params, used=used)
+        if params.get("payment_behavior") == "pending_if_incomplete" and _is_unpaid(ctx, subscription, stored):
+            stored = pending.hold(ctx, subscription, stored, changes)
     _tell(ctx, subscription, stored)
     lifecycle.plan(ctx, stored)
     return stored
+
+
+def _is_unpaid(ctx: Context, before: Doc, after: Doc) -> bool:
+    """Whether the change made an invoice and the bank did not pay it."""
+    invoice = objects.find(ctx, "invoice", after["latest_invoice"])
+    return bool(invoice and invoice["id"] != before["latest_invoice"] and invoice["status"] == "open")
 
 
 def _invoice_now(

@@ -17,6 +17,8 @@ from sandbox.kinds import Doc
 INCOMPLETE_FOR = 23 * 3600
 """Seconds that the first payment may take."""
 WARN_BEFORE_TRIAL_END = 3 * DAY
+PENDING: list[Any] = []
+"""The function (ctx, subscription, invoice) told when the invoice of a change that waits for it has ended."""
 LIVE = ("trialing", "active", "past_due", "unpaid")
 ENDED = ("canceled", "incomplete_expired")
 
@@ -300,6 +302,9 @@ def _invoice_ended(ctx: Context, invoice: Doc) -> None:
     subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
     if subscription is None or subscription["status"] in ENDED or subscription["latest_invoice"] is None:
         return
+    if invoice["id"] == subscription.get("_pending_invoice"):
+        for settle in PENDING:
+            subscription = settle(ctx, subscription, invoice)
     if invoice["status"] == "void" and subscription["status"] == "incomplete":
         plan(ctx, updated(ctx, subscription, {"status": "incomplete_expired", "ended_at": ctx.now}))
     elif invoice["status"] == "paid" and _is_announced(subscription):
@@ -333,6 +338,8 @@ def _card_to_keep(ctx: Context, subscription: Doc, invoice: Doc) -> Doc:
 def _payment_failed(ctx: Context, invoice: Doc, intent: Doc) -> None:
     subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
     if subscription is None or not _is_announced(subscription):
+        return
+    if invoice["id"] == subscription.get("_pending_invoice"):
         return
     if subscription["status"] in ("active", "trialing") and invoice["billing_reason"] != "subscription_create":
         subscription = updated(ctx, subscription, {"status": "past_due"})

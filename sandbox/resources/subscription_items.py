@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sandbox import objects
+from sandbox import clocks, objects
 from sandbox.billing import changing, items, lifecycle
 from sandbox.context import Context
 from sandbox.errors import ApiError, no_such
@@ -31,6 +31,7 @@ def _split(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def holder(ctx: Context, id: str) -> tuple[Doc, Doc]:
     """The subscription that has the item, and the item. Raises Stripe's 404."""
     for subscription in objects.query(ctx, "subscription", _items=id):
+        clocks.follow(ctx, subscription)
         for item in subscription["items"]["data"]:
             if item["id"] == id:
                 return subscription, item

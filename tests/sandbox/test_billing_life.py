@@ -200,3 +200,62 @@ def test_an_anchor_that_cannot_be_is_refused(travel: Travel, params: dict[str, s
     given = {"customer": plain["customer"], "items[0][price]": item_of(plain)["price"]["id"]}
     status, said = travel.ask("POST", "/v1/subscriptions", **given, **params)
     assert (status, said["error"]["type"]) == (400, "invalid_request_error")
+
+
+def upgrade(travel: Travel, subscription: Any, **params: str) -> Any:
+    """Three of what was one, invoiced at once, if it is paid."""
+    given = {"items[0][id]": item_of(subscription)["id"], "items[0][quantity]": "3"}
+    given |= {"payment_behavior": "pending_if_incomplete", "proration_behavior": "always_invoice", **params}
+    return travel.post(f"/v1/subscriptions/{subscription['id']}", **given)
+
+
+def test_a_pending_update_waits_for_its_payment(travel: Travel) -> None:
+    subscription = start(travel)
+    travel.advance(10 * DAY)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    waiting = upgrade(travel, subscription)
+    assert (waiting["status"], item_of(waiting)["quantity"]) == ("active", 1)
+    held = waiting["pending_update"]
+    assert (held["expires_at"], held["subscription_items"][0]["quantity"]) == (travel.now + 23 * 3600, 3)
+    use_card(travel, subscription, "pm_card_visa")
+    travel.post(f"/v1/invoices/{waiting['latest_invoice']}/pay")
+    applied = now(travel, subscription)
+    assert (applied["pending_update"], item_of(applied)["quantity"]) == (None, 3)
+    assert len(events(travel, type="customer.subscription.pending_update_applied")) == 1
+
+
+def test_a_pending_update_expires_after_23_hours(travel: Travel) -> None:
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    travel.advance(10 * DAY)
+    waiting = upgrade(travel, subscription)
+    travel.advance(23 * 3600)
+    expired = now(travel, subscription)
+    assert (expired["status"], expired["pending_update"], item_of(expired)["quantity"]) == ("active", None, 1)
+    assert travel.get(f"/v1/invoices/{waiting['latest_invoice']}")["status"] == "void"
+    assert len(events(travel, type="customer.subscription.pending_update_expired")) == 1
+
+
+def test_another_change_takes_the_place_of_a_pending_update(travel: Travel) -> None:
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_chargeCustomerFail")
+    travel.advance(10 * DAY)
+    waiting = upgrade(travel, subscription)
+    given = {"items[0][id]": item_of(subscription)["id"], "items[0][quantity]": "2", "proration_behavior": "none"}
+    changed = travel.post(f"/v1/subscriptions/{subscription['id']}", **given)
+    assert (changed["pending_update"], item_of(changed)["quantity"]) == (None, 2)
+    assert travel.get(f"/v1/invoices/{waiting['latest_invoice']}")["status"] == "void"
+
+
+def test_an_update_that_is_paid_at_once_does_not_wait(travel: Travel) -> None:
+    subscription = start(travel)
+    travel.advance(10 * DAY)
+    changed = upgrade(travel, subscription)
+    assert (changed["pending_update"], item_of(changed)["quantity"]) == (None, 3)
+
+
+def test_only_what_is_invoiced_can_wait(travel: Travel) -> None:
+    subscription = start(travel)
+    given = {"payment_behavior": "pending_if_incomplete", "metadata[a]": "b"}
+    status, said = travel.ask("POST", f"/v1/subscriptions/{subscription['id']}", **given)
+    assert (status, said["error"]["param"]) == (400, "metadata")
