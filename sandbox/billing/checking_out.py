@@ -125,14 +125,14 @@ def _after_intent(ctx: Context, session: Doc, intent: Doc) -> Result:
     """Where an attempt leads: on, to the bank's question, or back with its refusal."""
     session = objects.load(ctx, "checkout.session", session["id"])
     if session["status"] == "complete":
-        return Result(session, _instructions(intent) or success_address(session))
+        return Result(session, instructions(intent) or success_address(session))
     if intent["status"] == "requires_action":
         return Result(session, payments.challenge_url(ctx, intent))
     error = intent.get("last_payment_error") or {}
     return Result(session, error=error.get("message"), field=error.get("param"))
 
 
-def _instructions(intent: Doc) -> str | None:
+def instructions(intent: Doc) -> str | None:
     """The page that tells how to pay in a shop or by transfer; it leads on to the session's success_url."""
     action: Doc = intent["next_action"] or {"type": ""}
     details: Doc = action.get(action["type"]) or {}

@@ -132,6 +132,8 @@ def collect(
     intent = open_intent(ctx, invoice)
     if intent is None:
         raise ApiError("This invoice has no payment to confirm.", param="invoice")
+    if intent["status"] == "processing":
+        return invoice, intent
     if payment_method is None:
         _failed(ctx, invoice, intent)
         return objects.load(ctx, "invoice", invoice["id"]), intent

@@ -9,9 +9,11 @@ from sandbox.billing import checking_out
 from sandbox.billing.checking_out import Result
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
-from sandbox.errors import CardError
-from sandbox.hosted.card_form import FIELDS, PLACES, TEST_CARDS, card_data, wrong_card, wrong_email
+from sandbox.errors import ApiError
+from sandbox.hosted import ways_form
+from sandbox.hosted.card_form import TEST_CARDS, wrong_email
 from sandbox.hosted.missing import missing_page
+from sandbox.hosted.ways_form import FIELDS, PLACES
 from sandbox.hosted.words import choose, tools
 from sandbox.kinds import Doc
 from sandbox.pages import show
@@ -36,13 +38,16 @@ def submit_checkout(ctx: Context, request: PageRequest, id: str) -> Response:
     typed = {name: str(request.form.get(name, "")).strip() for name in FIELDS}
     if session["status"] != "open":
         return _answer(ctx, request, checking_out.come_back(ctx, session), typed)
-    if wrong := _wrong(session, typed):
+    way = ways_form.chosen(typed, session["payment_method_types"])
+    if wrong := _wrong(session, typed, way):
         return _page(ctx, request, session, typed=typed, error=wrong[1], field=wrong[0])
+    email = typed["email"] or (session["customer_details"] or {}).get("email")
     try:
-        card = from_data(ctx, card_data(typed, email=typed["email"]))
-    except CardError as error:
+        payment_method = from_data(ctx, ways_form.data(typed, way, email=email))
+        billing = payment_method["billing_details"]
+        result = checking_out.pay(ctx, session, payment_method, email=typed["email"], name=billing["name"] or "")
+    except ApiError as error:
         return _page(ctx, request, session, typed=typed, error=error.message, field=PLACES.get(error.param or ""))
-    result = checking_out.pay(ctx, session, card, email=typed["email"], name=typed["name"])
     return _answer(ctx, request, result, typed)
 
 
@@ -61,8 +66,8 @@ def _enter(ctx: Context, id: str) -> Doc | None:
     return objects.load(ctx, "checkout.session", id)
 
 
-def _wrong(session: Doc, typed: dict[str, str]) -> tuple[str, str] | None:
-    return (None if _email_known(session) else wrong_email(typed)) or wrong_card(typed)
+def _wrong(session: Doc, typed: dict[str, str], way: str) -> tuple[str, str] | None:
+    return (None if _email_known(session) else wrong_email(typed)) or ways_form.wrong(typed, way)
 
 
 def _email_known(session: Doc) -> bool:
@@ -101,6 +106,8 @@ def _page(
         field=field,
         known_email=details.get("email"),
         typed=dict.fromkeys(FIELDS, "") | {"name": details.get("name") or ""} | (typed or {}),
+        ways=ways_form.offered(session["payment_method_types"]),
+        labels=ways_form.LABELS,
     )
 
 

@@ -3,12 +3,14 @@
 from starlette.responses import RedirectResponse, Response
 
 from sandbox import objects
-from sandbox.billing import collection
+from sandbox.billing import checking_out, collection
 from sandbox.context import Context, Scope
-from sandbox.errors import CardError
-from sandbox.hosted.card_form import FIELDS, PLACES, TEST_CARDS, card_data, wrong_card
+from sandbox.errors import ApiError
+from sandbox.hosted import ways_form
+from sandbox.hosted.card_form import TEST_CARDS
 from sandbox.hosted.invoice_pdf import invoice_pdf
 from sandbox.hosted.missing import missing_page
+from sandbox.hosted.ways_form import FIELDS, PLACES
 from sandbox.hosted.words import choose, tools
 from sandbox.kinds import Doc
 from sandbox.pages import show
@@ -61,25 +63,43 @@ def pay_invoice(ctx: Context, request: PageRequest, account_id: str, token: str)
     if invoice["status"] not in ("open", "uncollectible"):
         return RedirectResponse(invoice["hosted_invoice_url"], status_code=303)
     typed = {name: str(request.form.get(name, "")).strip() for name in FIELDS}
-    if wrong := wrong_card(typed):
+    way = ways_form.chosen(typed, _types(ctx, invoice))
+    if wrong := ways_form.wrong(typed, way):
         return _page(ctx, request, invoice, typed=typed, error=wrong[1], field=wrong[0])
-    try:
-        card = from_data(ctx, card_data(typed, email=invoice["customer_email"]))
-    except CardError as error:
-        return _page(ctx, request, invoice, typed=typed, error=error.message, field=PLACES.get(error.param or ""))
     back = f"{ctx.base_url}/i/{account_id}/{token}/return"
-    invoice, intent = collection.collect(ctx, invoice, card, off_session=False, return_url=back)
+    try:
+        payment_method = from_data(ctx, ways_form.data(typed, way, email=invoice["customer_email"]))
+        invoice, intent = collection.collect(ctx, invoice, payment_method, off_session=False, return_url=back)
+    except ApiError as error:
+        return _page(ctx, request, invoice, typed=typed, error=error.message, field=PLACES.get(error.param or ""))
     return _after(ctx, request, invoice, intent, typed)
 
 
 def _after(ctx: Context, request: PageRequest, invoice: Doc, intent: Doc | None, typed: dict[str, str]) -> Response:
     if invoice["status"] == "paid" or intent is None:
         return RedirectResponse(invoice["hosted_invoice_url"], status_code=303)
+    if payments.is_later(intent):
+        elsewhere = checking_out.instructions(intent) or invoice["hosted_invoice_url"]
+        return RedirectResponse(elsewhere, status_code=303)
     if intent["status"] == "requires_action":
         return RedirectResponse(payments.challenge_url(ctx, intent), status_code=303)
     error = intent["last_payment_error"] or {}
     field = PLACES.get(error.get("param", ""))
     return _page(ctx, request, invoice, typed=typed, error=error.get("message"), field=field)
+
+
+def _types(ctx: Context, invoice: Doc) -> list[str]:
+    intent = collection.open_intent(ctx, invoice)
+    types: list[str] = intent["payment_method_types"] if intent else ["card"]
+    return types
+
+
+def _waits(ctx: Context, invoice: Doc) -> Doc | None:
+    """A payment that is under way: the bank is asked (processing), or there is a page (`url`) that tells how to pay."""
+    intent = collection.open_intent(ctx, invoice) if invoice["status"] == "open" else None
+    if intent is None or not payments.is_later(intent):
+        return None
+    return {"processing": intent["status"] == "processing", "url": checking_out.instructions(intent)}
 
 
 @page("GET", "/i/{account_id}/{token}/return")
@@ -110,5 +130,8 @@ def _page(
         error=error,
         field=field,
         cards=TEST_CARDS,
+        ways=ways_form.offered(_types(ctx, invoice)),
+        labels=ways_form.LABELS,
+        waits=_waits(ctx, invoice),
         livemode=ctx.livemode,
     )

@@ -69,6 +69,62 @@ JAPANESE = {
     "There is no such page": "ページが見つかりません",
     "The address is not complete, or the sandbox was emptied since.":
         "アドレスが正しくないか、サンドボックスが初期化されました。",
+    # other ways to pay
+    "Way to pay": "お支払い方法",
+    "Convenience store": "コンビニ決済",
+    "Bank transfer": "銀行振込",
+    "SEPA direct debit": "SEPAダイレクトデビット",
+    "US bank account": "米国の銀行口座",
+    "Name": "お名前",
+    "Account holder": "口座名義",
+    "Account number": "口座番号",
+    "Routing number": "ルーティング番号",
+    "Sort code": "ソートコード",
+    "You get a code and pay in cash at FamilyMart, Lawson, Ministop or Seicomart.":
+        "番号が発行されます。ファミリーマート、ローソン、ミニストップ、セイコーマートにて現金でお支払いください。",
+    "You are told an account to send the money to. The order is complete when it has arrived.":
+        "お振込先の口座をご案内します。入金の確認をもってお支払い完了となります。",
+    "With this you allow the amount to be debited from your account. It takes some days.":
+        "お申し込みにより、口座からの引き落としを承諾したことになります。完了まで数日かかります。",
+    "Write the name of the person who pays.": "お支払いになる方のお名前を入力してください。",
+    "Write the name of the account's holder.": "口座名義を入力してください。",
+    "Write the IBAN.": "IBANを入力してください。",
+    "Write the routing number.": "ルーティング番号を入力してください。",
+    "Write the account number.": "口座番号を入力してください。",
+    "The IBAN you have provided is invalid.": "入力されたIBANは正しくありません。",
+    "Pay at a convenience store": "コンビニでのお支払い",
+    "Pay %(amount)s at a convenience store": "コンビニで%(amount)sをお支払いください",
+    "Show one of these codes in the shop by the end of %(day)s. After that it can no longer be paid.":
+        "%(day)sまでに、店頭で以下の番号をご提示ください。期限を過ぎるとお支払いいただけません。",
+    "Confirmation number": "確認番号",
+    "Be the customer in the shop": "店頭での支払いを試す",
+    "No money moves. In a real payment this happens at the counter.":
+        "お金は動きません。実際のお支払いでは、レジで行われます。",
+    "Pay at %(shop)s": "%(shop)sで支払う",
+    "Let it expire": "期限切れにする",
+    "There is nothing to pay here any more": "このお支払いは受け付けていません",
+    "Pay by bank transfer": "銀行振込でのお支払い",
+    "Send %(amount)s by bank transfer": "%(amount)sをお振り込みください",
+    "%(amount)s has arrived. Only the rest is missing.": "%(amount)sの入金を確認しました。残りの金額をお振り込みください。",
+    "Send the money to this account. It is yours alone, so that your payment is found.":
+        "次の口座にお振り込みください。お客様専用の口座のため、入金が自動で確認されます。",
+    "Bank": "銀行",
+    "Bank code": "銀行コード",
+    "Branch": "支店",
+    "Branch code": "支店コード",
+    "Account type": "口座種別",
+    "Ordinary account": "普通",
+    "Reference": "照会番号",
+    "Be the customer at the bank": "振り込みを試す",
+    "No money moves. Send less or more than is asked to see what happens.":
+        "お金は動きません。過不足のある金額も試せます。",
+    "Amount, in the currency's smallest unit": "金額（通貨の最小単位）",
+    "Send the transfer": "振り込む",
+    "Write the amount as a whole number above zero.": "金額は1以上の整数で入力してください。",
+    "Your bank has been asked. This takes some days; there is nothing more to do.":
+        "銀行に引き落としを依頼しました。完了まで数日かかります。これ以上の操作は必要ありません。",
+    "You have chosen how to pay.": "お支払い方法が選択されています。",
+    "See how to pay": "お支払い方法を見る",
     # billing portal
     "Your billing": "お支払いの管理",
     "Back to %(seller)s": "%(seller)sに戻る",

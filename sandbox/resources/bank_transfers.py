@@ -65,13 +65,13 @@ def _next_action(ctx: Context, intent: Doc, missing: int) -> Doc:
         "currency": intent["currency"],
         "financial_addresses": funding["financial_addresses"],
         "hosted_instructions_url": f"{ctx.base_url}/transfers/{intent['id']}?client_secret={intent['client_secret']}",
-        "reference": _reference(intent),
+        "reference": reference_of(intent),
         "type": type,
     }
     return {INSTRUCTIONS: details, "type": INSTRUCTIONS}
 
 
-def _reference(intent: Doc) -> str:
+def reference_of(intent: Doc) -> str:
     """What a sender can write on the transfer."""
     return str(intent["id"])[-8:].upper()
 
@@ -150,7 +150,11 @@ def _waiting(ctx: Context, customer: str, currency: str) -> list[Waiting]:
     for intent in intents:
         invoice = objects.find(ctx, "invoice", intent.get("_invoice"))
         if intent["currency"] == currency and _takes_cash(intent, invoice):
-            names = (intent["id"], _reference(intent), *([invoice["number"]] if invoice and invoice["number"] else []))
+            names = (
+                intent["id"],
+                reference_of(intent),
+                *([invoice["number"]] if invoice and invoice["number"] else []),
+            )
             found.append(Waiting(intent["id"], _missing(intent), intent["created"], invoice is not None, names))
     return found
 

@@ -1,11 +1,11 @@
 """What happens to a payment from outside, on demand: `/_sandbox/disputes`, `/_sandbox/early_fraud_warnings`, …"""
 
-from sandbox import objects
 from sandbox.context import Context
 from sandbox.documents import render
-from sandbox.errors import ApiError, missing, no_such
+from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
 from sandbox.resources import disputes, radar
+from sandbox.resources.later_acts import locate
 from sandbox.routes import PageRequest, page
 
 
@@ -22,7 +22,7 @@ def dispute_charge(ctx: Context, request: PageRequest) -> Doc:
 @page("POST", "/_sandbox/disputes/{id}/decide")
 def decide_dispute(ctx: Context, request: PageRequest, id: str) -> Doc:
     """The bank decides: {"outcome": "won"} or "lost", or "escalated" for an inquiry"""
-    dispute = _load(ctx, "dispute", id)
+    dispute = locate(ctx, "dispute", id)
     outcome = request.form.get("outcome")
     if dispute["status"] not in disputes.OPEN:
         raise ApiError(f"Dispute {id} is already decided: {dispute['status']}.", param="id")
@@ -53,15 +53,7 @@ def _charge(ctx: Context, request: PageRequest) -> Doc:
     id = str(request.form.get("charge") or "")
     if not id:
         raise missing("charge")
-    return _load(ctx, "charge", id)
-
-
-def _load(ctx: Context, kind: str, id: str) -> Doc:
-    scope = ctx.tx.locate(kind, id)
-    if scope is None:
-        raise no_such(kind, id, in_path=True)
-    ctx.enter(scope)
-    return objects.load(ctx, kind, id, in_path=True)
+    return locate(ctx, "charge", id)
 
 
 def _is_set(request: PageRequest, name: str) -> bool:
