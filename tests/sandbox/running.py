@@ -1,5 +1,6 @@
 """A sandbox process of the test's own, and a receiver of webhooks. Both speak real HTTP."""
 
+import json
 import secrets
 import string
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 
 import httpx
 import stripe
+
+from tests.sandbox.declared import misfits
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,8 +62,16 @@ class RunningSandbox:
         return stripe.StripeClient(key or new_key(), base_addresses={"api": self.url}, **options)
 
     def http(self, key: str | None = None) -> httpx.Client:
+        """Any client. Every answer has the shape that the official library declares, or the test that got it fails."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=10)
+        hooks = {"response": [_check_shape]}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=10, event_hooks=hooks)
+
+
+def _check_shape(answer: httpx.Response) -> None:
+    if answer.is_success and answer.request.url.path.startswith("/v1/"):
+        said = json.loads(answer.read() or b"{}")
+        assert not misfits(said), (answer.request.url.path, misfits(said))
 
 
 def new_account() -> str:
