@@ -12,7 +12,7 @@ from sandbox.billing.periods import months_later
 from sandbox.context import Context
 from sandbox.hosted import index_words as words
 from sandbox.hosted.card_form import TEST_CARDS
-from sandbox.hosted.index_customer import customer_panel, waiting_payments
+from sandbox.hosted.index_customer import customer_panel, waiting_payments, what_comes
 from sandbox.hosted.index_search import find
 from sandbox.hosted.words import tools
 from sandbox.kinds import Doc
@@ -80,7 +80,9 @@ def _busiest(ctx: Context, scopes: list[str]) -> str:
 
 def _clock(ctx: Context) -> dict[str, Any]:
     ahead = ctx.now - int(time.time())
-    job = ctx.tx.sql("SELECT due_at, kind FROM jobs WHERE clock='' AND due_at>? ORDER BY due_at LIMIT 1", ctx.now).fetchone()
+    job = ctx.tx.sql(
+        "SELECT due_at, kind FROM jobs WHERE clock='' AND due_at>? ORDER BY due_at LIMIT 1", ctx.now
+    ).fetchone()
     steps = [(name, ctx.now + seconds) for name, seconds in STEPS]
     return {
         "ahead": ahead if abs(ahead) > 60 else 0,
@@ -111,15 +113,13 @@ def _customer_row(ctx: Context, customer: Doc) -> dict[str, Any]:
 
 def _subscription_row(ctx: Context, subscription: Doc, customer: Doc | None = None) -> dict[str, Any]:
     owner = customer or ctx.tx.get(ctx.scope, "customer", subscription["customer"]) or {}
-    owing = subscription["status"] in ("past_due", "unpaid", "incomplete")
-    invoice = ctx.tx.get(ctx.scope, "invoice", subscription["latest_invoice"] or "") if owing else None
     prices = [item["price"] for item in subscription["items"]["data"]]
     products = [ctx.tx.get(ctx.scope, "product", price["product"]) or {} for price in prices]
     return {
         "subscription": subscription,
         "customer": owner,
         "plan": ", ".join(product.get("name") or product.get("id", "") for product in products),
-        "next": words.next_of(subscription, (invoice or {}).get("next_payment_attempt"), ctx.now),
+        "next": what_comes(ctx, subscription),
     }
 
 

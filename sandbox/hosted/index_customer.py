@@ -5,7 +5,7 @@ from typing import Any
 from sandbox import objects
 from sandbox.context import Context
 from sandbox.errors import ApiError
-from sandbox.hosted.index_words import CARDS
+from sandbox.hosted.index_words import CARDS, next_of
 from sandbox.kinds import Doc
 from sandbox.resources.payment_methods import attach, resolve
 from sandbox.routes import PageRequest, page
@@ -22,11 +22,21 @@ def customer_panel(ctx: Context, customer: Doc) -> dict[str, Any]:
         "customer": customer,
         "default": default,
         "card": _describe(default),
-        "subscriptions": ctx.tx.page(ctx.scope, "subscription", {"customer": id}, limit=NEWEST),
+        "subscriptions": [
+            (one, what_comes(ctx, one))
+            for one in ctx.tx.page(ctx.scope, "subscription", {"customer": id}, limit=NEWEST)
+        ],
         "invoices": ctx.tx.page(ctx.scope, "invoice", {"customer": id}, limit=NEWEST),
         "charges": ctx.tx.page(ctx.scope, "charge", {"customer": id}, limit=NEWEST),
         "cards": [(name, what) for name, what in CARDS.items()],
     }
+
+
+def what_comes(ctx: Context, subscription: Doc) -> str:
+    """What comes next for it, in a few words."""
+    owing = subscription["status"] in ("past_due", "unpaid", "incomplete")
+    invoice = ctx.tx.get(ctx.scope, "invoice", subscription["latest_invoice"] or "") if owing else None
+    return next_of(subscription, (invoice or {}).get("next_payment_attempt"), ctx.now)
 
 
 def _describe(payment_method: Doc | None) -> str:
@@ -43,10 +53,12 @@ def waiting_payments(ctx: Context, limit: int) -> list[dict[str, Any]]:
     sessions = ctx.tx.page(ctx.scope, "checkout.session", {"status": "open"}, limit=limit)
     invoices = ctx.tx.page(ctx.scope, "invoice", {"status": "open"}, limit=limit)
     intents = ctx.tx.page(ctx.scope, "payment_intent", {"status": "requires_action"}, limit=limit)
+    asked = ctx.tx.page(ctx.scope, "payment_intent", {"status": "processing"}, limit=limit)
     return [
         *map(_waiting_session, sessions),
         *map(_waiting_invoice, invoices),
         *(_waiting_intent(intent) for intent in intents if intent["next_action"]),
+        *(_waiting("debit", "Direct debit", intent["id"], intent["amount"], intent) for intent in asked),
     ]
 
 
@@ -79,7 +91,7 @@ def _waiting_intent(intent: Doc) -> dict[str, Any]:
 
 def _waiting(form: str, what: str, who: str, amount: int | None, doc: Doc) -> dict[str, Any]:
     return {"form": form, "what": what, "who": who, "amount": amount, "currency": doc["currency"], "id": doc["id"],
-            "customer": doc["customer"]}  # fmt: skip
+            "customer": doc["customer"], "url": None}  # fmt: skip
 
 
 @page("POST", "/_sandbox/customers/{id}/card")

@@ -23,8 +23,9 @@ STATES = {
     "uncollectible": ("Written off", "stop"),
     "succeeded": ("Succeeded", "good"),
     "pending": ("Waiting", "wait"),
+    "requires_payment_method": ("Not paid", "stop"),
     "delivered": ("Delivered", "good"),
-    "failed": ("Given up", "stop"),
+    "failed": ("Failed", "stop"),
     "lost": ("Lost", "stop"),
 }
 """The word for a status and its colour."""
@@ -118,6 +119,10 @@ def sentence(path: str, said: Doc, form: Mapping[str, object]) -> str:
         return "Nothing was left to send again." if not count else f"{_many(count, 'delivery', 'deliveries')} queued."
     if said.get("object") == "dispute":
         return f"The bank disputes {amount(said['amount'], said['currency'])} ({said['reason'].replace('_', ' ')})."
+    if said.get("object") == "payment_intent":
+        return f"The payment of {amount(said['amount'], said['currency'])}: {state(said['status'])[0].lower()}."
+    if said.get("object") == "customer_cash_balance_transaction":
+        return f"{amount(said['net_amount'], said['currency'])} arrived by bank transfer."
     return str(said.get("sentence") or "Done.")
 
 

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from sandbox.hosted.index_words import rule, span
+from sandbox.hosted.index_words import rule, sentence, span
 from tests.sandbox.running import Receiver, RunningSandbox, new_account, new_key, until
 from tests.sandbox.shop import customer, plan, subscribed
 
@@ -111,6 +111,48 @@ def test_delivery_is_broken_and_mended_by_buttons(v1: Any, front: httpx.Client, 
     until(lambda: receiver.received)
     [id] = re.findall(r'/_sandbox/faults/end".*?name="id" value="(\d+)"', page.text, re.S)
     assert "The fault is ended." in shown(press(front, "/_sandbox/faults/end", id=id))
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "text"),
+    [
+        (
+            "/_sandbox/advance",
+            {"now": 1_800_000_000, "events": {"invoice.paid": 2, "charge.succeeded": 1}},
+            "It is Fri 15 Jan 2027, 08:00 UTC now. 3 events happened on the way.",
+        ),
+        ("/_sandbox/deliveries/redeliver", {"queued": 0}, "Nothing was left to send again."),
+        (
+            "/_sandbox/vouchers/pi_1/pay",
+            {"object": "payment_intent", "amount": 8800, "currency": "jpy", "status": "succeeded"},
+            "The payment of ¥8,800: succeeded.",
+        ),
+        (
+            "/_sandbox/transfers",
+            {"object": "customer_cash_balance_transaction", "net_amount": 12000, "currency": "jpy"},
+            "¥12,000 arrived by bank transfer.",
+        ),
+    ],
+)
+def test_every_act_ends_in_a_sentence(path: str, said: Any, text: str) -> None:
+    assert sentence(path, said, {}) == text
+
+
+def test_a_voucher_is_paid_and_a_charge_disputed(v1: Any, front: httpx.Client) -> None:
+    id = customer(v1)
+    asked: Any = {
+        "amount": 8800, "currency": "jpy", "customer": id, "confirm": True, "payment_method_types": ["konbini"],
+        "payment_method_data": {"type": "konbini", "billing_details": {"name": "Alice", "email": "a@example.com"}},
+    }  # fmt: skip
+    intent = v1.payment_intents.create(asked)
+    assert f"/_sandbox/vouchers/{intent.id}/pay" in front_page(front).text
+    assert "The payment of ¥8,800: succeeded." in shown(press(front, f"/_sandbox/vouchers/{intent.id}/pay"))
+    paid: Any = {"amount": 5000, "currency": "jpy", "customer": id, "payment_method": "pm_card_visa", "confirm": True,
+                 "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"}}  # fmt: skip
+    charge = v1.payment_intents.create(paid).latest_charge
+    assert f'name="charge" value="{charge}"' in front_page(front, customer=id).text
+    assert "The bank disputes ¥5,000 (fraudulent)." in shown(press(front, "/_sandbox/disputes", charge=charge))
+    assert "disputed" in shown(front_page(front, customer=id))
 
 
 @pytest.mark.parametrize(
