@@ -45,6 +45,10 @@ check: .venv/dev ## Formatter, linter, types, import contracts, migrations, depl
 bench: .venv/dev ## Measure how long a person waits: first page, second start, pay to active
 	@exec $(PY) -m tests.journeys.measure
 
+.PHONY: bench-sandbox
+bench-sandbox: .venv/dev ## Measure the sandbox: requests, lists, a month for 10,000 subscriptions, memory
+	@exec $(PY) -m sandbox.bench $(ARGS)
+
 .PHONY: lint-fix
 lint-fix: .venv/dev ## Format, and fix what the linter can fix
 	@$(PY) -m ruff format .

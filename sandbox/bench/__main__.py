@@ -1,0 +1,179 @@
+"""Measures, prints, keeps nothing: requests, list pages, a month for many subscriptions, memory.
+
+The sandbox runs as it always does, in a process of its own, and is asked over HTTP.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from sandbox.bench.machine import described, resident
+from sandbox.fill.command import Order, fill
+
+KEY = "sk_test_123"
+LANES = 8
+"""Clients that ask at the same time."""
+MONTH = 31 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Running:
+    client: httpx.Client
+    process: int
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Running]:
+    """A sandbox on a free port, and a client of it."""
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 (our own module)
+    if process.stdout is None:
+        raise RuntimeError("no output")
+    url = process.stdout.readline().removeprefix("listening on ").strip()
+    headers = {"Authorization": f"Bearer {KEY}"}
+    limits = httpx.Limits(max_connections=LANES)
+    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=3600, limits=limits) as client:
+        yield Running(client, process.pid)
+    process.terminate()
+    process.wait()
+
+
+def asked(client: httpx.Client, method: str, path: str, **given: Any) -> Any:
+    said = client.request(method, path, **given)
+    said.raise_for_status()
+    return said.json()
+
+
+def per_second(work: Callable[[], object], seconds: float, lanes: int) -> float:
+    """How often `work` gets done each second by so many at once."""
+    end = time.monotonic() + seconds
+
+    def lane(_: int) -> int:
+        done = 0
+        while time.monotonic() < end:
+            work()
+            done += 1
+        return done
+
+    with ThreadPoolExecutor(lanes) as pool:
+        begun = time.monotonic()
+        return sum(pool.map(lane, range(lanes))) / (time.monotonic() - begun)
+
+
+def measure_requests(client: httpx.Client, seconds: float) -> None:
+    customers = asked(client, "GET", "/v1/customers", params={"limit": 100})["data"]
+    ids = cycle([customer["id"] for customer in customers])
+    works: dict[str, Callable[[], object]] = {
+        "retrieve a customer": lambda: asked(client, "GET", f"/v1/customers/{next(ids)}"),
+        "create a customer": lambda: asked(client, "POST", "/v1/customers", data={"email": "bench@example.com"}),
+        "pay with a card": lambda: asked(client, "POST", "/v1/payment_intents", data=_payment()),
+    }
+    for what, work in works.items():
+        for lanes in (1, LANES):
+            say(f"{what}, {lanes} at once", f"{per_second(work, seconds, lanes):,.0f} per second")
+
+
+def _payment() -> dict[str, str]:
+    return {
+        "amount": "5000", "currency": "jpy", "payment_method": "pm_card_visa", "confirm": "true",
+        "automatic_payment_methods[enabled]": "true", "automatic_payment_methods[allow_redirects]": "never",
+    }  # fmt: skip
+
+
+def measure_lists(client: httpx.Client, seconds: float) -> None:
+    for kind, query in (
+        ("customers", {}), ("subscriptions", {"status": "active"}), ("invoices", {}), ("events", {}),
+    ):  # fmt: skip
+        times = sorted(_pages(client, f"/v1/{kind}", query, seconds / 2))
+        middle, slow = times[len(times) // 2], times[int(len(times) * 0.99)]
+        say(f"100 {kind}, page after page", f"{middle:,.1f} ms; of 100 pages 99 within {slow:,.1f} ms")
+
+
+def _pages(client: httpx.Client, path: str, query: dict[str, str], seconds: float) -> Iterator[float]:
+    """Milliseconds of each page, from the newest to the oldest and over again."""
+    end, after = time.monotonic() + seconds, ""
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        place = {"starting_after": after} if after else {}
+        page = asked(client, "GET", path, params={"limit": "100", **query, **place})
+        yield (time.monotonic() - begun) * 1000
+        after = page["data"][-1]["id"] if page["has_more"] else ""
+
+
+def measure_month(client: httpx.Client) -> None:
+    begun = time.monotonic()
+    went = asked(client, "POST", "/_sandbox/advance", json={"by": MONTH})
+    seconds = time.monotonic() - begun
+    jobs, events = sum(went["jobs"].values()), sum(went["events"].values())
+    say("one month forward", f"{seconds:,.1f} s for {jobs:,} jobs and {events:,} events")
+
+
+def say(what: str, answer: str) -> None:
+    sys.stdout.write(f"  {what:<44} {answer}\n")
+    sys.stdout.flush()
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m sandbox.bench", description="How fast is the sandbox here?")
+    parser.add_argument("--customers", type=int, default=10_000)
+    parser.add_argument("--subscriptions", type=int, default=10_000, help="that live through a month")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each measurement")
+    options = parser.parse_args(argv)
+    sys.stdout.write(f"{described()}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        _bench_company(Path(folder) / "company", options.customers, options.seconds)
+        _bench_month(Path(folder) / "living", options.subscriptions)
+
+
+def _bench_company(data: Path, customers: int, seconds: float) -> None:
+    sys.stdout.write(f"A company with {customers:,} customers and a year of history\n")
+    begun = time.monotonic()
+    objects = _filled(data, customers, 12)
+    size = (data / "sandbox.sqlite3").stat().st_size / 2**20
+    say("fill", f"{time.monotonic() - begun:,.1f} s for {objects:,} objects, {size:,.0f} MiB on disk")
+    with running(data) as sandbox:
+        _say_memory("memory when it has started", sandbox)
+        measure_lists(sandbox.client, seconds)
+        measure_requests(sandbox.client, seconds)
+        _say_memory("memory after all this", sandbox)
+
+
+def _bench_month(data: Path, subscriptions: int) -> None:
+    """Until so many live subscriptions are there; one in six customers of a company has none."""
+    customers = subscriptions * 5 // 4
+    _filled(data, customers, 0)
+    with running(data) as sandbox:
+        living = asked(sandbox.client, "GET", "/v1/subscriptions/search", params={"query": "status:'active'"})
+        sys.stdout.write(f"Subscriptions that renew: {customers:,} customers\n")
+        if "total_count" in living:
+            say("active subscriptions", f"{living['total_count']:,}")
+        measure_month(sandbox.client)
+        _say_memory("memory afterwards", sandbox)
+
+
+def _say_memory(what: str, sandbox: Running) -> None:
+    held = resident(sandbox.process)
+    say(what, "not told by this system" if held is None else f"{held:,.0f} MiB")
+
+
+def _filled(data: Path, customers: int, months: int) -> int:
+    return fill(Order(data, customers, months, 7, int(time.time()), KEY, "http://127.0.0.1:12111"), _unwatched)
+
+
+def _unwatched(done: int, whole: int, what: str) -> None:
+    """The numbers are enough."""
+
+
+if __name__ == "__main__":
+    main()
