@@ -8,7 +8,7 @@ invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "P
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, items, lifecycle, lines, pending, sums, usage_lines, wording
+from sandbox.billing import collection, items, lifecycle, lines, netting, pending, sums, usage_lines, wording
 from sandbox.billing.periods import Period
 from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
@@ -73,6 +73,7 @@ def _end_trial_without_card(ctx: Context, subscription: Doc, behavior: str) -> D
 
 def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     changes: Doc = {name: params[name] for name in COPIED if name in params}
+    changes |= items.settled(ctx, subscription, params)
     if "metadata" in params:
         changes["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
     if "payment_settings" in params:
@@ -160,8 +161,9 @@ def _after(ctx: Context, subscription: Doc, before: Doc | None, change: dict[str
         price = items.price_for(ctx, change, f"items[{number}]")
         trial_end = subscription["trial_end"] if subscription["status"] == "trialing" else None
         period = first_period(ctx, subscription, price, trial_end)
-        return items.new_item(ctx, subscription["id"], price, change, period)
-    after = dict(before)
+        new = items.new_item(ctx, subscription["id"], price, change, period)
+        return items.dressed(ctx, new, change, subscription["customer"], f"items[{number}]")
+    after = items.dressed(ctx, before, change, subscription["customer"], f"items[{number}]")
     if {"price", "plan", "price_data"} & set(change):
         price = items.price_for(ctx, change, f"items[{number}]")
         after |= {"plan": items.plan_of(price), "price": render(price)}
@@ -209,7 +211,8 @@ def _charged(item: Doc) -> tuple[str, int | None]:
 def _part(ctx: Context, subscription: Doc, item: Doc, period: Period, *, at: int, sign: int) -> Doc:
     price = items.stored_price(ctx, item)
     name, quantity = items.product_name(ctx, price), item.get("quantity")
-    amount = sums.unused(sign * sums.price_amount(price, quantity), period, at)
+    whole = netting.paid(ctx, subscription, item, at) if sign < 0 else netting.to_pay(ctx, subscription, item)
+    amount = sums.unused(sign * whole, period, at)
     words = wording.unused_line if sign < 0 else wording.remaining_line
     return lines.proration_item(
         subscription, item, price,

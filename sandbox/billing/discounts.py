@@ -49,6 +49,22 @@ def put(
     return ids
 
 
+def replaced(
+    ctx: Context,
+    old: list[str],
+    given: list[dict[str, Any]] | None,
+    customer: str,
+    path: str = "discounts",
+    **place: Any,
+) -> list[str]:
+    """The same for a holder that has discounts: those that are not named again end. None takes all away."""
+    ids = put(ctx, given, customer, path, **place)
+    for id in old:
+        if id not in ids:
+            forget(ctx, objects.load(ctx, "discount", id))
+    return ids
+
+
 def _named(ctx: Context, one: dict[str, Any], customer: str, path: str) -> tuple[Doc, Doc | None]:
     if "coupon" in one:
         return usable_coupon(ctx, one["coupon"], f"{path}[coupon]"), None
@@ -180,17 +196,24 @@ def end_later(ctx: Context, payload: Doc) -> None:
 
 
 def end(ctx: Context, discount: Doc) -> Doc:
-    """Take it from whatever holds it; what invoices have taken off stays."""
+    """Take it from whatever holds it. The stub that the API answers with."""
     customer = objects.find(ctx, "customer", discount["customer"])
     if customer and (customer["discount"] or {}).get("id") == discount["id"]:
         objects.update(ctx, customer, {"discount": None}, event="customer.updated")
     subscription = objects.find(ctx, "subscription", discount["subscription"])
     if subscription:
         objects.update(ctx, subscription, _without(subscription, discount["id"]), event="customer.subscription.updated")
+    return forget(ctx, discount)
+
+
+def forget(ctx: Context, discount: Doc) -> Doc:
+    """It is over; what invoices have taken off stays. The caller takes it from its holder."""
     jobs.cancel(ctx, "discount.end", name=discount["id"])
     objects.update(ctx, discount, {"_used": discount.get("_used") or "ended"})
-    objects.announce(ctx, "customer.discount.deleted", discount)
-    return render(discount) | {"deleted": True}
+    if not (discount["invoice"] or discount["invoice_item"]):
+        objects.announce(ctx, "customer.discount.deleted", discount)
+    gone = {name: value for name, value in render(discount).items() if name != "end"}
+    return gone | {"deleted": True}
 
 
 def _without(subscription: Doc, id: str) -> Doc:

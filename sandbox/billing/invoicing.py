@@ -43,8 +43,16 @@ def draft(ctx: Context, customer: Doc, currency: str, fields: Doc, lines: list[D
 
 def _taken_over(ctx: Context, doc: Doc, fields: Doc) -> Doc:
     """What an invoice has from its subscription and its customer unless it is told otherwise."""
-    held: Doc = {}
     subscription = objects.find(ctx, "subscription", doc.get("_subscription"))
+    customer = objects.load(ctx, "customer", doc["customer"])["invoice_settings"]
+    settings = (subscription or {}).get("invoice_settings") or {}
+    held: Doc = {
+        name: settings.get(name) or customer.get(name)
+        for name in ("custom_fields", "description", "footer")
+        if name not in fields
+    }
+    if subscription and subscription["description"] and "description" not in fields:
+        held["description"] = subscription["description"]
     if "discounts" not in fields:
         held["discounts"] = discounts.inherited(ctx, doc)
     if subscription and "default_tax_rates" not in fields:

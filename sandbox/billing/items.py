@@ -3,7 +3,8 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import lines
+from sandbox.billing import discounts, lines
+from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import Cycle, Period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, render
@@ -11,7 +12,9 @@ from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
 from sandbox.pagination import list_object
 from sandbox.params import Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
+from sandbox.resources import tax_rates
 from sandbox.resources.prices import new_price
+from sandbox.resources.tax_rates import TAX_RATES
 
 PRICE_DATA: Shape = {
     "currency": Str(required=True),
@@ -27,15 +30,16 @@ PRICE_DATA: Shape = {
 ONCE_DATA: Shape = {name: param for name, param in PRICE_DATA.items() if name != "recurring"}
 ITEM: dict[str, Param] = {
     "billing_thresholds": Ignored(),
-    "discounts": Ignored(),
+    "discounts": DISCOUNTS,
     "metadata": Metadata(),
     "plan": Str(),
     "price": Str(),
     "price_data": Hash(PRICE_DATA),
     "quantity": Int(min=0),
-    "tax_rates": Ignored(),
+    "tax_rates": TAX_RATES,
 }
 CHANGED_ITEM = ITEM | {"id": Str(), "clear_usage": Bool(), "deleted": Bool()}
+SAID_ON_INVOICES = ("custom_fields", "description", "footer")
 MOST_ITEMS = 20
 
 
@@ -86,6 +90,35 @@ def new_item(ctx: Context, subscription: str, price: Doc, given: dict[str, Any],
     if metered:
         del item["quantity"]
     return item
+
+
+def dressed(ctx: Context, item: Doc, given: dict[str, Any], customer: str, path: str) -> Doc:
+    """The item with the discounts and tax rates that are given for it."""
+    changes: Doc = {}
+    if "discounts" in given:
+        place = {"subscription": item["subscription"], "subscription_item": item["id"]}
+        changes["discounts"] = discounts.replaced(
+            ctx, item["discounts"], given["discounts"], customer, f"{path}[discounts]", **place
+        )
+    if "tax_rates" in given:
+        changes["tax_rates"] = tax_rates.named(ctx, given["tax_rates"], f"{path}[tax_rates]")
+    return item | changes
+
+
+def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
+    """The fields that name a subscription's discounts, tax rates and what its invoices say."""
+    changes: Doc = {}
+    if "discounts" in params:
+        changes["discounts"] = discounts.replaced(
+            ctx, subscription["discounts"], params["discounts"], subscription["customer"],
+            subscription=subscription["id"],
+        )  # fmt: skip
+    if "default_tax_rates" in params:
+        changes["default_tax_rates"] = tax_rates.named(ctx, params["default_tax_rates"], "default_tax_rates")
+    if "invoice_settings" in params:
+        said = {name: value for name, value in params["invoice_settings"].items() if name in SAID_ON_INVOICES}
+        changes["invoice_settings"] = subscription["invoice_settings"] | said
+    return changes
 
 
 def plan_of(price: Doc) -> Doc:

@@ -99,9 +99,13 @@ def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_pri
     trial_end = _trial_end(ctx, params, prices)
     shell |= anchors.fixed(ctx, params, prices, trial_end or ctx.now)
     made = [
-        items.new_item(ctx, shell["id"], price, given, first_period(ctx, shell, price, trial_end))
-        for price, given in zip(prices, params["items"], strict=True)
-    ]
+        items.dressed(
+            ctx,
+            items.new_item(ctx, shell["id"], price, given, first_period(ctx, shell, price, trial_end)),
+            given, customer["id"], f"items[{number}]",
+        )
+        for number, (price, given) in enumerate(zip(prices, params["items"], strict=True))
+    ]  # fmt: skip
     items.check_together(made)
     shell |= items.with_items(shell, made) | {
         "currency": prices[0]["currency"],
@@ -109,7 +113,7 @@ def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_pri
         "trial_start": ctx.now if trial_end else None,
         "_free_part": params.get("proration_behavior") == "none",
     }
-    shell |= lifecycle.cancellation(ctx, shell, params)
+    shell |= items.settled(ctx, shell, params) | lifecycle.cancellation(ctx, shell, params)
     return objects.create(ctx, "subscription", shell)
 
 

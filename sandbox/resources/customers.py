@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sandbox import objects
+from sandbox.billing import balances, discounts
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import ApiError
@@ -37,6 +38,7 @@ COMMON: dict[str, Param] = {
     "balance": Int(min=-99_999_999_999),
     "business_name": Str(unset=True, max_length=150),
     "cash_balance": Ignored(),
+    "coupon": Str(unset=True),
     "description": Str(unset=True),
     "email": Str(unset=True, max_length=512),
     "individual_name": Str(unset=True, max_length=150),
@@ -47,6 +49,7 @@ COMMON: dict[str, Param] = {
     "next_invoice_sequence": Int(min=1),
     "phone": Str(unset=True, max_length=20),
     "preferred_locales": Array(Str(), unset=True),
+    "promotion_code": Str(),
     "shipping": Hash(SHIPPING, unset=True),
     "tax": Ignored(),
     "validate": Ignored(),
@@ -96,6 +99,7 @@ def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     for before in BEFORE_CREATION if params.get("test_clock") else ():
         before(ctx, params["test_clock"])
     name, given = params.pop("payment_method", None), params.pop("tax_id_data", [])
+    moved = _taken_out(params)
     payment_method = resolve(ctx, name) if name else None
     settings = params.get("invoice_settings") or {}
     if payment_method and settings.get("default_payment_method") == name:
@@ -107,7 +111,25 @@ def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     _check_default(ctx, customer)
     for tax_id in given:
         tax_ids.new_tax_id(ctx, tax_id, {"customer": customer["id"], "type": "customer"})
-    return customer
+    return _moved(ctx, customer, moved, "initial")
+
+
+def _taken_out(params: dict[str, Any]) -> dict[str, Any]:
+    """What is not simply a field: the balance and what gives a discount."""
+    return {name: params.pop(name) for name in ("balance", "coupon", "promotion_code") if name in params}
+
+
+def _moved(ctx: Context, customer: Doc, moved: dict[str, Any], type: str) -> Doc:
+    if "balance" in moved:
+        customer = balances.move(ctx, customer, moved["balance"] - customer["balance"], type)
+    named: dict[str, Any] = {name: moved[name] for name in ("coupon", "promotion_code") if name in moved}
+    if not named:
+        return customer
+    if customer["discount"]:
+        discounts.forget(ctx, objects.load(ctx, "discount", customer["discount"]["id"]))
+    ids = discounts.put(ctx, [named], customer["id"]) if any(named.values()) else []
+    held = render(objects.load(ctx, "discount", ids[0])) if ids else None
+    return objects.update(ctx, customer, {"discount": held}, event="customer.updated")
 
 
 def _new_fields(ctx: Context) -> Doc:
@@ -190,9 +212,10 @@ def retrieve_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 def update_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a customer"""
     customer = objects.load(ctx, "customer", id, in_path=True)
+    moved = _taken_out(params)
     updated = objects.update(ctx, customer, _changes(customer, params), event="customer.updated")
     _check_default(ctx, updated)
-    return updated
+    return _moved(ctx, updated, moved, "adjustment")
 
 
 @route("DELETE", "/v1/customers/{id}")

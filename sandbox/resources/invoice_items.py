@@ -4,14 +4,17 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, invoicing, items, lines, sums, tiers
+from sandbox.billing import collection, discounts, invoicing, items, lines, sums, tiers
+from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
-from sandbox.documents import merge_metadata
+from sandbox.documents import merge_metadata, new_id
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
 from sandbox.params import Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Timestamp
+from sandbox.resources import tax_rates
 from sandbox.resources.prices import checked_currency, new_price
+from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
 
 INVOICE_ITEM = kind(
@@ -39,7 +42,7 @@ COMMON: dict[str, Param] = {
     "amount": Int(min=-99_999_999),
     "description": Str(unset=True),
     "discountable": Bool(),
-    "discounts": Ignored(),
+    "discounts": DISCOUNTS,
     "metadata": Metadata(),
     "period": Hash({"end": Timestamp(required=True), "start": Timestamp(required=True)}),
     "price_data": Hash(PRICE_DATA),
@@ -48,7 +51,7 @@ COMMON: dict[str, Param] = {
     "quantity_decimal": Ignored(),
     "tax_behavior": Ignored(),
     "tax_code": Ignored(),
-    "tax_rates": Ignored(),
+    "tax_rates": TAX_RATES,
     "unit_amount_decimal": Dec(),
 }
 CREATE = COMMON | {
@@ -75,8 +78,20 @@ def create_invoice_item(ctx: Context, params: dict[str, Any]) -> Doc:
         subscription = objects.load(ctx, "subscription", params["subscription"], param="subscription")
         details = {"subscription": subscription["id"], "subscription_item": None}
         fields["parent"] = {"subscription_details": details, "type": "subscription_details"}
-    item = collection.add_pending(ctx, fields)
+    fields = {"id": new_id(ctx, "invoiceitem"), "discountable": fields["amount"] >= 0} | fields
+    item = collection.add_pending(ctx, fields | _priced(ctx, fields | {"discounts": []}, params))
     return _put_on(ctx, item, invoice) if invoice else item
+
+
+def _priced(ctx: Context, item: Doc, params: dict[str, Any]) -> Doc:
+    changes: Doc = {}
+    if "discounts" in params:
+        changes["discounts"] = discounts.replaced(
+            ctx, item["discounts"], params["discounts"], item["customer"], invoice_item=item["id"]
+        )
+    if "tax_rates" in params:
+        changes["tax_rates"] = tax_rates.named(ctx, params["tax_rates"], "tax_rates")
+    return changes
 
 
 def _draft(ctx: Context, id: str) -> Doc:
@@ -162,6 +177,7 @@ def update_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     item = objects.load(ctx, "invoiceitem", id, param="invoiceitem", in_path=True)
     invoice = _of_item(ctx, item)
     changes: Doc = {name: params[name] for name in ("description", "discountable", "period") if name in params}
+    changes |= _priced(ctx, item, params)
     if {"amount", "price_data", "pricing", "unit_amount_decimal", "quantity"} & set(params):
         customer = objects.load(ctx, "customer", item["customer"])
         changes = _charged(ctx, customer, {"amount": item["amount"], "currency": item["currency"]} | params) | changes

@@ -3,16 +3,19 @@
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, invoicing, lines, preview
+from sandbox.billing import collection, discounts, invoicing, lines, preview, pricing
+from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, render
+from sandbox.documents import merge_metadata, new_id, render
 from sandbox.errors import ApiError, CardError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_object, list_page, listing
 from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, Param, Str, Timestamp
+from sandbox.resources import tax_rates
 from sandbox.resources.payment_methods import resolve
 from sandbox.resources.prices import checked_currency
+from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
 
 
@@ -68,9 +71,9 @@ COMMON: dict[str, Param] = {
     "days_until_due": Int(min=0),
     "default_payment_method": Str(unset=True),
     "default_source": Ignored(),
-    "default_tax_rates": Ignored(),
+    "default_tax_rates": TAX_RATES,
     "description": Str(unset=True),
-    "discounts": Ignored(),
+    "discounts": DISCOUNTS,
     "due_date": Timestamp(),
     "effective_at": Timestamp(unset=True),
     "footer": Str(unset=True),
@@ -109,6 +112,8 @@ def create_invoice(ctx: Context, params: dict[str, Any]) -> Doc:
     customer = objects.load(ctx, "customer", params["customer"], param="customer")
     currency = checked_currency(params.get("currency") or customer["currency"] or "usd")
     fields = _fields(ctx, customer["id"], {}, params)
+    fields["id"] = new_id(ctx, "invoice")
+    fields |= _priced(ctx, {"discounts": [], "customer": customer["id"]} | fields, params)
     if "subscription" in params:
         fields |= _of_subscription(ctx, params["subscription"], customer)
     waiting = []
@@ -141,6 +146,16 @@ def _fields(ctx: Context, customer: str, invoice: Doc, params: dict[str, Any]) -
     if "metadata" in params:
         fields["metadata"] = merge_metadata(invoice.get("metadata", {}), params["metadata"])
     return fields
+
+
+def _priced(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
+    """The fields by which the sums change: discounts and tax rates."""
+    changes: Doc = {}
+    if "discounts" in params:
+        changes["discounts"] = discounts.put(ctx, params["discounts"], invoice["customer"], invoice=invoice["id"])
+    if "default_tax_rates" in params:
+        changes["default_tax_rates"] = tax_rates.named(ctx, params["default_tax_rates"], "default_tax_rates")
+    return changes
 
 
 def _of_subscription(ctx: Context, id: str, customer: Doc) -> Doc:
@@ -201,6 +216,10 @@ def update_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     fields = _fields(ctx, invoice["customer"], invoice, params)
     if "auto_advance" in fields and invoice["status"] == "draft":
         fields = invoicing.schedule_of(invoice | fields, invoice["created"]) | fields
+    priced = _priced(ctx, invoice, params)
+    if priced:
+        sums = pricing.totals(ctx, invoice | priced, invoice["starting_balance"])
+        fields = priced | sums | fields
     changed = objects.update(ctx, invoice, fields, event="invoice.updated")
     if params.get("auto_advance") and invoice["status"] == "draft":
         _finalize_later(ctx, changed)

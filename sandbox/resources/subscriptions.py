@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.billing import anchors, changing, items, lifecycle, subscribing
+from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
@@ -24,6 +25,7 @@ from sandbox.params import (
     Timestamp,
 )
 from sandbox.resources.customers import BEFORE_DELETION
+from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
 
 SUBSCRIPTION = kind(
@@ -65,6 +67,13 @@ TRIAL_SETTINGS: Shape = {
         {"missing_payment_method": Enum("cancel", "create_invoice", "pause", required=True)}, required=True
     )
 }
+INVOICE_SETTINGS: Shape = {
+    "account_tax_ids": Ignored(),
+    "custom_fields": Array(Hash({"name": Str(required=True), "value": Str(required=True)}), unset=True),
+    "description": Str(unset=True, max_length=1500),
+    "footer": Str(unset=True, max_length=5000),
+    "issuer": Ignored(),
+}
 COMMON: dict[str, Param] = {
     "add_invoice_items": Array(
         Hash(
@@ -89,10 +98,10 @@ COMMON: dict[str, Param] = {
     "days_until_due": Int(min=0),
     "default_payment_method": Str(unset=True),
     "default_source": Ignored(),
-    "default_tax_rates": Ignored(),
+    "default_tax_rates": TAX_RATES,
     "description": Str(unset=True, max_length=500),
-    "discounts": Ignored(),
-    "invoice_settings": Ignored(),
+    "discounts": DISCOUNTS,
+    "invoice_settings": Hash(INVOICE_SETTINGS),
     "metadata": Metadata(),
     "off_session": Bool(),
     "on_behalf_of": Ignored(),
