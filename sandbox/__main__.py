@@ -1,6 +1,7 @@
 """`python -m sandbox --port 12111 --data DIR`: run the sandbox. `--port 0` takes a free port.
 
-`python -m sandbox fill --data DIR` makes a company with a history there first.
+`python -m sandbox fill --data DIR` makes a company with a history there first; `python -m sandbox supported` tells what
+is answered.
 
 The first line on standard output is `listening on http://HOST:PORT`.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import uvicorn
 
-from sandbox import settings, webhooks
+from sandbox import settings, supported, webhooks
 from sandbox.app import create_app
 from sandbox.clock import Clock
 from sandbox.context import Scope
@@ -32,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     if given[:1] == ["fill"]:
         return fill.main(given[1:])
+    if given[:1] == ["supported"]:
+        return supported.main(given[1:])
     options = _parser().parse_args(given)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:

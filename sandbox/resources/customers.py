@@ -237,12 +237,6 @@ def list_sources(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return _none_of(ctx, id, "sources")
 
 
-@route("GET", "/v1/customers/{id}/tax_ids", params=paging())
-def list_tax_ids(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """List a customer's tax ids: none, since none can be given"""
-    return _none_of(ctx, id, "tax_ids")
-
-
 def _none_of(ctx: Context, id: str, name: str) -> Doc:
     customer = objects.load(ctx, "customer", id, param="customer", in_path=True)
     answer: Doc = _empty_list(name)(ctx, customer)

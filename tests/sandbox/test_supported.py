@@ -1,0 +1,21 @@
+"""The README tells what is answered, as it is."""
+
+import subprocess
+import sys
+
+from sandbox.supported import README, markdown, with_table
+from tests.sandbox.running import ROOT
+
+
+def test_the_table_in_the_readme_is_up_to_date() -> None:
+    text = README.read_text()
+    assert with_table(text) == text, "run `python -m sandbox supported --write`"
+
+
+def test_the_command_prints_the_table_and_the_routes() -> None:
+    def said(*options: str) -> str:
+        command = [sys.executable, "-m", "sandbox", "supported", *options]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+    assert said("--markdown") == markdown()
+    assert "POST   /v1/billing/meter_events\n" in said()
