@@ -275,9 +275,10 @@ def _paid_now(
 ) -> Doc:
     """Ask the bank while the subscription is not announced, so that it is born with its final status."""
     invoice, intent = collection.collect(ctx, invoice, payment_method, off_session=off_session)
-    if invoice["status"] != "paid" and behavior == "error_if_incomplete":
+    good = invoice["status"] == "paid" or intent["status"] == "processing"
+    if not good and behavior == "error_if_incomplete":
         raise _refusal(payment_method, intent)
-    status = "active" if invoice["status"] == "paid" else "incomplete"
+    status = "active" if good else "incomplete"
     return _opened(ctx, objects.load(ctx, "subscription", subscription["id"]), status)
 
 

@@ -20,6 +20,8 @@ from sandbox.testbanks import bank_of, message
 
 MANDATE = kind("mandate", prefix="mandate", without=("created",), expandable={"payment_method": "payment_method"})
 DEBITED_AFTER_DAYS = 5
+ERROR_CODES = ("account_closed", "no_account", "insufficient_funds", "debit_not_authorized")
+"""The failures that an intent's error names; of the others it says only that the attempt failed."""
 SHARED = {
     "sepa_debit": ("bank_code", "branch_code", "country", "fingerprint", "last4"),
     "us_bank_account": ("account_holder_type", "account_type", "bank_name", "fingerprint", "last4", "routing_number"),
@@ -33,7 +35,7 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
         payment_method = attach(ctx, payment_method, customer)
     if not payment_method["customer"]:
         payment_method = objects.update(ctx, payment_method, {"_detached": True})
-    mandate = new_mandate(ctx, payment_method, several=bool(payment_method["customer"]))
+    mandate = _mandate(ctx, intent, payment_method)
     charge = charge_otherwise(ctx, intent, payment_method, _details(ctx, payment_method, mandate), "pending")
     intent = payments.process(ctx, intent, charge)
     after = bank_of(payment_method["_account"]).answers_after
@@ -45,11 +47,12 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
 payments.WAYS |= {"sepa_debit": confirm, "us_bank_account": confirm}
 
 
-def new_mandate(ctx: Context, payment_method: Doc, *, several: bool) -> Doc:
+def _mandate(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
     """The customer's permission to debit the account, as given on a page of ours. One that allows several debits is
     used again."""
     for known in [payment_method["_mandate"]] if payment_method.get("_mandate") else []:
         return objects.load(ctx, "mandate", known)
+    several = bool(payment_method["customer"])
     type = "multi_use" if several else "single_use"
     details: Doc = {}
     if payment_method["type"] == "sepa_debit":
@@ -67,7 +70,7 @@ def new_mandate(ctx: Context, payment_method: Doc, *, several: bool) -> Doc:
             "payment_method_details": {payment_method["type"]: details, "type": payment_method["type"]},
             "status": "active",
             "type": type,
-            type: {},
+            type: {} if several else {"amount": intent["amount"], "currency": intent["currency"]},
         },
     )  # fmt: skip
     if several:
@@ -117,7 +120,8 @@ def _fail(ctx: Context, intent: Doc, payment_method: Doc, charge: Doc, failure: 
     changes = {"failure_code": failure, "failure_message": words, "outcome": outcome, "status": "failed"}
     charge = objects.update(ctx, charge, changes)
     objects.announce(ctx, "charge.failed", charge)
-    refusal = {"code": failure, "message": words, "type": "invalid_request_error"}
+    code = failure if failure in ERROR_CODES else "payment_intent_payment_attempt_failed"
+    refusal = {"code": code, "message": words, "type": "invalid_request_error"}
     return payments.fail(ctx, intent, payment_method, refusal, charge=charge["id"])
 
 

@@ -106,9 +106,9 @@ def open_dispute(ctx: Context, charge: Doc, reason: str, *, inquiry: bool) -> Do
             "is_charge_refundable": inquiry,
             "metadata": {},
             "payment_intent": charge["payment_intent"],
-            "payment_method_details": _details(charge, reason, inquiry=inquiry),
             "reason": reason,
             "status": "warning_needs_response" if inquiry else "needs_response",
+            **_details(charge, reason, inquiry=inquiry),
         },
     )  # fmt: skip
     charge = objects.update(ctx, charge, {"disputed": True})
@@ -123,18 +123,17 @@ OPENED: list[Any] = []
 
 
 def _details(charge: Doc, reason: str, *, inquiry: bool) -> Doc:
+    """`payment_method_details`, which only a card's dispute has."""
     card = charge["payment_method_details"].get("card")
     if card is None:
-        return {"type": charge["payment_method_details"]["type"]}
-    return {
-        "card": {
-            "brand": card["brand"],
-            "case_type": "inquiry" if inquiry else "chargeback",
-            "network": card["network"],
-            "network_reason_code": REASON_CODES.get(reason, "10.4"),
-        },
-        "type": "card",
+        return {}
+    details = {
+        "brand": card["brand"],
+        "case_type": "inquiry" if inquiry else "chargeback",
+        "network": card["network"],
+        "network_reason_code": REASON_CODES.get(reason, "10.4"),
     }
+    return {"payment_method_details": {"card": details, "type": "card"}}
 
 
 def _wait_for_answer(ctx: Context, dispute: Doc) -> Doc:
@@ -222,10 +221,10 @@ def _closed(ctx: Context, dispute: Doc, status: str) -> Doc:
 def escalate(ctx: Context, dispute: Doc) -> Doc:
     """An inquiry becomes a chargeback."""
     jobs.cancel(ctx, "dispute.due", name=dispute["id"])
-    details = dispute["payment_method_details"]
-    if "card" in details:
-        details = details | {"card": details["card"] | {"case_type": "chargeback"}}
-    changes = {"is_charge_refundable": False, "payment_method_details": details, "status": "needs_response"}
+    changes: Doc = {"is_charge_refundable": False, "status": "needs_response"}
+    if details := dispute.get("payment_method_details"):
+        card = details["card"] | {"case_type": "chargeback"}
+        changes["payment_method_details"] = details | {"card": card}
     return _withdraw(ctx, objects.update(ctx, dispute, changes, event="charge.dispute.updated"))
 
 

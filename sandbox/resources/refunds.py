@@ -47,6 +47,7 @@ ANSWER_WITHIN = 45 * 24 * 3600
 """Seconds that a customer has to tell a bank account."""
 SETTLING = {"customer_balance": "succeeded", "konbini": "requires_action"}
 """The first status of a refund by the charge's type; pending for others."""
+TO_BANKS = {"konbini": "jp_bank_transfer", "sepa_debit": "eu_bank_transfer", "us_bank_account": "us_bank_transfer"}
 INTO_CASH: list[Callable[[Context, Doc], None]] = []
 RETURN_CASH: list[Callable[[Context, dict[str, Any], dict[str, Any]], Doc]] = []
 CASH_BACK: list[Callable[[Context, Doc], None]] = []
@@ -194,8 +195,10 @@ def _destination(type: str) -> Doc:
     if type == "card":
         card = {"reference": random_text(16), "reference_status": "available", "type": "refund"}
         return {"card": card, "type": "card"}
-    name = {"customer_balance": "customer_cash_balance", "konbini": "jp_bank_transfer"}.get(type, type)
-    return {name: {}, "type": name}
+    if type == "customer_balance":
+        return {"customer_cash_balance": {}, "type": "customer_cash_balance"}
+    name = TO_BANKS[type]
+    return {name: {"reference": None, "reference_status": "pending"}, "type": name}
 
 
 def _move_money(ctx: Context, made: Doc) -> Doc:
