@@ -12,6 +12,8 @@ from sandbox.kinds import KINDS, Doc
 from sandbox.params import MOST_METADATA
 
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+LETTERS = bytes(ord(BASE62[byte % 62]) for byte in range(256))
+UNEVEN = bytes(range(256 - 256 % 62, 256))
 PAYMENT_KINDS = {"payment_intent", "charge", "refund", "balance_transaction"}
 
 
@@ -39,7 +41,11 @@ def new_id(ctx: Context, kind: str) -> str:
 
 
 def unforeseeable(length: int) -> str:
-    return "".join(secrets.choice(BASE62) for _ in range(length))
+    """Every letter as likely as any other: bytes that 62 does not divide evenly are left out."""
+    letters = ""
+    while len(letters) < length:
+        letters += secrets.token_bytes(length + 8).translate(LETTERS, UNEVEN).decode()
+    return letters[:length]
 
 
 class _Source:

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from sandbox.billing.periods import DAY
-from sandbox.documents import BASE62
+from sandbox.documents import LETTERS
 from sandbox.fill.lives import MAIL, NAME, Moment
 
 LONG_ID = 24
@@ -22,7 +22,6 @@ LONG_ID = 24
 RANDOM_END = 8
 GAPS = re.compile(r"(?<![\w.])(1[5-9]\d{8}|2[0-3]\d{8})(?!\w)|\b(\d\d (?:[A-Z][a-z]{2}) 20\d\d)\b|([A-Za-z0-9]{8,})")
 """A time (2017 to 2046), a date in a sentence, or something that may be a random text."""
-LETTERS = bytes(ord(BASE62[number % 62]) for number in range(256))
 
 
 @dataclass(frozen=True)

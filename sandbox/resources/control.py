@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from sandbox import API_VERSION, jobs, keys, store, webhooks
+from sandbox import API_VERSION, faults, jobs, keys, store, webhooks
 from sandbox.context import Context
 from sandbox.engine import Engine
 from sandbox.errors import ApiError
@@ -71,6 +71,7 @@ def _delivery(ctx: Context, row: tuple[Any, ...]) -> Doc:
     event = ctx.tx.get(row[1], "event", row[2])
     return dict(zip(names, row, strict=True)) | {
         "type": event["type"] if event else None,
+        "faults": faults.marks_of(ctx.tx, row[0]).get("effects", []),
         "attempts": [
             {"at": at, "status": status, "error": error, "duration_ms": duration}
             for at, status, error, duration in attempts
