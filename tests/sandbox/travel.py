@@ -28,7 +28,8 @@ class Travel:
         query = urlencode(data) if method in ("GET", "DELETE") else ""
         said = answer(self.engine, Call(method, path, query, headers, body, "http://sandbox.example"))
         found = json.loads(bytes(said.body))
-        assert said.status_code != 200 or not misfits(found), (method, path, misfits(found))
+        shaped = said.status_code == 200 and not path.startswith("/_sandbox/")
+        assert not shaped or not misfits(found), (method, path, misfits(found))
         return said.status_code, found
 
     def visit(self, method: str, address: str, /, **form: str) -> int:
