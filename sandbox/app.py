@@ -26,7 +26,7 @@ from sandbox.engine import Engine
 from sandbox.errors import ApiError, unrecognized_url
 from sandbox.expand import expand
 from sandbox.idempotency import Stored
-from sandbox.params import check, parse_form
+from sandbox.params import check, parse_form, parse_json
 from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
 from sandbox.store import dumps
@@ -270,6 +270,8 @@ def _body_fields(call: Call) -> dict[str, Any]:
 def _parameters(call: Call) -> dict[str, Any]:
     """Query and form fields. A body of another type is refused as Stripe refuses it."""
     raw = parse_form(call.query)
+    if call.body and call.path.startswith("/v2/"):
+        return raw | parse_json(_text(call.body))
     if call.body:
         if not call.headers.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
             raise ApiError(

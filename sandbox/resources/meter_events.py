@@ -44,51 +44,68 @@ ADJUST: dict[str, Param] = {
 }
 
 
+class Uncountable(ApiError):
+    """An event that no meter can count. `reason` is the code that an error report gives it."""
+
+    def __init__(self, reason: str, message: str, *, param: str) -> None:
+        super().__init__(message, param=param)
+        self.reason = reason
+
+
 @route("POST", "/v1/billing/meter_events", params=CREATE)
 def create_meter_event(ctx: Context, params: dict[str, Any]) -> Doc:
     """Report usage"""
-    meter = _meter(ctx, params["event_name"])
-    key = meter["customer_mapping"]["event_payload_key"]
-    customer = params["payload"].get(key)
-    if customer is None:
-        raise ApiError(f"Customer mapping key {key} not found in payload.", param=f"payload[{key}]")
-    value = _value(meter, params["payload"])
+    used = take(ctx, params)
+    return {
+        "object": "billing.meter_event", "created": ctx.now, "event_name": params["event_name"],
+        "identifier": used.identifier, "livemode": ctx.livemode, "payload": params["payload"], "timestamp": used.at,
+    }  # fmt: skip
+
+
+def take(ctx: Context, given: dict[str, Any]) -> Usage:
+    """Check an event and keep it. Raises Uncountable, and ApiError for an identifier that is known; a customer who does
+    not exist is reported later."""
+    meter = find_meter(ctx, given["event_name"])
+    if meter is None:
+        raise Uncountable(
+            "no_meter", f'No active meter found for event name "{given["event_name"]}".', param="event_name"
+        )
+    customer = _customer(meter, given["payload"])
+    value = _value(meter, given["payload"])
     known = objects.find(ctx, "customer", customer) is not None
-    identifier = params.get("identifier") or str(uuid.uuid4())
+    identifier = given.get("identifier") or str(uuid.uuid4())
     if usage.is_known(ctx, identifier, ctx.now - UNIQUE_FOR):
         raise ApiError(f"An event already exists with identifier {identifier}.", param="identifier")
-    at = params.get("timestamp", ctx.now)
+    at = given.get("timestamp", ctx.now)
     _check_time(at, ctx.now)
     used = Usage(meter["id"], customer, at, ctx.now, identifier, value)
     if known:
         usage.keep(ctx, used)
     else:
-        _keep_lost(ctx, used, "meter_event_customer_not_found", f"Customer {customer} not found.")
-    return {
-        "object": "billing.meter_event", "created": ctx.now, "event_name": params["event_name"],
-        "identifier": identifier, "livemode": ctx.livemode, "payload": params["payload"], "timestamp": at,
-    }  # fmt: skip
+        keep_lost(ctx, used, "meter_event_customer_not_found", f"Customer {customer} not found.")
+    return used
 
 
-def _meter(ctx: Context, event_name: str) -> Doc:
-    meter = find_meter(ctx, event_name)
-    if meter is None:
-        raise ApiError(
-            f'No active meter found for event name "{event_name}".', code="resource_missing", param="event_name"
-        )
-    return meter
+def _customer(meter: Doc, payload: dict[str, str]) -> str:
+    key = meter["customer_mapping"]["event_payload_key"]
+    if key not in payload:
+        message = f"Customer mapping key {key} not found in payload."
+        raise Uncountable("meter_event_no_customer_defined", message, param=f"payload[{key}]")
+    return payload[key]
 
 
 def _value(meter: Doc, payload: dict[str, str]) -> Decimal:
     """The number to count. A meter that counts events needs none."""
     key = meter["value_settings"]["event_payload_key"]
     given = payload.get(key)
-    if meter["default_aggregation"]["formula"] == "count" and given is None:
+    if given is None and meter["default_aggregation"]["formula"] == "count":
         return Decimal(0)
     if given is None:
-        raise ApiError(f"Value key {key} not found in payload.", param=f"payload[{key}]")
+        message = f"Value key {key} not found in payload."
+        raise Uncountable("meter_event_value_not_found", message, param=f"payload[{key}]")
     if not NUMBER.fullmatch(given):
-        raise ApiError(
+        raise Uncountable(
+            "meter_event_invalid_value",
             f"Invalid value: {given}. It must be a number of at most 15 digits with at most 12 decimal places.",
             param=f"payload[{key}]",
         )
@@ -97,21 +114,21 @@ def _value(meter: Doc, payload: dict[str, str]) -> Decimal:
 
 def _check_time(at: int, now: int) -> None:
     if at < now - OLDEST:
-        raise ApiError(
+        raise Uncountable(
+            "timestamp_too_far_in_past",
             "The timestamp is too far in the past. Events must have a timestamp within the past 35 calendar days.",
-            code="timestamp_too_far_in_past",
             param="timestamp",
         )
     if at > now + FARTHEST:
-        raise ApiError(
+        raise Uncountable(
+            "timestamp_in_future",
             "The timestamp is in the future. Events can have a timestamp up to 5 minutes in the future.",
-            code="timestamp_in_future",
             param="timestamp",
         )
 
 
-def _keep_lost(ctx: Context, used: Usage, error: str, message: str) -> None:
-    """An event that does not count, and is reported."""
+def keep_lost(ctx: Context, used: Usage, error: str, message: str) -> None:
+    """An event that does not count, and is reported. Its meter is "" when there is none."""
     usage.keep(ctx, replace(used, error=error, message=message))
     start = ctx.now - ctx.now % REPORT_EVERY
     name = f"{used.meter}:{start}"
@@ -126,10 +143,12 @@ def report_errors(ctx: Context, payload: Doc) -> None:
     failed = usage.errors(ctx, payload["meter"], period)
     if not failed:
         return
-    related = {
-        "id": payload["meter"], "type": "billing.meter", "url": f"/v1/billing/meters/{payload['meter']}",
-    }  # fmt: skip
-    thin_events.emit(ctx, "v1.billing.meter.error_report_triggered", _report(failed, period), related)
+    report = _report(failed, period)
+    if not payload["meter"]:
+        thin_events.emit(ctx, "v1.billing.meter.no_meter_found", report, None)
+        return
+    related = {"id": payload["meter"], "type": "billing.meter", "url": f"/v1/billing/meters/{payload['meter']}"}
+    thin_events.emit(ctx, "v1.billing.meter.error_report_triggered", report, related)
 
 
 def _report(failed: list[tuple[str, str, str]], period: Period) -> Doc:
@@ -160,14 +179,19 @@ def create_meter_event_adjustment(ctx: Context, params: dict[str, Any]) -> Doc:
         raise ApiError(
             "Missing required param: cancel[identifier].", code="parameter_missing", param="cancel[identifier]"
         )
-    meter = _meter(ctx, params["event_name"])
-    if not usage.cancel(ctx, meter["id"], identifier, ctx.now - UNIQUE_FOR):
+    take_back(ctx, params["event_name"], identifier)
+    return {
+        "object": "billing.meter_event_adjustment", "cancel": {"identifier": identifier},
+        "event_name": params["event_name"], "livemode": ctx.livemode, "status": "complete", "type": "cancel",
+    }  # fmt: skip
+
+
+def take_back(ctx: Context, event_name: str, identifier: str) -> None:
+    """The event counts no more. Raises ApiError when there is no such one in the last day."""
+    meter = find_meter(ctx, event_name)
+    if meter is None or not usage.cancel(ctx, meter["id"], identifier, ctx.now - UNIQUE_FOR):
         raise ApiError(
             f"No event with identifier {identifier} was received within the last 24 hours.",
             code="resource_missing",
             param="cancel[identifier]",
         )
-    return {
-        "object": "billing.meter_event_adjustment", "cancel": {"identifier": identifier},
-        "event_name": params["event_name"], "livemode": ctx.livemode, "status": "complete", "type": "cancel",
-    }  # fmt: skip
