@@ -58,6 +58,11 @@ def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str) -> None:
         target = kind.expandable.get(dotted) if kind else None
         if target and isinstance(value, str):
             value = holder[name] = _fetch(ctx, target, value)
+        if target and isinstance(value, list):
+            held = holder[name] = [_fetch(ctx, target, one) if isinstance(one, str) else one for one in value]
+            for one in held if parts[length:] else ():
+                _walk(ctx, one, parts[length:], path)
+            return None
         known = target or (kind and dotted in kind.includable)
         if isinstance(value, dict) and "object" in value:
             return _walk(ctx, value, parts[length:], path)

@@ -151,9 +151,7 @@ def _life(travel: Travel, **terms: str) -> tuple[str, list[int]]:
 def test_a_discount_lasts_as_long_as_its_coupon_says(travel: Travel, terms: dict[str, str], totals: list[int]) -> None:
     id, found = _life(travel, **terms)
     assert found == totals
-    ended = travel.get("/v1/events", type="customer.discount.deleted")["data"]
     over = terms["duration"] != "forever"
-    assert len(ended) == over
     assert bool(travel.get(f"/v1/subscriptions/{id}")["discounts"]) is not over
 
 
