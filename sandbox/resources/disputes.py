@@ -219,9 +219,11 @@ def _closed(ctx: Context, dispute: Doc, status: str) -> Doc:
 
 
 def escalate(ctx: Context, dispute: Doc) -> Doc:
-    """An inquiry becomes a chargeback."""
+    """An inquiry becomes a chargeback, of what was not given back since."""
     jobs.cancel(ctx, "dispute.due", name=dispute["id"])
-    changes: Doc = {"is_charge_refundable": False, "status": "needs_response"}
+    charge = objects.load(ctx, "charge", dispute["charge"])
+    left = min(dispute["amount"], charge["amount_captured"] - charge["amount_refunded"])
+    changes: Doc = {"amount": left, "is_charge_refundable": False, "status": "needs_response"}
     if details := dispute.get("payment_method_details"):
         card = details["card"] | {"case_type": "chargeback"}
         changes["payment_method_details"] = details | {"card": card}

@@ -100,6 +100,14 @@ def test_an_inquiry_is_escalated_to_a_chargeback(travel: Travel) -> None:
     assert balance(travel) == -FEE
 
 
+def test_an_escalated_inquiry_takes_only_what_was_not_refunded_since(travel: Travel) -> None:
+    dispute = disputed(travel, "pm_card_createDisputeInquiry")
+    travel.post("/v1/refunds", charge=dispute["charge"], amount="4000")
+    words = {"evidence[uncategorized_text]": "escalate_inquiry_evidence"}
+    assert travel.post(f"/v1/disputes/{dispute['id']}", **words)["amount"] == 1000
+    assert balance(travel) == -FEE
+
+
 def test_an_inquiry_is_forgotten_after_120_days(travel: Travel) -> None:
     dispute = disputed(travel, "pm_card_createDisputeInquiry")
     travel.advance(120 * DAY)
