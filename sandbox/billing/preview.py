@@ -7,20 +7,23 @@ preview can never differ from what happens. Source: API reference, "Create a pre
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, collection, invoicing, items, lines, usage_lines
+from sandbox.billing import changing, collection, discounts, invoicing, items, lines, pricing, usage_lines
+from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str, Timestamp
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.resources import invoice_items
+from sandbox.resources.tax_rates import TAX_RATES
 
 DETAILS: Shape = {
     "billing_cycle_anchor": Enum("now", "unchanged"),
     "billing_mode": Ignored(),
     "billing_schedules": Ignored(),
-    "cancel_at": Ignored(),
+    "cancel_at": OneOf(Enum("max_period_end", "min_period_end"), Timestamp(), unset=True),
     "cancel_at_period_end": Bool(),
     "cancel_now": Bool(),
-    "default_tax_rates": Ignored(),
+    "default_tax_rates": TAX_RATES,
     "items": Array(Hash(items.CHANGED_ITEM)),
     "metadata": Metadata(),
     "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
@@ -29,14 +32,15 @@ DETAILS: Shape = {
     "start_date": Ignored(),
     "trial_end": Timestamp(words=("now",)),
 }
+EXTRA: Shape = invoice_items.COMMON | {"currency": Str(), "invoiceitem": Str()}
 PARAMS: dict[str, Param] = {
     "automatic_tax": Ignored(),
     "currency": Str(),
     "customer": Str(),
     "customer_account": Ignored(),
     "customer_details": Ignored(),
-    "discounts": Ignored(),
-    "invoice_items": Ignored(),
+    "discounts": DISCOUNTS,
+    "invoice_items": Array(Hash(EXTRA)),
     "issuer": Ignored(),
     "on_behalf_of": Ignored(),
     "preview_mode": Enum("next", "recurring"),
@@ -51,12 +55,35 @@ def preview(ctx: Context, params: dict[str, Any]) -> Doc:
     """An invoice document with a temporary id."""
     ctx.tx.sql("SAVEPOINT preview")
     try:
-        made = _made(ctx, params)
+        _wait_for(ctx, params)
+        made = _with_discounts(ctx, _made(ctx, params), params)
     finally:
         ctx.tx.sql("ROLLBACK TO preview")
     id = made["id"].replace("in_", "upcoming_in_", 1)
     shown = [line | {"id": line["id"].replace("il_", "il_tmp_", 1), "invoice": id} for line in made["lines"]["data"]]
     return made | {"id": id, "lines": made["lines"] | {"data": shown, "url": f"/v1/invoices/{id}/lines"}}
+
+
+def _wait_for(ctx: Context, params: dict[str, Any]) -> None:
+    """Items that shall be on the invoice besides what waits for it."""
+    for given in params.get("invoice_items") or []:
+        known = given.pop("invoiceitem", None)
+        if known:
+            given.pop("currency", None)
+            invoice_items.update_invoice_item(ctx, given, known)
+        else:
+            held = {name: params[name] for name in ("customer", "subscription") if name in params}
+            if "subscription" in held:
+                held["customer"] = objects.load(ctx, "subscription", held["subscription"])["customer"]
+            invoice_items.create_invoice_item(ctx, held | given)
+
+
+def _with_discounts(ctx: Context, made: Doc, params: dict[str, Any]) -> Doc:
+    """Discounts that are asked for replace those that the invoice would have."""
+    if "discounts" not in params:
+        return made
+    made |= {"discounts": discounts.put(ctx, params["discounts"], made["customer"], invoice=made["id"])}
+    return made | pricing.totals(ctx, made, made["starting_balance"])
 
 
 def _made(ctx: Context, params: dict[str, Any]) -> Doc:
@@ -90,7 +117,11 @@ def _for_new(ctx: Context, customer: Doc, details: dict[str, Any]) -> Doc:
 def _as_draft(invoice: Doc) -> Doc:
     unset = dict.fromkeys(("hosted_invoice_url", "invoice_pdf", "number", "effective_at"))
     transitions = dict.fromkeys(invoice["status_transitions"])
-    return invoice | unset | {"billing_reason": "upcoming", "status": "draft", "status_transitions": transitions}
+    return (
+        invoice
+        | unset
+        | {"ending_balance": None, "billing_reason": "upcoming", "status": "draft", "status_transitions": transitions}
+    )
 
 
 def _for_subscription(ctx: Context, subscription: Doc, details: dict[str, Any]) -> Doc:
@@ -129,6 +160,6 @@ def _next(ctx: Context, subscription: Doc) -> Doc:
     parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
     fields = {
         "auto_advance": True, "billing_reason": "upcoming", "created": at, "parent": parent, "period_end": at,
-        "period_start": start,
+        "period_start": start, "_subscription": subscription["id"],
     }  # fmt: skip
     return invoicing.draft(ctx, customer, subscription["currency"], fields, [*waiting, *charged])

@@ -235,3 +235,39 @@ def test_a_negative_invoice_becomes_credit(v1: Any) -> None:
     done = v1.invoices.finalize_invoice(draft.id)
     assert (done.status, done.total, done.amount_due, done.ending_balance) == ("paid", -700, 0, -700)
     assert v1.customers.retrieve(owner).balance == -700
+
+
+def test_a_preview_takes_discounts_and_items_and_leaves_nothing_behind(v1: Any) -> None:
+    vat = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
+    sold = subscribed(v1, plan(v1, 2000, "usd"), default_tax_rates=[vat.id])
+    off = coupon(v1, percent_off=50)
+    seen = v1.invoices.create_preview(
+        {
+            "subscription": sold.id,
+            "discounts": [{"coupon": off}],
+            "invoice_items": [{"amount": 1000, "currency": "usd"}],
+        }
+    )
+    assert (seen.subtotal, seen.total, seen.amount_due) == (3000, 1800, 1800)
+    assert v1.coupons.retrieve(off).times_redeemed == 0
+    assert v1.invoice_items.list({"customer": sold.customer}).data == []
+
+
+@pytest.mark.parametrize("behavior", ["always_invoice", "create_prorations", "none"])
+@pytest.mark.parametrize("quantity", [1, 3])
+def test_a_preview_is_what_then_happens(travel: Travel, behavior: str, quantity: int) -> None:
+    id, _ = _life(travel, duration="forever", percent_off="33.3")
+    travel.advance(9 * 24 * 3600 + 1)
+    item = travel.get(f"/v1/subscriptions/{id}")["items"]["data"][0]
+    change = {"items[0][id]": item["id"], "items[0][quantity]": str(quantity), "proration_behavior": behavior}
+    asked = {f"subscription_details[{name.replace('[', '][', 1)}" if "[" in name else f"subscription_details[{name}]": value
+             for name, value in change.items()}  # fmt: skip
+    seen = travel.post("/v1/invoices/create_preview", subscription=id, **asked)
+    travel.post(f"/v1/subscriptions/{id}", **change)
+    at_once = behavior == "always_invoice" and quantity > 1
+    if not at_once:
+        travel.advance(31 * 24 * 3600)
+    invoice = travel.get("/v1/invoices", subscription=id)["data"][0]
+    names = ("subtotal", "total", "amount_due", "total_discount_amounts")
+    assert {name: seen[name] for name in names} == {name: invoice[name] for name in names}
+    assert [line["amount"] for line in seen["lines"]["data"]] == [line["amount"] for line in invoice["lines"]["data"]]
