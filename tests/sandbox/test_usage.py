@@ -27,8 +27,8 @@ class Shop:
         self.meter: str = self.post("/v1/billing/meters", **given)["id"]
         self.customer = self.new_customer()
 
-    def new_customer(self) -> str:
-        made = self.post("/v1/customers", email="alice@example.com")
+    def new_customer(self, **fields: str) -> str:
+        made = self.post("/v1/customers", email="alice@example.com", **fields)
         card = self.post("/v1/payment_methods/pm_card_visa/attach", customer=made["id"])
         self.post(f"/v1/customers/{made['id']}", **{"invoice_settings[default_payment_method]": card["id"]})
         return str(made["id"])
@@ -398,3 +398,15 @@ def test_hours_days_and_the_whole_tell_the_same_sum(
     for window in ("", "day"):
         told = shop.used(end=MIDNIGHT + 36 * DAY, window=window)
         assert sum(value for _, value in told) == pytest.approx(float(expected))
+
+
+def test_usage_lives_in_the_time_of_its_customers_test_clock(travel: Travel) -> None:
+    shop = Shop(travel)
+    clock = shop.post("/v1/test_helpers/test_clocks", frozen_time=str(MIDNIGHT - 300 * DAY))["id"]
+    shop.customer = shop.new_customer(test_clock=clock)
+    shop.subscribe(shop.price())
+    assert shop.use(30)[1]["timestamp"] == MIDNIGHT - 300 * DAY
+    assert shop.use(12, at=MIDNIGHT)[0] == 400  # in the clock's future
+    shop.post(f"/v1/test_helpers/test_clocks/{clock}/advance", frozen_time=str(MIDNIGHT - 268 * DAY))
+    travel.advance(1)
+    assert [(one["total"], one["status"]) for one in shop.invoices()] == [(300, "paid")]
