@@ -8,7 +8,7 @@ invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "P
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, items, lifecycle, lines, netting, pending, sums, usage_lines, wording
+from sandbox.billing import collection, cutting, items, lifecycle, lines, netting, pending, sums, usage_lines, wording
 from sandbox.billing.periods import Period
 from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
@@ -59,6 +59,10 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     elif isinstance(params.get("trial_end"), int):
         changes |= _new_trial(subscription | changes, params["trial_end"], ctx.now)
     changes |= lifecycle.cancellation(ctx, subscription | changes, params)
+    if subscription["cancel_at"] != (subscription | changes)["cancel_at"]:
+        ended, moved_ends = cutting.cut(ctx, subscription | changes)
+        changes |= items.with_items(subscription, ended)
+        prorations += [] if behavior == "none" else moved_ends
     return _carry_out(ctx, subscription, changes, prorations, restart=restart, behavior=behavior, params=params)
 
 
@@ -95,6 +99,8 @@ def _restarts(subscription: Doc, params: dict[str, Any]) -> bool:
 
 
 def _new_trial(subscription: Doc, until: int, now: int) -> Doc:
+    if subscription["status"] == "paused":
+        raise ApiError("A paused subscription has no trial to change. Resume it first.", param="trial_end")
     if until <= now:
         raise ApiError("`trial_end` must be in the future.", param="trial_end")
     moved = [
@@ -194,7 +200,7 @@ def _prorated(
     if before:
         made.append(_part(ctx, subscription, before, items.period_of(before), at=at, sign=-1))
     if after and not restart:
-        period = items.period_of(before) if before else _full_period(subscription, after)
+        period = _full_period(subscription, before or after)
         made.append(_part(ctx, subscription, after, period, at=at, sign=1))
     return [part for part in made if part["amount"]]
 

@@ -7,7 +7,7 @@ work" (statuses), "Trial periods", "Cancel subscriptions".
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, invoicing, items, policy, sums, usage_lines
+from sandbox.billing import collection, cutting, invoicing, items, policy, sums, usage_lines
 from sandbox.billing.lines import item_line
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
@@ -175,7 +175,7 @@ def renew(ctx: Context, subscription: Doc) -> Doc:
         if item["current_period_end"] > ctx.now:
             renewed.append(item)
             continue
-        period = items.cycle_in(subscription, item["price"]).holding(ctx.now)
+        period = cutting.until(subscription, items.cycle_in(subscription, item["price"]).holding(ctx.now))
         moved = item | {"current_period_end": period.end, "current_period_start": item["current_period_end"]}
         renewed.append(moved)
         lines += usage_lines.due(ctx, subscription, item, until=item["current_period_end"])
@@ -199,9 +199,9 @@ def period_lines(ctx: Context, subscription: Doc, item: Doc, *, free: bool) -> l
     period = items.period_of(item)
     whole = items.cycle_in(subscription, item["price"]).holding(period.start)
     lines = items.lines_for(ctx, subscription, item, period)
-    if whole.start == period.start:
+    if whole == period:
         return lines
-    parts = [0 if free else sums.unused(line["amount"], whole, period.start) for line in lines]
+    parts = [0 if free else sums.between(line["amount"], whole, period) for line in lines]
     return [line | {"amount": part, "subtotal": part} for line, part in zip(lines, parts, strict=True)]
 
 
@@ -242,6 +242,8 @@ def cancellation(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc
     if "cancel_at" in params and params.get("cancel_at_period_end"):
         raise ApiError("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
     details = subscription["cancellation_details"] | (params.get("cancellation_details") or {})
+    if isinstance(params.get("cancel_at"), int) and params["cancel_at"] <= ctx.now:
+        raise ApiError("`cancel_at` must be in the future.", param="cancel_at")
     if "cancel_at" in params:
         return _cancel_at(ctx, subscription, details, _cancel_time(subscription, params["cancel_at"]), at_end=False)
     if "cancel_at_period_end" in params and params["cancel_at_period_end"] != subscription["cancel_at_period_end"]:

@@ -18,7 +18,8 @@ def paid(ctx: Context, subscription: Doc, item: Doc, at: int) -> int:
         charged = [line for line in invoice["lines"]["data"] if _charges(line, item, at)]
         if charged:
             return sum(_net(line) for line in charged)
-    return to_pay(ctx, subscription, item)
+    whole = items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
+    return sums.between(to_pay(ctx, subscription, item), whole, items.period_of(item))
 
 
 def _charges(line: Doc, item: Doc, at: int) -> bool:

@@ -7,7 +7,7 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 from typing import Any
 
 from sandbox import clocks, objects
-from sandbox.billing import anchors, collection, items, lifecycle, lines, sums, usage_lines
+from sandbox.billing import anchors, collection, cutting, items, lifecycle, lines, sums, usage_lines
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document
@@ -114,6 +114,7 @@ def _stored(ctx: Context, customer: Doc, params: dict[str, Any], *, inactive_pri
         "_free_part": params.get("proration_behavior") == "none",
     }
     shell |= items.settled(ctx, shell, params) | lifecycle.cancellation(ctx, shell, params)
+    shell |= items.with_items(shell, cutting.cut(ctx, shell)[0])
     return objects.create(ctx, "subscription", shell)
 
 

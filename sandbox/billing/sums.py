@@ -25,3 +25,8 @@ def unused(amount: int, period: Period, at: int) -> int:
     too, which are negative amounts: -666.67 becomes -667, 333.33 becomes 333, as in Stripe docs, "Prorations"."""
     left = min(max(period.end - at, 0), period.seconds)
     return amount * left // period.seconds if period.seconds else 0
+
+
+def between(amount: int, whole: Period, part: Period) -> int:
+    """The share of a whole period's amount that a part of it costs."""
+    return unused(amount, whole, part.start) - unused(amount, whole, part.end)

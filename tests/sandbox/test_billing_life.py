@@ -259,3 +259,83 @@ def test_only_what_is_invoiced_can_wait(travel: Travel) -> None:
     given = {"payment_behavior": "pending_if_incomplete", "metadata[a]": "b"}
     status, said = travel.ask("POST", f"/v1/subscriptions/{subscription['id']}", **given)
     assert (status, said["error"]["param"]) == (400, "metadata")
+
+
+# From 1 to 31 January there are 30 of 31 days left of ¥3,000, from 21 to 31 January 11: 3000 × 11 / 31 = 1064.5
+def test_a_cancellation_inside_a_period_ends_it_there_and_credits_the_rest(travel: Travel) -> None:
+    travel.now = at("2027-01-01T00:00")
+    subscription = start(travel)
+    path, day = f"/v1/subscriptions/{subscription['id']}", at("2027-01-21T00:00")
+    changed = travel.post(path, cancel_at=str(day))
+    assert item_of(changed)["current_period_end"] == day
+    [credit] = travel.get("/v1/invoiceitems", pending="true")["data"]
+    assert (credit["amount"], credit["period"]) == (-1065, {"start": day, "end": at("2027-02-01T00:00")})
+    taken_back = travel.post(path, cancel_at="")
+    assert item_of(taken_back)["current_period_end"] == at("2027-02-01T00:00")
+    assert sorted(one["amount"] for one in travel.get("/v1/invoiceitems", pending="true")["data"]) == [-1065, 1064]
+    travel.post(path, cancel_at=str(day))
+    travel.advance(day - travel.now)
+    assert (now(travel, subscription)["status"], now(travel, subscription)["ended_at"]) == ("canceled", day)
+
+
+# Until 11 February there are 10 of 28 days: 3000 × 10 / 28 = 1071.4
+def test_the_last_period_before_a_cancellation_is_billed_in_part(travel: Travel) -> None:
+    travel.now = at("2027-01-01T00:00")
+    end = at("2027-02-11T00:00")
+    subscription = start(travel, cancel_at=str(end))
+    assert invoices(travel, subscription)[0]["total"] == 3000
+    travel.advance(32 * DAY)
+    assert item_of(now(travel, subscription))["current_period_end"] == end
+    assert invoices(travel, subscription)[0]["total"] in (1071, 1072)
+    travel.advance(10 * DAY)
+    assert now(travel, subscription)["ended_at"] == end
+
+
+def test_a_subscription_may_begin_with_its_end(travel: Travel) -> None:
+    travel.now = at("2027-01-01T00:00")
+    subscription = start(travel, cancel_at=str(at("2027-01-11T00:00")))
+    assert invoices(travel, subscription)[0]["total"] in (967, 968)
+    status, said = travel.ask("POST", f"/v1/subscriptions/{subscription['id']}", cancel_at="1000")
+    assert (status, said["error"]["param"]) == (400, "cancel_at")
+
+
+# 10 of 31 days are billed first; half of them later: one more costs 3000 × 5 / 31 = 483.9
+def test_a_change_before_the_anchor_is_prorated_by_the_whole_period(travel: Travel) -> None:
+    travel.now = at("2027-01-11T00:00")
+    subscription = start(travel, billing_cycle_anchor=str(at("2027-01-21T00:00")))
+    travel.advance(5 * DAY)
+    given = {"items[0][id]": item_of(subscription)["id"], "items[0][quantity]": "2"}
+    travel.post(f"/v1/subscriptions/{subscription['id']}", **given)
+    waiting = travel.get("/v1/invoiceitems", pending="true")["data"]
+    assert sorted(one["amount"] for one in waiting) == [-484, 967]
+
+
+@pytest.mark.parametrize(
+    ("behavior", "status", "told"),
+    [
+        ("cancel", "canceled", "customer.subscription.deleted"),
+        ("pause", "paused", "customer.subscription.paused"),
+        ("create_invoice", "past_due", "invoice.payment_failed"),
+    ],
+)
+def test_a_trial_that_ends_without_a_card_ends_as_it_was_set(
+    travel: Travel, behavior: str, status: str, told: str
+) -> None:
+    setting = {"trial_settings[end_behavior][missing_payment_method]": behavior}
+    subscription = start(travel, card="", trial_period_days="7", **setting)
+    travel.advance(7 * DAY + DRAFT)
+    assert now(travel, subscription)["status"] == status
+    assert len(events(travel, type=told)) == 1
+
+
+def test_a_paused_subscription_resumes_with_a_new_cycle(travel: Travel) -> None:
+    setting = {"trial_settings[end_behavior][missing_payment_method]": "pause"}
+    subscription = start(travel, card="", trial_period_days="7", **setting)
+    travel.advance(20 * DAY)
+    assert travel.ask("POST", f"/v1/subscriptions/{subscription['id']}", trial_end=str(travel.now + DAY))[0] == 400
+    use_card(travel, subscription, "pm_card_visa")
+    resumed = travel.post(f"/v1/subscriptions/{subscription['id']}/resume")
+    assert (resumed["status"], resumed["billing_cycle_anchor"]) == ("active", travel.now)
+    assert item_of(resumed)["current_period_start"] == travel.now
+    assert invoices(travel, subscription)[0]["amount_paid"] == 3000
+    assert len(events(travel, type="customer.subscription.resumed")) == 1
