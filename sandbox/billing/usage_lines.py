@@ -93,7 +93,7 @@ def counted_again(ctx: Context, invoice: Doc) -> Doc:
     done: set[tuple[str, int, int]] = set()
     for line in invoice["lines"]["data"]:
         price = _metered_price(ctx, line)
-        if price is None:
+        if price is None or line["period"]["end"] > ctx.now:
             made.append(line)
             continue
         item, period = _item_of(line), Period(line["period"]["start"], line["period"]["end"])
@@ -121,6 +121,10 @@ def _again(ctx: Context, subscription: Doc, invoice: Doc, item: str, price: Doc,
     old = [line for line in invoice["lines"]["data"] if _item_of(line) == item and line["period"]["end"] == period.end]
     used = _used(ctx, price, invoice["customer"], period)
     new = _lines(ctx, subscription, item, price, period, used)
+    if [(line["subtotal"], line["quantity_decimal"]) for line in new] == [
+        (line["subtotal"], line["quantity_decimal"]) for line in old
+    ]:
+        return old
     return [
         line | ({"id": old[number]["id"], "invoice": invoice["id"]} if number < len(old) else {})
         for number, line in enumerate(new)

@@ -278,6 +278,16 @@ def test_in_classic_mode_the_first_invoice_has_a_line_of_nothing(travel: Travel)
     assert (lines_of(first), first["status"]) == ([("0 × Calls (at $0.10 / month)", 0, 0)], "paid")
 
 
+def test_a_first_invoice_that_waits_does_not_take_what_is_used_meanwhile(travel: Travel) -> None:
+    shop = Shop(travel)
+    how = {"billing_mode[type]": "classic", "collection_method": "send_invoice", "days_until_due": "30"}
+    shop.subscribe(shop.licensed(), shop.price(), **how)
+    shop.use(30)
+    travel.advance(31 * DAY + 2 * HOUR)
+    first, second = shop.invoices()
+    assert (first["total"], second["total"]) == (2000, 2300)
+
+
 def test_tiers_stand_on_lines_of_their_own(travel: Travel) -> None:
     shop = Shop(travel)
     shop.subscribe(shop.price(**TIERS))
