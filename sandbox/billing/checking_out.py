@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, delayed, lifecycle, subscribing  # noqa: F401 (delayed listens)
+from sandbox.billing import checkout_sums, collection, delayed, lifecycle, subscribing  # noqa: F401 (delayed listens)
 from sandbox.context import Context
 from sandbox.kinds import Doc
 from sandbox.resources import method_options, payments, setup_intents
@@ -29,8 +29,12 @@ class Result:
 def due_now(ctx: Context, lines: list[Doc], params: dict[str, Any]) -> int:
     """What the first payment will be: nothing of the recurring prices while a trial runs."""
     data = params.get("subscription_data") or {}
-    trial = "trial_end" in data or "trial_period_days" in data
+    trial = has_trial(data)
     return sum(line["amount_total"] for line in lines if not (trial and line["price"]["type"] == "recurring"))
+
+
+def has_trial(data: dict[str, Any]) -> bool:
+    return "trial_end" in data or "trial_period_days" in data
 
 
 def known_details(ctx: Context, customer: str | None, email: str | None) -> Doc | None:
@@ -159,8 +163,8 @@ def _subscribe(ctx: Context, session: Doc, payment_method: Doc) -> Result:
 def _begin(ctx: Context, session: Doc, **more: Any) -> Doc:
     """The subscription, incomplete, and its open invoice, if there is anything to pay at once."""
     customer = _customer(ctx, session)
-    names = ("billing_cycle_anchor", "billing_mode", "description", "metadata", "proration_behavior", "trial_end",
-             "trial_period_days", "trial_settings")  # fmt: skip
+    names = ("billing_cycle_anchor", "billing_mode", "default_tax_rates", "description", "metadata",
+             "proration_behavior", "trial_end", "trial_period_days", "trial_settings")  # fmt: skip
     wanted = {name: session["_data"][name] for name in names if name in session["_data"]}
     recurring = [line for line in session["_lines"] if line["price"]["type"] == "recurring"]
     once = [line for line in session["_lines"] if line["price"]["type"] != "recurring"]
@@ -168,10 +172,11 @@ def _begin(ctx: Context, session: Doc, **more: Any) -> Doc:
         ctx,
         wanted
         | {
-            "add_invoice_items": [{"price": line["price"]["id"], "quantity": line["quantity"]} for line in once],
+            "add_invoice_items": [_item(line) for line in once],
             "customer": customer["id"],
             "items": [_item(line) for line in recurring],
             "payment_behavior": "default_incomplete",
+            **({"discounts": session["_discounts"]} if session["_discounts"] else {}),
             **more,
         },
         inactive_prices=True,
@@ -189,7 +194,9 @@ def _begin(ctx: Context, session: Doc, **more: Any) -> Doc:
 
 def _item(line: Doc) -> Doc:
     metered = line["quantity"] is None
-    return {"price": line["price"]["id"]} | ({} if metered else {"quantity": line["quantity"]})
+    rates = [rate["id"] for rate in line.get("_tax_rates") or []]
+    taxed = {"tax_rates": rates} if rates else {}
+    return {"price": line["price"]["id"]} | taxed | ({} if metered else {"quantity": line["quantity"]})
 
 
 def _try_again(ctx: Context, session: Doc, payment_method: Doc) -> Result:
@@ -294,6 +301,7 @@ def _outcome(ctx: Context, intent: Doc) -> None:
         return
     session = objects.update(ctx, session, {"_later": later})
     if session["mode"] == "payment":
+        checkout_sums.redeemed(ctx, session)
         _complete(ctx, session, {"customer": intent["customer"]})
         return
     subscription = objects.load(ctx, "subscription", session["_subscription"])

@@ -7,13 +7,13 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 from typing import Any
 
 from sandbox import clocks, objects
-from sandbox.billing import anchors, collection, cutting, items, lifecycle, lines, sums, usage_lines
+from sandbox.billing import anchors, collection, cutting, discounts, items, lifecycle, lines, sums, usage_lines
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, new_document
+from sandbox.documents import merge_metadata, new_document, new_id
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
-from sandbox.resources import setup_intents
+from sandbox.resources import setup_intents, tax_rates
 from sandbox.resources.payment_methods import card_of, declined
 from sandbox.resources.prices import new_price
 
@@ -207,10 +207,14 @@ def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_beha
 def _add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) -> None:
     """A one-time price on the first invoice."""
     price = _once_price(ctx, given, path)
-    quantity = given.get("quantity", 1)
+    quantity, id = given.get("quantity", 1), new_id(ctx, "invoiceitem")
+    held = discounts.put(ctx, given.get("discounts"), subscription["customer"], f"{path}[discounts]", invoice_item=id)
     collection.add_pending(
         ctx,
         {
+            "id": id,
+            "discounts": held,
+            "tax_rates": tax_rates.named(ctx, given.get("tax_rates"), f"{path}[tax_rates]"),
             "amount": sums.price_amount(price, quantity),
             "currency": price["currency"],
             "customer": subscription["customer"],

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import checking_out, items, sums
+from sandbox.billing import checking_out, checkout_sums, items, sums
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, ordered, random_text, render
@@ -27,11 +27,12 @@ from sandbox.params import (
     Timestamp,
     Url,
 )
-from sandbox.resources import checkout_ways
+from sandbox.resources import checkout_ways, tax_rates
 from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.prices import PRODUCT_DATA, new_price
 from sandbox.resources.products import create_product
 from sandbox.resources.subscriptions import TRIAL_SETTINGS
+from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
 
 SHORTEST, LONGEST = 30 * 60, DAY
@@ -44,6 +45,17 @@ def _line_items(ctx: Context, session: Doc) -> Doc:
 
 def _lines_url(id: str) -> str:
     return f"/v1/checkout/sessions/{id}/line_items"
+
+
+def _breakdown(ctx: Context, session: Doc) -> Doc:
+    """What each discount of the subscription's first invoice took off; before a sale nothing is known by name."""
+    stored = objects.find(ctx, "checkout.session", session["id"]) or session
+    invoice = objects.find(ctx, "invoice", stored["invoice"])
+    taken = [
+        {"amount": one["amount"], "discount": render(objects.load(ctx, "discount", one["discount"]))}
+        for one in (invoice["total_discount_amounts"] if invoice else [])
+    ]
+    return {"discounts": taken, "taxes": []}
 
 
 SESSION = kind(
@@ -61,7 +73,7 @@ SESSION = kind(
     },
     includable={
         "line_items": _line_items,
-        "total_details.breakdown": lambda ctx, session: {"discounts": [], "taxes": []},
+        "total_details.breakdown": _breakdown,
     },
 )
 LINE = kind(
@@ -96,14 +108,14 @@ LINE_ITEM: Shape = {
     "price": Str(),
     "price_data": Hash(PRICE_DATA),
     "quantity": Int(min=0),
-    "tax_rates": Ignored(),
+    "tax_rates": TAX_RATES,
 }
 SUBSCRIPTION_DATA: Shape = {
     "application_fee_percent": Ignored(),
     "billing_cycle_anchor": Timestamp(),
     "billing_cycle_anchor_config": Ignored(),
     "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
-    "default_tax_rates": Ignored(),
+    "default_tax_rates": TAX_RATES,
     "description": Str(),
     "invoice_settings": Ignored(),
     "metadata": Metadata(),
@@ -131,7 +143,7 @@ PAYMENT_INTENT_DATA: Shape = {
 }
 IGNORED = (
     "adaptive_pricing", "after_expiration", "automatic_tax", "billing_address_collection", "branding_settings",
-    "consent_collection", "custom_fields", "custom_text", "customer_account", "customer_update", "discounts",
+    "consent_collection", "custom_fields", "custom_text", "customer_account", "customer_update",
     "excluded_payment_method_types", "invoice_creation", "managed_payments", "name_collection", "optional_items",
     "payment_method_configuration", "payment_method_data", "permissions",
     "phone_number_collection", "saved_payment_method_options", "shipping_address_collection", "shipping_options",
@@ -145,6 +157,7 @@ CREATE: dict[str, Param] = {name: Ignored() for name in IGNORED} | {
     "customer": Str(),
     "customer_creation": Enum("always", "if_required"),
     "customer_email": Str(),
+    "discounts": Array(Hash({"coupon": Str(), "promotion_code": Str()})),
     "expires_at": Timestamp(),
     "integration_identifier": Str(),
     "line_items": Array(Hash(LINE_ITEM)),
@@ -171,7 +184,8 @@ UPDATE: dict[str, Param] = {"metadata": Metadata(), "collected_information": Ign
 def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a checkout session"""
     _check(ctx, params)
-    lines = _lines(ctx, params)
+    held = checkout_sums.checked(ctx, params)
+    lines = checkout_sums.priced(ctx, _lines(ctx, params), held, params.get("customer"))
     currency = lines[0]["currency"] if lines else (params.get("currency") or "usd").lower()
     _check_lines(lines, params["mode"])
     checkout_ways.check(params, currency)
@@ -227,7 +241,10 @@ def _lines(ctx: Context, params: dict[str, Any]) -> list[Doc]:
                 code="parameter_missing",
                 param=f"{path}[quantity]",
             )
-        made.append(_line(ctx, price, given.get("quantity"), given.get("metadata") or {}))
+        line = _line(ctx, price, given.get("quantity"), given.get("metadata") or {})
+        defaults = (params.get("subscription_data") or {}).get("default_tax_rates")
+        rates = given.get("tax_rates") or defaults
+        made.append(line | {"_tax_rates": tax_rates.named(ctx, rates, f"{path}[tax_rates]")})
     return made
 
 
@@ -301,8 +318,8 @@ def _new(ctx: Context, params: dict[str, Any], lines: list[Doc], currency: str |
     )  # fmt: skip
     fields: Doc = _empty() | {name: params.get(name) for name in copied} | {
         "id": id,
-        "amount_subtotal": due,
-        "amount_total": due,
+        "amount_subtotal": None,
+        "amount_total": None,
         "client_secret": None if hosted else f"{id}_secret_{random_text(40)}",
         "currency": currency,
         "customer_creation": _customer_creation(params),
@@ -314,14 +331,18 @@ def _new(ctx: Context, params: dict[str, Any], lines: list[Doc], currency: str |
         "payment_method_types": params.get("payment_method_types") or ["card"],
         "payment_method_options": checkout_ways.options(params),
         "payment_status": "no_payment_required" if mode == "setup" or due == 0 else "unpaid",
-        "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0} if lines else None,
+        "discounts": checkout_sums.shown(params.get("discounts") or []),
+        "total_details": None,
         "ui_mode": params.get("ui_mode", "hosted_page"),
         "url": f"{ctx.base_url}/c/pay/{id}" if hosted else None,
         "_data": params.get("subscription_data") or params.get("payment_intent_data")
         or params.get("setup_intent_data") or {},
         "_options": params.get("payment_method_options"),
+        "_discounts": params.get("discounts") or [],
         "_lines": lines,
     }  # fmt: skip
+    if lines:
+        fields |= checkout_sums.sums(lines, trial=checking_out.has_trial(params.get("subscription_data") or {}))
     return objects.create(ctx, "checkout.session", ordered(fields))
 
 
@@ -392,7 +413,7 @@ def list_line_items(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     limit, ids = params.get("limit", 10), [line["id"] for line in lines]
     after = params.get("starting_after")
     rest = lines[ids.index(after) + 1 :] if after in ids else lines
-    return list_object(rest[:limit], url=_lines_url(id), has_more=len(rest) > limit)
+    return list_object([render(line) for line in rest[:limit]], url=_lines_url(id), has_more=len(rest) > limit)
 
 
 @route("POST", "/v1/checkout/sessions/{id}/expire")

@@ -78,13 +78,13 @@ COMMON: dict[str, Param] = {
     "add_invoice_items": Array(
         Hash(
             {
-                "discounts": Ignored(),
+                "discounts": DISCOUNTS,
                 "metadata": Metadata(),
                 "period": Ignored(),
                 "price": Str(),
                 "price_data": Hash(items.ONCE_DATA),
                 "quantity": Int(min=0),
-                "tax_rates": Ignored(),
+                "tax_rates": TAX_RATES,
             }
         )
     ),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sandbox.billing.reckoning import Off, Rate, Row, reckon, spread, sums
 from tests.sandbox.running import body_of
-from tests.sandbox.shop import customer, plan, subscribed, types
+from tests.sandbox.shop import GOOD, checkout, customer, fill_in, plan, subscribed, types
 from tests.sandbox.travel import Travel
 
 offs = st.lists(
@@ -260,8 +260,8 @@ def test_a_preview_is_what_then_happens(travel: Travel, behavior: str, quantity:
     travel.advance(9 * 24 * 3600 + 1)
     item = travel.get(f"/v1/subscriptions/{id}")["items"]["data"][0]
     change = {"items[0][id]": item["id"], "items[0][quantity]": str(quantity), "proration_behavior": behavior}
-    asked = {f"subscription_details[{name.replace('[', '][', 1)}" if "[" in name else f"subscription_details[{name}]": value
-             for name, value in change.items()}  # fmt: skip
+    asked = {"subscription_details[" + name.replace("[", "][", 1): value for name, value in change.items()}
+    asked["subscription_details[proration_behavior]"] = asked.pop("subscription_details[proration_behavior")
     seen = travel.post("/v1/invoices/create_preview", subscription=id, **asked)
     travel.post(f"/v1/subscriptions/{id}", **change)
     at_once = behavior == "always_invoice" and quantity > 1
@@ -271,3 +271,28 @@ def test_a_preview_is_what_then_happens(travel: Travel, behavior: str, quantity:
     names = ("subtotal", "total", "amount_due", "total_discount_amounts")
     assert {name: seen[name] for name in names} == {name: invoice[name] for name in names}
     assert [line["amount"] for line in seen["lines"]["data"]] == [line["amount"] for line in invoice["lines"]["data"]]
+
+
+def test_a_checkout_session_sells_under_its_coupon_and_taxes(v1: Any) -> None:
+    vat = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
+    off = coupon(v1, percent_off=50)
+    items = [{"price": plan(v1, 2000, "usd"), "quantity": 1, "tax_rates": [vat.id]}]
+    session = checkout(v1, line_items=items, discounts=[{"coupon": off}])
+    assert (session.amount_subtotal, session.amount_total) == (2000, 1200)
+    assert session.total_details.to_dict() == {"amount_discount": 1000, "amount_shipping": 0, "amount_tax": 200}
+    fill_in(session.url, GOOD)
+    done = v1.checkout.sessions.retrieve(session.id, {"expand": ["invoice", "total_details.breakdown"]})
+    assert (done.invoice.total, done.invoice.amount_paid) == (1200, 1200)
+    assert [taken.amount for taken in done.total_details.breakdown.discounts] == [1000]
+    assert v1.coupons.retrieve(off).times_redeemed == 1
+
+
+def test_a_payment_in_checkout_uses_its_coupon_once(v1: Any) -> None:
+    off = coupon(v1, max_redemptions=1)
+    data = {"currency": "usd", "unit_amount": 2000, "product_data": {"name": "Hat"}}
+    line = {"price_data": data, "quantity": 1}
+    session = checkout(v1, mode="payment", line_items=[line], discounts=[{"coupon": off}])
+    fill_in(session.url, GOOD)
+    done = v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
+    assert (done.payment_status, done.payment_intent.amount_received) == ("paid", 1500)
+    assert v1.coupons.retrieve(off).valid is False
