@@ -235,7 +235,13 @@ def _lines(ctx: Context, params: dict[str, Any]) -> list[Doc]:
     for number, given in enumerate(params.get("line_items") or []):
         path = f"line_items[{number}]"
         price = _price(ctx, given, path)
-        if "quantity" not in given and (price["recurring"] or {}).get("usage_type") != "metered":
+        metered = (price["recurring"] or {}).get("usage_type") == "metered"
+        if metered and "quantity" in given:
+            raise ApiError(
+                f"Quantity should not be specified where usage_type is `metered`. Remove quantity from `{path}`",
+                param=f"{path}[quantity]",
+            )
+        if "quantity" not in given and not metered:
             raise ApiError(
                 "Quantity is required. Add `quantity` to `" + path + "`.",
                 code="parameter_missing",

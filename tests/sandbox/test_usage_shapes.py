@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from sandbox.billing.periods import DAY
+from tests.sandbox.metered import MIDNIGHT, Shop
 from tests.sandbox.test_shapes import examples  # noqa: F401 (a fixture)
-from tests.sandbox.test_usage import MIDNIGHT, Shop
 from tests.sandbox.travel import Travel
 
 KINDS = (
