@@ -108,7 +108,7 @@ def settle(ctx: Context, intent: Doc, *, failure: str | None) -> Doc:
     objects.announce(ctx, "charge.succeeded", charge)
     paid = payments.succeed(ctx, intent, charge)
     if bank_of(payment_method["_account"]).disputed:
-        disputes.open_later(ctx, charge, "debit_not_authorized")
+        disputes.open_dispute(ctx, charge, "debit_not_authorized", inquiry=False)
     return paid
 
 

@@ -53,7 +53,7 @@ BALANCE_TRANSACTION = kind(
     expandable={"source": "*"},
 )
 MADE: list[Callable[[Context, Doc], None]] = []
-"""Told of each charge that was made, also of those that failed: what Radar and the cardholder do afterwards."""
+"""Told of each card charge that was held or taken, at the end: what Radar and the cardholder do afterwards."""
 SELLER_MESSAGES = {
     None: "Payment complete.",
     "insufficient_funds": "The bank returned the decline code `insufficient_funds`.",
@@ -80,10 +80,11 @@ def charge_card(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc | N
     if succeeded and not is_held(intent):
         charge = take(ctx, charge, intent["amount"])
     objects.announce(ctx, "charge.succeeded" if succeeded else "charge.failed", charge)
-    return _tell(ctx, charge)
+    return charge if charge["payment_intent"] else settled(ctx, charge)
 
 
-def _tell(ctx: Context, charge: Doc) -> Doc:
+def settled(ctx: Context, charge: Doc) -> Doc:
+    """Everything about this charge is stored and told: now comes what others make of it."""
     for listener in MADE:
         listener(ctx, charge)
     return objects.load(ctx, "charge", charge["id"])

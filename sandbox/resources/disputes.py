@@ -28,8 +28,6 @@ DISPUTE = kind(
     expandable={"charge": "charge", "payment_intent": "payment_intent"},
 )
 DAY = 24 * 3600
-ARRIVES_AFTER = 2
-"""Seconds from a test card's payment to its dispute."""
 ANSWER_WITHIN = 9 * DAY
 INQUIRY_OPEN_FOR = 120 * DAY
 FEE = {"jpy": 1300, "usd": 1500, "eur": 2000, "gbp": 2000}
@@ -59,26 +57,14 @@ UPDATE: dict[str, Param] = {
 
 
 def _after_charge(ctx: Context, charge: Doc) -> None:
-    """A test card that disputes does so a moment after it paid."""
+    """A test card that disputes does so as soon as it has paid."""
     reason = testcards.by_number(charge["_number"]).dispute if charge.get("_number") else None
-    if charge["status"] == "succeeded" and reason:
-        open_later(ctx, charge, reason)
+    if charge["status"] == "succeeded" and charge["captured"] and reason and disputable(charge):
+        inquiry = reason == "warning"
+        open_dispute(ctx, charge, "general" if inquiry else reason, inquiry=inquiry)
 
 
 charges.MADE.append(_after_charge)
-
-
-def open_later(ctx: Context, charge: Doc, reason: str) -> None:
-    due, payload = ctx.now + ARRIVES_AFTER, {"charge": charge["id"], "reason": reason}
-    jobs.schedule(ctx, "dispute.open", due_at=due, name=charge["id"], payload=payload)
-
-
-@jobs.job("dispute.open")
-def open_planned(ctx: Context, payload: Doc) -> None:
-    charge = objects.find(ctx, "charge", payload["charge"])
-    if charge and charge["captured"] and disputable(charge):
-        inquiry = payload["reason"] == "warning"
-        open_dispute(ctx, charge, "general" if inquiry else payload["reason"], inquiry=inquiry)
 
 
 def disputable(charge: Doc) -> int:

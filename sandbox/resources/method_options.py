@@ -39,10 +39,19 @@ KONBINI: Shape = {
     "setup_future_usage": Enum("none"),
 }
 TRANSFERS = ("eu_bank_transfer", "gb_bank_transfer", "jp_bank_transfer", "mx_bank_transfer", "us_bank_transfer")
+
+
+class TransferType(Enum):
+    """Stripe's own command line still says `jp_bank_account`."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> str:
+        return super().value("jp_bank_transfer" if raw == "jp_bank_account" else raw, path, ignored)
+
+
 BANK_TRANSFER: Shape = {
     "eu_bank_transfer": Hash({"country": Enum("BE", "DE", "ES", "FR", "IE", "NL", required=True)}),
     "requested_address_types": Array(Enum("aba", "iban", "sepa", "sort_code", "spei", "swift", "zengin")),
-    "type": Enum(*TRANSFERS, required=True),
+    "type": TransferType(*TRANSFERS, required=True),
 }
 CUSTOMER_BALANCE: Shape = {
     "bank_transfer": Hash(BANK_TRANSFER),

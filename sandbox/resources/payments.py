@@ -16,7 +16,7 @@ from sandbox.context import Context
 from sandbox.documents import random_text, render
 from sandbox.errors import DOC_URL
 from sandbox.kinds import Doc, kind
-from sandbox.resources.charges import charge_card, is_held, refusal_of, take
+from sandbox.resources.charges import charge_card, is_held, refusal_of, settled, take
 from sandbox.resources.method_options import defaults
 from sandbox.resources.payment_methods import attach, card_of
 from sandbox.testcards import Authentication, TestCard
@@ -242,7 +242,8 @@ def _hold(ctx: Context, intent: Doc, charge: Doc) -> Doc:
     )
     objects.announce(ctx, "payment_intent.amount_capturable_updated", held)
     _tell(ctx, held)
-    return held
+    settled(ctx, charge)
+    return objects.load(ctx, "payment_intent", intent["id"])
 
 
 def capture(ctx: Context, intent: Doc, amount: int) -> Doc:
@@ -267,7 +268,8 @@ def succeed(ctx: Context, intent: Doc, charge: Doc) -> Doc:
     )
     objects.announce(ctx, "payment_intent.succeeded", paid)
     _tell(ctx, paid)
-    return paid
+    settled(ctx, objects.load(ctx, "charge", charge["id"]))
+    return objects.load(ctx, "payment_intent", intent["id"])
 
 
 def _refuse(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, challenged: bool) -> Doc:

@@ -5,7 +5,7 @@ Sources: Stripe docs, "Early fraud warnings", "Review uncaptured payments" and "
 
 from typing import Any
 
-from sandbox import jobs, objects, testcards
+from sandbox import objects, testcards
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
@@ -27,29 +27,21 @@ REVIEW = kind(
     indexed=("charge", "open"),
     expandable={"charge": "charge", "payment_intent": "payment_intent"},
 )
-ARRIVES_AFTER = 2
-"""Seconds from a test card's payment to the warning."""
 
 
 def _after_charge(ctx: Context, charge: Doc) -> None:
     """The test cards that are reported as fraud, and those whose risk is elevated."""
     if charge["status"] != "succeeded" or not charge.get("_number"):
         return
-    if charge["outcome"]["risk_level"] == "elevated":
+    elevated = charge["outcome"]["risk_level"] == "elevated"
+    if elevated and not objects.query(ctx, "review", charge=charge["id"]):
         open_review(ctx, charge)
-    if testcards.by_number(charge["_number"]).reported:
-        due, payload = ctx.now + ARRIVES_AFTER, {"charge": charge["id"]}
-        jobs.schedule(ctx, "fraud.warn", due_at=due, name=charge["id"], payload=payload)
+    reported = testcards.by_number(charge["_number"]).reported
+    if reported and not objects.query(ctx, "radar.early_fraud_warning", charge=charge["id"]):
+        warn(ctx, charge)
 
 
 charges.MADE.append(_after_charge)
-
-
-@jobs.job("fraud.warn")
-def warn_planned(ctx: Context, payload: Doc) -> None:
-    charge = objects.find(ctx, "charge", payload["charge"])
-    if charge:
-        warn(ctx, charge)
 
 
 def warn(ctx: Context, charge: Doc, fraud_type: str = "made_with_stolen_card") -> Doc:

@@ -80,7 +80,6 @@ def test_a_debit_that_fails_tells_why(travel: Travel) -> None:
 def test_a_debit_is_disputed(travel: Travel) -> None:
     intent = debit(travel, DISPUTES)
     travel.advance(3)
-    travel.advance(2)
     dispute = travel.get("/v1/disputes", payment_intent=intent["id"])["data"][0]
     assert (dispute["reason"], dispute["status"]) == ("debit_not_authorized", "needs_response")
 

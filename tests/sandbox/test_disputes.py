@@ -21,9 +21,8 @@ def pay(travel: Travel, card: str, **more: str) -> Any:
 
 
 def disputed(travel: Travel, card: str = "pm_card_createDispute") -> Any:
-    """The dispute that such a card opens a moment after it paid."""
+    """The dispute that such a card opens as soon as it paid."""
     charge = pay(travel, card)
-    travel.advance(2)
     return travel.get("/v1/disputes", charge=charge["id"])["data"][0]
 
 
@@ -137,9 +136,9 @@ def test_money_that_the_bank_took_back_is_not_refunded(travel: Travel, words: st
 
 
 def test_a_dispute_takes_only_what_was_not_refunded(travel: Travel) -> None:
-    charge = pay(travel, "pm_card_createDispute")
+    charge = pay(travel, "pm_card_visa")
     travel.post("/v1/refunds", charge=charge["id"], amount="2000")
-    travel.advance(2)
+    travel.visit("POST", "/_sandbox/disputes", charge=charge["id"])
     dispute = travel.get("/v1/disputes", charge=charge["id"])["data"][0]
     assert dispute["amount"] == 3000
     assert balance(travel) == -FEE
@@ -156,7 +155,6 @@ def test_any_payment_can_be_disputed_on_demand_and_decided(travel: Travel) -> No
 
 def test_an_early_fraud_warning_asks_for_a_refund_until_there_is_one(travel: Travel) -> None:
     charge = pay(travel, "pm_card_createIssuerFraudRecord")
-    travel.advance(2)
     warning = travel.get("/v1/radar/early_fraud_warnings", charge=charge["id"])["data"][0]
     assert warning["actionable"] is True
     travel.post("/v1/refunds", charge=charge["id"], reason="fraudulent")
@@ -168,6 +166,7 @@ def test_an_early_fraud_warning_asks_for_a_refund_until_there_is_one(travel: Tra
 def test_elevated_risk_is_reviewed_and_approved(travel: Travel) -> None:
     charge = pay(travel, "pm_card_riskLevelElevated")
     review = travel.get(f"/v1/reviews/{charge['review']}")
+    assert travel.get(f"/v1/payment_intents/{charge['payment_intent']}")["review"] == review["id"]
     assert (review["open"], review["reason"], review["payment_intent"]) == (True, "rule", charge["payment_intent"])
     approved = travel.post(f"/v1/reviews/{review['id']}/approve")
     assert (approved["open"], approved["closed_reason"]) == (False, "approved")
