@@ -7,7 +7,18 @@ Sources: Stripe docs, "How subscriptions work", "Subscription invoices", API ref
 from typing import Any
 
 from sandbox import clocks, objects
-from sandbox.billing import anchors, collection, cutting, discounts, items, lifecycle, lines, sums, usage_lines
+from sandbox.billing import (
+    anchors,
+    backdating,
+    collection,
+    cutting,
+    discounts,
+    items,
+    lifecycle,
+    lines,
+    sums,
+    usage_lines,
+)
 from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, new_id
@@ -173,7 +184,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         "managed_payments": {"enabled": False},
         "metadata": merge_metadata({}, params.get("metadata")),
         "payment_settings": payment | (params.get("payment_settings") or {}),
-        "start_date": ctx.now,
+        "start_date": backdating.start_of(ctx, params),
         "status": "incomplete",
         "test_clock": customer["test_clock"],
         "trial_settings": params.get("trial_settings")
@@ -198,6 +209,7 @@ def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_beha
             if trial
             else lifecycle.period_lines(ctx, subscription, item, free=proration_behavior == "none")
         )
+        charged += [] if proration_behavior == "none" else backdating.passed_lines(ctx, subscription, item)
         charged += usage_lines.opening(ctx, subscription, item)
     if not charged and not collection.take_pending(ctx, subscription):
         return None

@@ -115,7 +115,7 @@ COMMON: dict[str, Param] = {
     "trial_settings": Hash(TRIAL_SETTINGS),
 }
 CREATE = COMMON | {
-    "backdate_start_date": Ignored(),
+    "backdate_start_date": Timestamp(),
     "billing_cycle_anchor": Timestamp(),
     "billing_cycle_anchor_config": anchors.CONFIG,
     "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),

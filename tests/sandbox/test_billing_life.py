@@ -339,3 +339,39 @@ def test_a_paused_subscription_resumes_with_a_new_cycle(travel: Travel) -> None:
     assert item_of(resumed)["current_period_start"] == travel.now
     assert invoices(travel, subscription)[0]["amount_paid"] == 3000
     assert len(events(travel, type="customer.subscription.resumed")) == 1
+
+
+# Stripe docs, "Backdate subscriptions": from 15 February to 1 March it is half of a month, from 15 January 17 / 31
+@pytest.mark.parametrize(
+    ("begun", "mode", "amounts"),
+    [
+        ("2027-02-15T00:00", "classic", [1500]),
+        ("2027-02-15T00:00", "flexible", [1500]),
+        # 15 January to 15 February, and 14 of the next 28 days
+        ("2027-01-15T00:00", "classic", [4500]),
+        # a part of January and February
+        ("2027-01-15T00:00", "flexible", [1645, 3000]),
+    ],
+)
+def test_time_that_has_passed_is_charged(travel: Travel, begun: str, mode: str, amounts: list[int]) -> None:
+    travel.now = at("2027-03-01T00:00")
+    given = {"backdate_start_date": str(at(begun)), "billing_mode[type]": mode}
+    subscription = start(travel, **given)
+    assert (subscription["start_date"], subscription["billing_cycle_anchor"]) == (at(begun), travel.now)
+    lines = invoices(travel, subscription)[0]["lines"]["data"]
+    assert sorted(line["amount"] for line in lines) == sorted([3000, *amounts])
+    assert item_of(subscription)["current_period_end"] == at("2027-04-01T00:00")
+
+
+def test_time_that_has_passed_is_free_without_prorations(travel: Travel) -> None:
+    begun = str(travel.now - 45 * DAY)
+    subscription = start(travel, backdate_start_date=begun, proration_behavior="none")
+    assert (str(subscription["start_date"]), invoices(travel, subscription)[0]["total"]) == (begun, 3000)
+    status, said = travel.ask(
+        "POST",
+        "/v1/subscriptions",
+        customer=subscription["customer"],
+        backdate_start_date=str(travel.now + 1),
+        **{"items[0][price]": item_of(subscription)["price"]["id"]},
+    )
+    assert (status, said["error"]["param"]) == (400, "backdate_start_date")
