@@ -159,7 +159,7 @@ def _bench_month(data: Path, subscriptions: int) -> None:
 
 
 def _count(client: httpx.Client) -> int:
-    count, after = 0, {}
+    count, after = 0, dict[str, str]()
     while True:
         page = asked(client, "GET", "/v1/subscriptions", params={"limit": "100", "status": "active", **after})
         count += len(page["data"])

@@ -37,7 +37,7 @@ def show_index(ctx: Context, request: PageRequest) -> Response:
     """The front page; ?scope= chooses account and mode, ?customer= opens one, ?show= and ?q= choose the list"""
     asked = {name: str(value) for name, value in request.query.items()}
     scopes = [row[0] for row in ctx.tx.sql(SCOPES)]
-    ctx.enter(asked["scope"] if asked.get("scope") in scopes else _busiest(ctx, scopes))
+    ctx.enter(_known(ctx, asked.get("scope", "")) or _busiest(ctx))
     asked["scope"] = ctx.scope
     customer = ctx.tx.get(ctx.scope, "customer", asked.get("customer", ""))
     return show(
@@ -48,7 +48,7 @@ def show_index(ctx: Context, request: PageRequest) -> Response:
         base_url=request.base_url,
         version=API_VERSION,
         scope=ctx.scope,
-        scopes=scopes,
+        scopes=[*scopes, *([] if ctx.scope in scopes else [ctx.scope])],
         told=asked.get("told"),
         problem=asked.get("problem"),
         back="/?" + urlencode({name: asked[name] for name in KEPT if asked.get(name)}),
@@ -72,10 +72,15 @@ def can(method: str, path: str) -> bool:
     return routes.match(method, path) is not None
 
 
-def _busiest(ctx: Context, scopes: list[str]) -> str:
+def _known(ctx: Context, scope: str) -> str | None:
+    """The scope when it has something; there may be more of them than the page lists."""
+    return scope if ctx.tx.sql("SELECT 1 FROM objects WHERE scope=? LIMIT 1", scope).fetchone() else None
+
+
+def _busiest(ctx: Context) -> str:
     """The scope in which something happened last; the default account's when nothing has."""
     row = ctx.tx.sql("SELECT scope FROM objects ORDER BY seq DESC LIMIT 1").fetchone()
-    return str(row[0]) if row and row[0] in scopes else ctx.scope
+    return str(row[0]) if row else ctx.scope
 
 
 def _clock(ctx: Context) -> dict[str, Any]:

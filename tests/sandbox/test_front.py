@@ -10,9 +10,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from sandbox.app import Call, answer
 from sandbox.hosted.index_words import rule, sentence, span
 from tests.sandbox.running import Receiver, RunningSandbox, new_account, new_key, until
 from tests.sandbox.shop import customer, plan, subscribed
+from tests.sandbox.travel import Travel
 
 
 @pytest.fixture
@@ -196,6 +198,16 @@ def test_spans_are_said_in_their_largest_unit(seconds: int, text: str) -> None:
 )
 def test_a_rule_is_said_in_words(said: Any, text: str) -> None:
     assert rule(said) == text
+
+
+def test_an_account_is_shown_however_many_there_are(travel: Travel) -> None:
+    with travel.engine.store.write() as tx:
+        for number in range(60):
+            scope = f"acct_{number:03}:test"
+            tx.insert(scope, {"id": f"cus_{number}", "object": "customer", "created": 1, "name": f"Reader {number}"})
+    for number in (3, 57, 59):
+        call = Call("GET", "/", f"scope=acct_{number:03}:test&q=cus_{number}&show=subscriptions", {}, b"", "")
+        assert f"<strong><code>acct_{number:03}:test" in bytes(answer(travel.engine, call).body).decode()
 
 
 @pytest.mark.browser
