@@ -17,6 +17,10 @@ from sandbox.kinds import Doc
 INCOMPLETE_FOR = 23 * 3600
 """Seconds that the first payment may take."""
 WARN_BEFORE_TRIAL_END = 3 * DAY
+STEPPING: list[Any] = []
+"""Functions (ctx, subscription) → subscription asked before a planned step: schedules change it first."""
+ENDING: list[Any] = []
+"""Functions (ctx, subscription) told that it has ended."""
 PENDING: list[Any] = []
 """The function (ctx, subscription, invoice) told when the invoice of a change that waits for it has ended."""
 LIVE = ("trialing", "active", "past_due", "unpaid")
@@ -130,7 +134,10 @@ def step(ctx: Context, payload: Doc) -> None:
     if pause and pause["resumes_at"] and pause["resumes_at"] <= ctx.now:
         subscription = updated(ctx, subscription, {"pause_collection": None})
         plan(ctx, subscription)
-    _next(ctx, subscription)
+    for before in STEPPING:
+        subscription = before(ctx, subscription)
+    if subscription["status"] not in ENDED:
+        _next(ctx, subscription)
 
 
 def _next(ctx: Context, subscription: Doc) -> None:
@@ -296,7 +303,9 @@ def end(ctx: Context, subscription: Doc, details: Doc) -> Doc:
         objects.update(ctx, invoice, stopped, event="invoice.updated")
     objects.announce(ctx, "customer.subscription.deleted", ended)
     plan(ctx, ended)
-    return ended
+    for told in ENDING:
+        told(ctx, ended)
+    return objects.load(ctx, "subscription", ended["id"])
 
 
 def _invoice_ended(ctx: Context, invoice: Doc) -> None:

@@ -47,7 +47,7 @@ def begin(ctx: Context, params: dict[str, Any], *, inactive_prices: bool = False
     behavior = params.get("payment_behavior", "allow_incomplete")
     automatic = subscription["collection_method"] == "charge_automatically"
     for number, given in enumerate(params.get("add_invoice_items") or []):
-        _add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
+        add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
     invoice = first_invoice(ctx, subscription, customer, params.get("proration_behavior", "create_prorations"))
     started = "trialing" if subscription["trial_end"] else "active"
     asks_for_card = automatic and not payment_method and not params.get("off_session")
@@ -216,7 +216,7 @@ def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_beha
     return lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_create", charged)
 
 
-def _add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) -> None:
+def add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) -> None:
     """A one-time price on the first invoice."""
     price = _once_price(ctx, given, path)
     quantity, id = given.get("quantity", 1), new_id(ctx, "invoiceitem")

@@ -1,0 +1,213 @@
+"""Phases of a subscription schedule as values: from parameters to what is stored, and from a phase to the parameters
+with which a subscription begins or changes. Source: API reference, "The Subscription Schedule object".
+"""
+
+from typing import Any
+
+from sandbox import objects
+from sandbox.billing import items
+from sandbox.billing.discounts import DISCOUNTS
+from sandbox.billing.periods import Cycle
+from sandbox.context import Context
+from sandbox.errors import ApiError, missing
+from sandbox.kinds import Doc
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.resources import tax_rates
+from sandbox.resources.tax_rates import TAX_RATES
+
+ITEM: Shape = {name: param for name, param in items.ITEM.items() if name != "price_data"} | {
+    "price_data": Hash(items.PRICE_DATA)
+}
+PHASE: dict[str, Param] = {
+    "add_invoice_items": Array(Hash({"price": Str(required=True), "quantity": Int(min=0), "metadata": Metadata()})),
+    "application_fee_percent": Ignored(),
+    "automatic_tax": Ignored(),
+    "billing_cycle_anchor": Enum("automatic", "phase_start"),
+    "billing_thresholds": Ignored(),
+    "collection_method": Enum("charge_automatically", "send_invoice"),
+    "currency": Str(),
+    "default_payment_method": Str(unset=True),
+    "default_tax_rates": TAX_RATES,
+    "description": Str(unset=True, max_length=500),
+    "discounts": DISCOUNTS,
+    "duration": Hash(
+        {"interval": Enum("day", "month", "week", "year", required=True), "interval_count": Int(min=1)}
+    ),
+    "end_date": OneOf(Enum("now"), Timestamp()),
+    "invoice_settings": Ignored(),
+    "items": Array(Hash(ITEM), required=True),
+    "iterations": Int(min=1),
+    "metadata": Metadata(),
+    "on_behalf_of": Ignored(),
+    "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
+    "start_date": OneOf(Enum("now"), Timestamp()),
+    "transfer_data": Ignored(),
+    "trial": Bool(),
+    "trial_end": OneOf(Enum("now"), Timestamp()),
+}  # fmt: skip
+CARRIED = ("collection_method", "default_payment_method", "description")
+
+
+def stored(ctx: Context, given: list[dict[str, Any]], start: int) -> list[Doc]:
+    """The phases one after another from `start`. Raises for phases without items and ends before starts."""
+    made: list[Doc] = []
+    for number, phase in enumerate(given):
+        made.append(_phase(ctx, phase, made[-1]["end_date"] if made else start, f"phases[{number}]"))
+    return made
+
+
+def _phase(ctx: Context, given: dict[str, Any], start: int, path: str) -> Doc:
+    if not given["items"]:
+        raise missing(f"{path}[items]")
+    prices = [items.price_for(ctx, item, f"{path}[items][{number}]") for number, item in enumerate(given["items"])]
+    held = [_item(ctx, item, price, path) for item, price in zip(given["items"], prices, strict=True)]
+    end = _end(ctx, given, prices[0], start)
+    if end <= start:
+        raise ApiError("The phase's `end_date` must be after its `start_date`.", param=f"{path}[end_date]")
+    nothing = dict.fromkeys(
+        ("application_fee_percent", "billing_thresholds", "collection_method", "default_payment_method", "description",
+         "invoice_settings", "on_behalf_of", "transfer_data")
+    )  # fmt: skip
+    trial_end = end if given.get("trial") else given.get("trial_end")
+    return nothing | {name: given[name] for name in CARRIED if name in given} | {
+        "add_invoice_items": given.get("add_invoice_items") or [],
+        "billing_cycle_anchor": given.get("billing_cycle_anchor"),
+        "currency": prices[0]["currency"],
+        "default_tax_rates": tax_rates.named(ctx, given.get("default_tax_rates"), f"{path}[default_tax_rates]"),
+        "discounts": [_discount(one) for one in given.get("discounts") or []],
+        "end_date": end,
+        "items": held,
+        "metadata": given.get("metadata") or {},
+        "proration_behavior": given.get("proration_behavior", "create_prorations"),
+        "start_date": start,
+        "trial_end": trial_end,
+    }  # fmt: skip
+
+
+def _discount(one: dict[str, str]) -> Doc:
+    return {name: one.get(name) for name in ("coupon", "discount", "promotion_code")}
+
+
+def _item(ctx: Context, given: dict[str, Any], price: Doc, path: str) -> Doc:
+    held: Doc = {
+        "billing_thresholds": None,
+        "discounts": [_discount(one) for one in given.get("discounts") or []],
+        "metadata": given.get("metadata") or {},
+        "plan": price["id"],
+        "price": price["id"],
+        "tax_rates": tax_rates.named(ctx, given.get("tax_rates"), f"{path}[tax_rates]"),
+    }
+    metered = price["recurring"]["usage_type"] == "metered"
+    return held if metered else held | {"quantity": given.get("quantity", 1)}
+
+
+def _end(ctx: Context, given: dict[str, Any], price: Doc, start: int) -> int:
+    """Where a phase says nothing it lasts for one interval of its price."""
+    if "end_date" in given:
+        return ctx.now if given["end_date"] == "now" else int(given["end_date"])
+    duration = given.get("duration")
+    if duration:
+        return Cycle(start, duration["interval"], duration.get("interval_count", 1)).boundary(1)
+    return items.cycle_of(price, start).boundary(given.get("iterations", 1))
+
+
+def of_subscription(subscription: Doc) -> Doc:
+    """The phase in which a subscription is, until the end of its period."""
+    ends = [item["current_period_end"] for item in subscription["items"]["data"]]
+    starts = [item["current_period_start"] for item in subscription["items"]["data"]]
+    nothing = dict.fromkeys(
+        ("application_fee_percent", "billing_cycle_anchor", "billing_thresholds", "collection_method",
+         "default_payment_method", "description", "invoice_settings", "on_behalf_of", "transfer_data")
+    )  # fmt: skip
+    held = [
+        {"billing_thresholds": None, "discounts": [_discount({"discount": id}) for id in item["discounts"]],
+         "metadata": item["metadata"], "plan": item["price"]["id"], "price": item["price"]["id"],
+         "tax_rates": item["tax_rates"]} | ({"quantity": item["quantity"]} if "quantity" in item else {})
+        for item in subscription["items"]["data"]
+    ]  # fmt: skip
+    return nothing | {
+        "add_invoice_items": [],
+        "currency": subscription["currency"],
+        "default_tax_rates": subscription["default_tax_rates"],
+        "discounts": [_discount({"discount": id}) for id in subscription["discounts"]],
+        "end_date": max(ends),
+        "items": held,
+        "metadata": {},
+        "proration_behavior": "create_prorations",
+        "start_date": min(starts),
+        "trial_end": subscription["trial_end"] if subscription["status"] == "trialing" else None,
+    }
+
+
+def beginning(phase: Doc, customer: str) -> dict[str, Any]:
+    """The parameters with which a subscription begins in this phase."""
+    return _common(phase) | {
+        "add_invoice_items": phase["add_invoice_items"],
+        "customer": customer,
+        "items": [_wanted(item) for item in phase["items"]],
+        **({"trial_end": phase["trial_end"]} if phase["trial_end"] else {}),
+    }
+
+
+def _common(phase: Doc) -> dict[str, Any]:
+    return {name: phase[name] for name in CARRIED if phase[name] is not None} | {
+        "default_tax_rates": [rate["id"] for rate in phase["default_tax_rates"]],
+        "discounts": _named(phase["discounts"]),
+        "metadata": phase["metadata"],
+    }
+
+
+def _named(held: list[Doc]) -> list[dict[str, str]]:
+    return [{name: id for name, id in one.items() if id} for one in held]
+
+
+def _wanted(item: Doc) -> dict[str, Any]:
+    return {
+        "discounts": _named(item["discounts"]),
+        "metadata": item["metadata"],
+        "price": item["price"],
+        "tax_rates": [rate["id"] for rate in item["tax_rates"]],
+        **({"quantity": item["quantity"]} if "quantity" in item else {}),
+    }
+
+
+def entering(ctx: Context, phase: Doc, subscription: Doc) -> dict[str, Any]:
+    """The parameters that change a subscription into this phase: items keep their ids by price, then by place."""
+    left = list(subscription["items"]["data"])
+    changes: list[dict[str, Any]] = []
+    rest = []
+    for item in phase["items"]:
+        same = next((held for held in left if held["price"]["id"] == item["price"]), None)
+        if same:
+            left.remove(same)
+            changes.append({"id": same["id"]} | _changed(item, same))
+        else:
+            rest.append(item)
+    for item in rest:
+        changes.append(({"id": left.pop(0)["id"]} if left else {}) | _wanted(item))
+    changes += [{"id": held["id"], "deleted": True} for held in left]
+    anchor = {"billing_cycle_anchor": "now"} if phase["billing_cycle_anchor"] == "phase_start" else {}
+    trial = {"trial_end": phase["trial_end"]} if phase["trial_end"] and phase["trial_end"] > ctx.now else {}
+    how = {"proration_behavior": phase["proration_behavior"], "items": changes}
+    return _common(phase) | how | anchor | trial
+
+
+def _changed(item: Doc, held: Doc) -> dict[str, Any]:
+    wanted = _wanted(item)
+    del wanted["price"]
+    return wanted if "quantity" in held else {name: value for name, value in wanted.items() if name != "quantity"}
+
+
+def at(phases: list[Doc], now: int) -> Doc | None:
+    """The phase that runs now."""
+    return next((phase for phase in phases if phase["start_date"] <= now < phase["end_date"]), None)
+
+
+def shown(phase: Doc | None) -> Doc | None:
+    return {"end_date": phase["end_date"], "start_date": phase["start_date"]} if phase else None
+
+
+def check_customer(ctx: Context, id: str | None) -> Doc:
+    if id is None:
+        raise missing("customer")
+    return objects.load(ctx, "customer", id, param="customer")
