@@ -8,7 +8,7 @@ from sandbox import objects
 from sandbox.billing import collection, invoicing, lifecycle
 from sandbox.context import Context
 from sandbox.kinds import Doc
-from sandbox.resources import bank_transfers, cash_balances, method_options, payments
+from sandbox.resources import bank_transfers, cash_balances, konbini, method_options, payments
 
 SENT = ("card", "konbini", "customer_balance")
 """What an invoice that is sent offers when nothing else was said, as far as its currency allows."""
@@ -23,6 +23,8 @@ def ways_to_pay(ctx: Context, invoice: Doc) -> Doc:
             return _with_options([name for name in types if name != "link"] or ["card"])
     sent = invoice["collection_method"] == "send_invoice"
     possible = method_options.for_currency(invoice["currency"])
+    if not konbini.LEAST <= invoice["amount_due"] <= konbini.MOST:
+        possible = [name for name in possible if name != "konbini"]
     return _with_options([name for name in SENT if name in possible] if sent else ["card"])
 
 

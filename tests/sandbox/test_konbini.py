@@ -223,3 +223,38 @@ def test_checkout_asks_who_fetches_the_voucher(travel: Travel) -> None:
     made = session(travel)
     assert travel.visit("POST", f"/c/pay/{made['id']}", method="konbini", email="alice@example.com") == 422
     assert travel.get(f"/v1/checkout/sessions/{made['id']}")["status"] == "open"
+
+
+@pytest.mark.parametrize(("amount", "offered"), [(5000, True), (300_001, False)])
+def test_an_invoice_that_is_sent_can_be_paid_in_a_shop(travel: Travel, amount: int, offered: bool) -> None:
+    customer = travel.post("/v1/customers", name="Alice", email="alice@example.com")["id"]
+    invoice = travel.post(
+        "/v1/invoices", customer=customer, collection_method="send_invoice", days_until_due="30", currency="jpy"
+    )
+    travel.post("/v1/invoiceitems", customer=customer, amount=str(amount), currency="jpy", invoice=invoice["id"])
+    invoice = travel.post(f"/v1/invoices/{invoice['id']}/finalize")
+    intent = travel.get("/v1/payment_intents", customer=customer)["data"][0]
+    assert ("konbini" in intent["payment_method_types"]) is offered
+    page = invoice["hosted_invoice_url"].removeprefix("http://sandbox.example")
+    assert travel.visit("POST", page, method="konbini", name="Alice") == (303 if offered else 422)
+    if offered:
+        assert travel.visit("GET", page) == 200
+        travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay")
+        assert travel.get(f"/v1/invoices/{invoice['id']}")["status"] == "paid"
+
+
+def test_a_voucher_for_an_invoice_that_expires_leaves_it_open(travel: Travel) -> None:
+    customer = travel.post("/v1/customers", name="Alice", email="alice@example.com")["id"]
+    invoice = travel.post(
+        "/v1/invoices", customer=customer, collection_method="send_invoice", days_until_due="30", currency="jpy"
+    )
+    travel.post("/v1/invoiceitems", customer=customer, amount="5000", currency="jpy", invoice=invoice["id"])
+    invoice = travel.post(f"/v1/invoices/{invoice['id']}/finalize")
+    page = invoice["hosted_invoice_url"].removeprefix("http://sandbox.example")
+    travel.visit("POST", page, method="konbini", name="Alice")
+    travel.advance(5 * DAY)
+    after = travel.get(f"/v1/invoices/{invoice['id']}")
+    assert (after["status"], after["attempt_count"]) == ("open", 1)
+    assert "invoice.payment_failed" in types(travel)
+    travel.visit("POST", page, method="card", number="4242424242424242", expiry="12/34", cvc="123", name="Alice")
+    assert travel.get(f"/v1/invoices/{invoice['id']}")["status"] == "paid"
