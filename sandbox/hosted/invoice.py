@@ -6,7 +6,7 @@ from sandbox import objects
 from sandbox.billing import checking_out, collection
 from sandbox.context import Context, Scope
 from sandbox.errors import ApiError
-from sandbox.hosted import ways_form
+from sandbox.hosted import invoice_sums, ways_form
 from sandbox.hosted.card_form import TEST_CARDS
 from sandbox.hosted.invoice_pdf import invoice_pdf
 from sandbox.hosted.missing import missing_page
@@ -120,10 +120,12 @@ def _page(
     error: str | None = None,
     field: str | None = None,
 ) -> Response:
+    words = tools(_language(ctx, request, invoice))
     return show(
         "invoice.html",
         status=422 if error else 200,
-        **tools(_language(ctx, request, invoice)),
+        **words,
+        sums=invoice_sums.rows(invoice, words),
         invoice=invoice,
         seller=account(ctx)["business_profile"]["name"],
         typed=dict.fromkeys(FIELDS, "") | {"name": invoice["customer_name"] or ""} | (typed or {}),

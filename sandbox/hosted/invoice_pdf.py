@@ -3,6 +3,7 @@
 from typing import Any
 
 from sandbox.billing.pdf import HEIGHT, Page, document, width
+from sandbox.hosted import invoice_sums
 from sandbox.hosted.words import tools
 from sandbox.kinds import Doc
 
@@ -28,7 +29,7 @@ def invoice_pdf(invoice: Doc, *, seller: str, language: str, livemode: bool) -> 
                 pages[-1].text_right(QUANTITY, y, str(line["quantity"] or ""))
                 pages[-1].text_right(RIGHT, y, words["money"](line["amount"], invoice["currency"]))
             y -= LINE
-    if y < LOWEST + 5 * LINE:
+    if y < LOWEST + 9 * LINE:
         pages.append(Page())
         y = HEIGHT - 70
     _sums(pages[-1], y, invoice, words)
@@ -96,14 +97,7 @@ def _pieces(word: str, room: float) -> list[str]:
 
 
 def _sums(page: Page, y: float, invoice: Doc, words: dict[str, Any]) -> None:
-    _, money, currency = words["_"], words["money"], invoice["currency"]
-    applied = invoice["amount_due"] - invoice["total"]
-    rows = [(_("Subtotal"), invoice["subtotal"]), (_("Total"), invoice["total"])]
-    if applied:
-        rows.append((_("Credit applied"), applied))
-    rows.append((_("Amount due"), invoice["amount_due"]))
-    if invoice["amount_paid"]:
-        rows.append((_("Amount paid"), invoice["amount_paid"]))
+    money, currency, rows = words["money"], invoice["currency"], invoice_sums.rows(invoice, words)
     page.line(LEFT, y + 6, RIGHT)
     for name, amount in rows:
         y -= LINE

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 from hypothesis import given
@@ -296,3 +297,17 @@ def test_a_payment_in_checkout_uses_its_coupon_once(v1: Any) -> None:
     done = v1.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent"]})
     assert (done.payment_status, done.payment_intent.amount_received) == ("paid", 1500)
     assert v1.coupons.retrieve(off).valid is False
+
+
+def test_page_and_pdf_tell_of_discounts_taxes_and_credit(v1: Any) -> None:
+    vat = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
+    owner = customer(v1)
+    v1.customers.update(owner, {"balance": -100})
+    terms = {"default_tax_rates": [vat.id], "discounts": [{"coupon": coupon(v1, percent_off=50)}]}
+    sold = v1.subscriptions.create({"customer": owner, "items": [{"price": plan(v1, 2000, "usd")}], **terms})
+    invoice = v1.invoices.retrieve(sold.latest_invoice)
+    page = httpx.get(invoice.hosted_invoice_url, trust_env=False, headers={"Accept-Language": "en"}).text
+    for name, amount in [("Discount", "$10.00"), ("Tax", "$2.00"), ("Credit applied", "$1.00"), ("Total", "$12.00")]:
+        row = page.split(f"<dt>{name}</dt><dd>")[1].split("</dd>")[0]
+        assert row.lstrip("-−") == amount
+    assert httpx.get(invoice.invoice_pdf, trust_env=False).content.startswith(b"%PDF")
