@@ -43,10 +43,12 @@ def running(data: Path) -> Iterator[Running]:
     url = process.stdout.readline().removeprefix("listening on ").strip()
     headers = {"Authorization": f"Bearer {KEY}"}
     limits = httpx.Limits(max_connections=LANES)
-    with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=3600, limits=limits) as client:
-        yield Running(client, process.pid)
-    process.terminate()
-    process.wait()
+    try:
+        with httpx.Client(base_url=url, headers=headers, trust_env=False, timeout=3600, limits=limits) as client:
+            yield Running(client, process.pid)
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def asked(client: httpx.Client, method: str, path: str, **given: Any) -> Any:
