@@ -105,7 +105,8 @@ JAPANESE = {
     "There is nothing to pay here any more": "このお支払いは受け付けていません",
     "Pay by bank transfer": "銀行振込でのお支払い",
     "Send %(amount)s by bank transfer": "%(amount)sをお振り込みください",
-    "%(amount)s has arrived. Only the rest is missing.": "%(amount)sの入金を確認しました。残りの金額をお振り込みください。",
+    "%(amount)s has arrived. Only the rest is missing.":
+        "%(amount)sの入金を確認しました。残りの金額をお振り込みください。",
     "Send the money to this account. It is yours alone, so that your payment is found.":
         "次の口座にお振り込みください。お客様専用の口座のため、入金が自動で確認されます。",
     "Bank": "銀行",
@@ -164,7 +165,6 @@ JAPANESE = {
     "Save the details": "お客様情報を保存する",
     "Your details are saved.": "お客様情報を保存しました。",
     "They stand on your invoices from now on.": "今後の請求書に記載されます。",
-    "Name": "お名前",
     "See all your billing": "お支払いの管理をすべて見る",
     "It is canceled already and ends on %(day)s.": "すでに解約済みで、%(day)sに終了します。",
     "It ends now. You will not be charged again.": "すぐに終了します。今後の請求はありません。",
