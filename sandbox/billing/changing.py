@@ -234,7 +234,9 @@ def _carry_out(
     stored = lifecycle.changed(ctx, subscription, changes)
     for fields in prorations:
         collection.add_pending(ctx, fields)
-    if restart or (prorations and behavior == "always_invoice"):
+    # A paused subscription makes no invoice before it is resumed (Stripe docs: "How subscriptions work").
+    runs = subscription["status"] != "paused"
+    if runs and (restart or (prorations and behavior == "always_invoice")):
         used = usage_lines.all_due(ctx, subscription, until=ctx.now) if restart else []
         stored = _invoice_now(ctx, stored, restart=restart, params=params, used=used)
         if params.get("payment_behavior") == "pending_if_incomplete" and _is_unpaid(ctx, subscription, stored):
