@@ -8,7 +8,19 @@ invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "P
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import collection, cutting, items, lifecycle, lines, netting, pending, sums, usage_lines, wording
+from sandbox.billing import (
+    collection,
+    cutting,
+    discounts,
+    items,
+    lifecycle,
+    lines,
+    netting,
+    pending,
+    sums,
+    usage_lines,
+    wording,
+)
 from sandbox.billing.periods import Period
 from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
 from sandbox.context import Context
@@ -143,8 +155,17 @@ def changed_items(
         prorations += _prorated(ctx, subscription, before, after, at=at, restart=restart)
         if before and not restart and _is_replaced(before, after):
             prorations += usage_lines.removed(ctx, subscription, before)
+    _end_discounts(ctx, [old[id] for id in old if id not in made])
     order = [id for id in [*old, *made] if id in made]
     return [made[id] for id in dict.fromkeys(order)], prorations
+
+
+def _end_discounts(ctx: Context, removed: list[Doc]) -> None:
+    """What was taken off items that are no more is over."""
+    for id in (id for item in removed for id in item["discounts"]):
+        held = objects.find(ctx, "discount", id)
+        if held and not held.get("_used"):
+            discounts.forget(ctx, held)
 
 
 def _is_replaced(before: Doc, after: Doc | None) -> bool:
@@ -218,11 +239,11 @@ def _part(ctx: Context, subscription: Doc, item: Doc, period: Period, *, at: int
     price = items.stored_price(ctx, item)
     name, quantity = items.product_name(ctx, price), item.get("quantity")
     whole = netting.paid(ctx, subscription, item, at) if sign < 0 else netting.to_pay(ctx, subscription, item)
-    amount = sums.unused(sign * whole, period, at)
+    cost = netting.share(subscription, whole, lambda amount: sums.unused(sign * amount, period, at))
     words = wording.unused_line if sign < 0 else wording.remaining_line
     return lines.proration_item(
         subscription, item, price,
-        amount=amount, description=words(name, quantity or 0, at), period=Period(at, period.end),
+        cost=cost, description=words(name, quantity or 0, at), period=Period(at, period.end),
     )  # fmt: skip
 
 

@@ -6,9 +6,9 @@ Source: API reference, "The Checkout Session object" (`amount_subtotal`, `amount
 from decimal import Decimal
 from typing import Any
 
-from sandbox import objects
-from sandbox.billing import discounts
-from sandbox.billing.reckoning import Off, Rate, Row, reckon
+from sandbox.billing import discounts, redeeming
+from sandbox.billing.reckoning import Rate, Row, reckon
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
@@ -23,28 +23,23 @@ def checked(ctx: Context, params: dict[str, Any]) -> list[dict[str, str]]:
         path = f"discounts[{number}]"
         if len(one) != 1:
             raise ApiError("You must specify exactly one of `coupon` or `promotion_code`.", param=path)
-        _coupon(ctx, one, params.get("customer"), path)
+        redeeming.named(ctx, one, params.get("customer"), path, None)
     return list(given)
-
-
-def _coupon(ctx: Context, one: dict[str, str], customer: str | None, path: str) -> tuple[Doc, Doc | None]:
-    if "coupon" in one:
-        return discounts.usable_coupon(ctx, one["coupon"], f"{path}[coupon]"), None
-    code = objects.load(ctx, "promotion_code", one["promotion_code"], param=f"{path}[promotion_code]")
-    discounts.check_code(ctx, code, customer, f"{path}[promotion_code]")
-    return discounts.usable_coupon(ctx, code["promotion"]["coupon"], f"{path}[promotion_code]"), code
 
 
 def priced(ctx: Context, lines: list[Doc], given: list[dict[str, str]], customer: str | None) -> list[Doc]:
     """The session's lines with what is taken off and added. `_tax_rates` of a line are its rates."""
-    found = [_coupon(ctx, one, customer, f"discounts[{number}]") for number, one in enumerate(given)]
-    if lines:
-        for number, (_, code) in enumerate(found):
-            _check_minimum(code, lines, f"discounts[{number}][promotion_code]")
+    if not lines:
+        return []
+    currency = lines[0]["currency"]
+    purchase = Purchase(sum(line["amount_subtotal"] for line in lines), currency)
+    found = [
+        redeeming.named(ctx, one, customer, f"discounts[{number}]", purchase)[0] for number, one in enumerate(given)
+    ]
     offs = [
-        _off(number, coupon)
-        for number, (coupon, _) in enumerate(found)
-        if not lines or coupon["currency"] in (None, lines[0]["currency"])
+        discounts.off(str(number), coupon, currency)
+        for number, coupon in enumerate(found)
+        if discounts.is_in(coupon, currency)
     ]
     made = reckon([_row(line) for line in lines], offs)
     return [
@@ -56,23 +51,6 @@ def priced(ctx: Context, lines: list[Doc], given: list[dict[str, str]], customer
         }
         for line, done in zip(lines, made, strict=True)
     ]
-
-
-def _check_minimum(code: Doc | None, lines: list[Doc], param: str) -> None:
-    least = code["restrictions"]["minimum_amount"] if code else None
-    same = bool(code and code["restrictions"]["minimum_amount_currency"] == lines[0]["currency"])
-    if least and (not same or sum(line["amount_subtotal"] for line in lines) < least):
-        raise ApiError("This promotion code cannot be redeemed because the amount is below its minimum.", param=param)
-
-
-def _off(number: int, coupon: Doc) -> Off:
-    percent, products = coupon["percent_off"], (coupon.get("_applies_to") or {}).get("products")
-    return Off(
-        str(number),
-        None if percent is None else Decimal(str(percent)),
-        coupon["amount_off"],
-        None if products is None else frozenset(products),
-    )
 
 
 def _row(line: Doc) -> Row:
@@ -104,5 +82,5 @@ def shown(given: list[dict[str, str]]) -> list[Doc]:
 def redeemed(ctx: Context, session: Doc) -> None:
     """A single payment has used its coupons; a subscription does so by itself."""
     for number, one in enumerate(session.get("_discounts") or []):
-        coupon, code = _coupon(ctx, one, session["customer"], f"discounts[{number}]")
+        coupon, code = redeeming.named(ctx, one, session["customer"], f"discounts[{number}]", None)
         discounts.redeem(ctx, coupon, code, session["customer"], checkout_session=session["id"])

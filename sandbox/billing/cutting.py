@@ -42,11 +42,13 @@ def _moved(ctx: Context, subscription: Doc, item: Doc, end: int) -> list[Doc]:
     name = items.product_name(ctx, price)
     if end < before:
         paid = netting.paid(ctx, subscription, item, end)
-        amount, words = sums.unused(-paid, items.period_of(item), end), wording.unused_line(name, quantity or 0, end)
+        words = wording.unused_line(name, quantity or 0, end)
+        cost = netting.share(subscription, paid, lambda amount: sums.unused(-amount, items.period_of(item), end))
     else:
         whole = items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
-        amount = sums.between(netting.to_pay(ctx, subscription, item), whole, Period(before, end))
+        now, added = netting.to_pay(ctx, subscription, item), Period(before, end)
+        cost = netting.share(subscription, now, lambda amount: sums.between(amount, whole, added))
         words = wording.remaining_line(name, quantity or 0, before)
     period = Period(min(before, end), max(before, end))
-    fields = lines.proration_item(subscription, item, price, amount=amount, description=words, period=period)
-    return [fields] if amount else []
+    fields = lines.proration_item(subscription, item, price, cost=cost, description=words, period=period)
+    return [fields] if fields["amount"] else []

@@ -9,11 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox import jobs, objects
+from sandbox.billing import redeeming
 from sandbox.billing.periods import months_later
 from sandbox.billing.reckoning import Off
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.documents import new_document, render
 from sandbox.errors import ApiError
+from sandbox.events import previous_attributes
 from sandbox.kinds import Doc, kind
 from sandbox.params import Array, Hash, Str
 
@@ -30,10 +33,18 @@ MOST = 20
 
 
 def put(
-    ctx: Context, given: list[dict[str, Any]] | None, customer: str, path: str = "discounts", **place: Any
+    ctx: Context,
+    given: list[dict[str, Any]] | None,
+    customer: str,
+    path: str = "discounts",
+    *,
+    purchase: Purchase | None = None,
+    quietly: bool = False,
+    **place: Any,
 ) -> list[str]:
     """The ids of the discounts that a list of coupons, promotion codes and discounts comes to. `place` is where they
-    are put: subscription, subscription_item, invoice, invoice_item."""
+    are put: subscription, subscription_item, invoice, invoice_item; `purchase` what they are for, if that is known.
+    `quietly` leaves telling of them to the caller."""
     if len(given or []) > MOST:
         raise ApiError(f"You can specify at most {MOST} discounts.", param=path)
     ids = []
@@ -44,8 +55,8 @@ def put(
         if "discount" in one:
             ids.append(str(objects.load(ctx, "discount", one["discount"], param=f"{name}[discount]")["id"]))
         else:
-            coupon, code = _named(ctx, one, customer, name)
-            ids.append(str(redeem(ctx, coupon, code, customer, **place)["id"]))
+            coupon, code = redeeming.named(ctx, one, customer, name, purchase)
+            ids.append(str(redeem(ctx, coupon, code, customer, quietly=quietly, **place)["id"]))
     return ids
 
 
@@ -55,55 +66,38 @@ def replaced(
     given: list[dict[str, Any]] | None,
     customer: str,
     path: str = "discounts",
-    **place: Any,
+    **more: Any,
 ) -> list[str]:
-    """The same for a holder that has discounts: those that are not named again end. None takes all away."""
-    ids = put(ctx, given, customer, path, **place)
-    for id in old:
-        if id not in ids:
-            forget(ctx, objects.load(ctx, "discount", id))
+    """The same for a holder that has discounts: those that are not named again end. None takes all away. A holder that
+    goes from one coupon to another is told with customer.discount.updated (API reference, "Types of events")."""
+    ids = put(ctx, given, customer, path, quietly=True, **more)
+    gone = [objects.load(ctx, "discount", id) for id in old if id not in ids]
+    new = [objects.load(ctx, "discount", id) for id in ids if id not in old]
+    switched = len(gone) == len(new) == 1 and is_told(new[0])
+    for discount in gone:
+        forget(ctx, discount, quietly=switched)
+    if switched:
+        previous = previous_attributes(render(gone[0]), render(new[0]))
+        objects.announce(ctx, "customer.discount.updated", new[0], previous=previous)
+    else:
+        for discount in new:
+            _tell_created(ctx, discount)
     return ids
 
 
-def _named(ctx: Context, one: dict[str, Any], customer: str, path: str) -> tuple[Doc, Doc | None]:
-    if "coupon" in one:
-        return usable_coupon(ctx, one["coupon"], f"{path}[coupon]"), None
-    code = objects.load(ctx, "promotion_code", one["promotion_code"], param=f"{path}[promotion_code]")
-    check_code(ctx, code, customer, f"{path}[promotion_code]")
-    return usable_coupon(ctx, code["promotion"]["coupon"], f"{path}[promotion_code]"), code
+def is_told(discount: Doc) -> bool:
+    """Discounts of single invoices have no events."""
+    return not (discount["invoice"] or discount["invoice_item"] or discount["checkout_session"])
 
 
-def usable_coupon(ctx: Context, id: str, param: str) -> Doc:
-    """The coupon, if it can be redeemed now."""
-    coupon = objects.load(ctx, "coupon", id, param=param)
-    if coupon["redeem_by"] and coupon["redeem_by"] <= ctx.now:
-        raise ApiError(f"Coupon expired: {id}", code="coupon_expired", param=param)
-    if not coupon["valid"]:
-        raise ApiError(f"Coupon {id} is used up and cannot be applied.", param=param)
-    return coupon
+def _tell_created(ctx: Context, discount: Doc) -> None:
+    if is_told(discount):
+        objects.announce(ctx, "customer.discount.created", discount)
 
 
-def check_code(ctx: Context, code: Doc, customer: str | None, param: str) -> None:
-    """Raises when this customer may not use the promotion code now."""
-    if not code["active"] or (code["expires_at"] and code["expires_at"] <= ctx.now):
-        raise ApiError(
-            "This promotion code is expired or no longer active.", code="promotion_code_expired", param=param
-        )
-    if code["customer"] and code["customer"] != customer:
-        raise ApiError("This promotion code cannot be used by this customer.", param=param)
-    if code["restrictions"]["first_time_transaction"] and customer and _has_paid(ctx, customer):
-        raise ApiError(
-            "This promotion code cannot be redeemed because the associated customer has prior transactions.",
-            code="customer_has_prior_transactions",
-            param=param,
-        )
-
-
-def _has_paid(ctx: Context, customer: str) -> bool:
-    return any(charge["status"] == "succeeded" for charge in objects.query(ctx, "charge", customer=customer))
-
-
-def redeem(ctx: Context, coupon: Doc, code: Doc | None, customer: str | None, **place: Any) -> Doc:
+def redeem(
+    ctx: Context, coupon: Doc, code: Doc | None, customer: str | None, *, quietly: bool = False, **place: Any
+) -> Doc:
     """A discount of this coupon, which counts as one use of it."""
     months = coupon["duration_in_months"]
     fields = dict.fromkeys(
@@ -114,25 +108,17 @@ def redeem(ctx: Context, coupon: Doc, code: Doc | None, customer: str | None, **
         "promotion_code": code["id"] if code else None,
         "source": {"coupon": coupon["id"], "type": "coupon"},
         "start": ctx.now,
-        "_coupon": render(coupon) | {"_applies_to": coupon.get("_applies_to")},
+        "_coupon": render(coupon) | {name: coupon.get(name) for name in ("_applies_to", "_currency_options")},
         **place,
     }  # fmt: skip
     for used in filter(None, (coupon, code)):
-        _count(ctx, used)
+        redeeming.count(ctx, used)
     made = objects.create(ctx, "discount", new_document(ctx, "discount", fields))
     if made["end"]:
         jobs.schedule(ctx, "discount.end", due_at=made["end"], name=made["id"], payload={"discount": made["id"]})
-    if not (made["invoice"] or made["invoice_item"]):
-        objects.announce(ctx, "customer.discount.created", made)
+    if not quietly:
+        _tell_created(ctx, made)
     return made
-
-
-def _count(ctx: Context, used: Doc) -> None:
-    """One redemption more; after the last one nobody else can."""
-    times, most = used["times_redeemed"] + 1, used["max_redemptions"]
-    over = bool(most and times >= most)
-    state = {} if not over else {"valid": False} if used["object"] == "coupon" else {"active": False}
-    objects.update(ctx, used, {"times_redeemed": times} | state, event=f"{used['object']}.updated")
 
 
 def inherited(ctx: Context, invoice: Doc) -> list[str]:
@@ -156,23 +142,28 @@ def offs(
     leaves out what is for one invoice alone."""
     found = [objects.find(ctx, "discount", id) for id in ids]
     return [
-        _off(discount)
+        off(discount["id"], discount["_coupon"], currency)
         for discount in found
         if discount
         and discount.get("_used") in (None, invoice)
-        and discount["_coupon"]["currency"] in (None, currency)
+        and is_in(discount["_coupon"], currency)
         and not (lasting and discount["_coupon"]["duration"] == "once")
     ]
 
 
-def _off(discount: Doc) -> Off:
-    coupon = discount["_coupon"]
+def is_in(coupon: Doc, currency: str) -> bool:
+    """Whether a coupon takes anything off in this currency."""
+    return coupon["currency"] in (None, currency) or currency in (coupon.get("_currency_options") or {})
+
+
+def off(id: str, coupon: Doc, currency: str) -> Off:
+    """What a coupon takes off in one of its currencies."""
     products = (coupon.get("_applies_to") or {}).get("products")
-    percent = coupon["percent_off"]
+    percent, option = coupon["percent_off"], (coupon.get("_currency_options") or {}).get(currency)
     return Off(
-        discount["id"],
+        id,
         None if percent is None else Decimal(str(percent)),
-        coupon["amount_off"],
+        option["amount_off"] if option else coupon["amount_off"],
         None if products is None else frozenset(products),
     )
 
@@ -206,11 +197,11 @@ def end(ctx: Context, discount: Doc) -> Doc:
     return forget(ctx, discount)
 
 
-def forget(ctx: Context, discount: Doc) -> Doc:
+def forget(ctx: Context, discount: Doc, *, quietly: bool = False) -> Doc:
     """It is over; what invoices have taken off stays. The caller takes it from its holder."""
     jobs.cancel(ctx, "discount.end", name=discount["id"])
     objects.update(ctx, discount, {"_used": discount.get("_used") or "ended"})
-    if not (discount["invoice"] or discount["invoice_item"]):
+    if is_told(discount) and not quietly:
         objects.announce(ctx, "customer.discount.deleted", discount)
     gone = {name: value for name, value in render(discount).items() if name != "end"}
     return gone | {"deleted": True}

@@ -3,9 +3,10 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import discounts, lines
+from sandbox.billing import discounts, lines, sums
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import Cycle, Period
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, render
 from sandbox.errors import ApiError, missing
@@ -97,8 +98,9 @@ def dressed(ctx: Context, item: Doc, given: dict[str, Any], customer: str, path:
     changes: Doc = {}
     if "discounts" in given:
         place = {"subscription": item["subscription"], "subscription_item": item["id"]}
+        purchase = purchase_of(ctx, [(item["price"]["id"], item.get("quantity"))])
         changes["discounts"] = discounts.replaced(
-            ctx, item["discounts"], given["discounts"], customer, f"{path}[discounts]", **place
+            ctx, item["discounts"], given["discounts"], customer, f"{path}[discounts]", purchase=purchase, **place
         )
     if "tax_rates" in given:
         changes["tax_rates"] = tax_rates.named(ctx, given["tax_rates"], f"{path}[tax_rates]")
@@ -111,6 +113,7 @@ def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     if "discounts" in params:
         changes["discounts"] = discounts.replaced(
             ctx, subscription["discounts"], params["discounts"], subscription["customer"],
+            purchase=purchase_of(ctx, _wanted(subscription, params.get("items") or [])),
             subscription=subscription["id"],
         )  # fmt: skip
     if "default_tax_rates" in params:
@@ -119,6 +122,34 @@ def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
         said = {name: value for name, value in params["invoice_settings"].items() if name in SAID_ON_INVOICES}
         changes["invoice_settings"] = subscription["invoice_settings"] | said
     return changes
+
+
+def _wanted(subscription: Doc, given: list[dict[str, Any]]) -> list[tuple[str | None, int | None]]:
+    """The prices and quantities that a subscription has after a change of its items."""
+    named = {change["id"]: change for change in given if "id" in change}
+    kept = [(item, named.get(item["id"], {})) for item in subscription["items"]["data"]]
+    known: set[str] = {item["price"]["id"] for item, _ in kept}
+    stay = [
+        (change.get("price") or change.get("plan") or item["price"]["id"], change.get("quantity", item.get("quantity")))
+        for item, change in kept
+        if not change.get("deleted")
+    ]
+    new = [change for change in given if "id" not in change and change.get("price") not in known]
+    return stay + [(change.get("price") or change.get("plan"), change.get("quantity", 1)) for change in new]
+
+
+def purchase_of(ctx: Context, wanted: list[tuple[str | None, int | None]]) -> Purchase | None:
+    """What prices (ids) in these quantities come to for one period; metered ones count nothing yet."""
+    found = [(objects.find(ctx, "price", id), quantity) for id, quantity in wanted]
+    known = [(price, quantity) for price, quantity in found if price]
+    if not known:
+        return None
+    return Purchase(sum(_worth(price, quantity) for price, quantity in known), known[0][0]["currency"])
+
+
+def _worth(price: Doc, quantity: int | None) -> int:
+    metered = (price["recurring"] or {}).get("usage_type") == "metered"
+    return sums.price_amount(price, None if metered else quantity)
 
 
 def plan_of(price: Doc) -> Doc:

@@ -147,11 +147,10 @@ def new_item_fields(ctx: Context, fields: Doc) -> Doc:
 
 
 def proration_item(
-    subscription: Doc, item: Doc, price: Doc, *, amount: int, description: str, period: Period
+    subscription: Doc, item: Doc, price: Doc, *, cost: Doc, description: str, period: Period
 ) -> dict[str, Any]:
-    """Fields of an invoice item that credits or charges a part of a period."""
-    return {
-        "amount": amount,
+    """Fields of an invoice item that credits or charges a part of a period. `cost` as netting.share gives it."""
+    return cost | {
         "currency": price["currency"],
         "customer": subscription["customer"],
         "description": description,

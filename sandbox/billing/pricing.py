@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from sandbox import objects
 from sandbox.billing import discounts
-from sandbox.billing.reckoning import Rate, Reckoned, Row, Tax, reckon, sums
+from sandbox.billing.reckoning import Off, Rate, Reckoned, Row, Tax, reckon, sums
 from sandbox.context import Context
 from sandbox.kinds import Doc
 
@@ -19,7 +19,8 @@ def totals(ctx: Context, invoice: Doc, balance: int) -> Doc:
     shared = discounts.offs(ctx, invoice["discounts"], invoice["currency"], invoice=invoice.get("id"))
     made = reckon(rows, shared)
     lines = [
-        _line(line, row, done, invoice) for line, row, done in zip(invoice["lines"]["data"], rows, made, strict=True)
+        _line(line, row, done, shared, invoice)
+        for line, row, done in zip(invoice["lines"]["data"], rows, made, strict=True)
     ]
     whole = sums(made)
     due = max(whole.total + balance, 0)
@@ -49,6 +50,7 @@ class _Holders:
     def row(self, line: Doc) -> Row:
         waited, sold = self._holders(line)
         own = (waited or sold).get("discounts") or []
+        taken = waited.get("_taken") or {"own": {}, "shared": {}}
         rates = waited.get("tax_rates") or sold.get("tax_rates") or self.invoice["default_tax_rates"]
         return Row(
             line["amount"],
@@ -56,6 +58,8 @@ class _Holders:
             line["discountable"],
             tuple(discounts.offs(self.ctx, own, self.invoice["currency"], invoice=self.invoice.get("id"))),
             tuple(self._rate(rate) for rate in rates),
+            taken["own"],
+            taken["shared"],
         )
 
     def _holders(self, line: Doc) -> tuple[Doc, Doc]:
@@ -70,13 +74,19 @@ class _Holders:
         return Rate(rate["id"], percent, rate["inclusive"])
 
 
-def _line(line: Doc, row: Row, done: Reckoned, invoice: Doc) -> Doc:
-    taken = {**done.own, **done.shared}
+def _line(line: Doc, row: Row, done: Reckoned, shared: list[Off], invoice: Doc) -> Doc:
+    taken = _named(line, shared) | done.own | done.shared
     return line | {
         "discount_amounts": [{"amount": amount, "discount": id} for id, amount in taken.items()],
         "discounts": [off.id for off in row.own],
         "taxes": [_tax(tax, tax.amount, tax.taxable, invoice) for tax in done.taxes],
     }
+
+
+def _named(line: Doc, shared: list[Off]) -> dict[str, int]:
+    """A proration is net of discounts: they are named on it, and take nothing off (changelog 2025-09-30)."""
+    details = (line["parent"] or {}).get("subscription_item_details") or {}
+    return {off.id: 0 for off in shared} if details.get("proration") else {}
 
 
 def _tax(tax: Tax, amount: int, taxable: int, invoice: Doc) -> Doc:

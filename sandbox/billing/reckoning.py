@@ -7,13 +7,15 @@ rate. Sources: Stripe docs, "Coupons and promotion codes" (stacking, fixed amoun
 exclusive), API reference "The Invoice object" (`subtotal`, `total`, `total_excluding_tax`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypeVar
 
 from sandbox.billing.tiers import rounded
 
 HUNDRED = Decimal(100)
+Key = TypeVar("Key", int, str)
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,16 @@ class Rate:
 
 @dataclass(frozen=True)
 class Row:
-    """A line before discounts and taxes. `own` are the discounts of the line itself."""
+    """A line before discounts and taxes. `own` are the discounts of the line itself; `taken_own` and `taken_shared` are
+    what discounts, by their ids, have taken off it already: it is a part of a line that was discounted."""
 
     amount: int
     product: str | None = None
     discountable: bool = True
     own: tuple[Off, ...] = ()
     rates: tuple[Rate, ...] = ()
+    taken_own: Mapping[str, int] = field(default_factory=dict)
+    taken_shared: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ class Sums:
 
 def reckon(rows: Sequence[Row], shared: Sequence[Off] = ()) -> list[Reckoned]:
     """One for each row, in their order."""
-    made = [Reckoned(row.amount) for row in rows]
+    made = [Reckoned(row.amount, dict(row.taken_own), dict(row.taken_shared)) for row in rows]
     for off in dict.fromkeys(off for row in rows for off in row.own):
         eligible = [number for number, row in enumerate(rows) if off in row.own and _is_for(off, row)]
         for number, cut in _cuts(off, eligible, made).items():
@@ -109,13 +114,13 @@ def _cuts(off: Off, eligible: list[int], made: list[Reckoned]) -> dict[int, int]
     return spread(min(off.amount or 0, sum(left.values())), left)
 
 
-def spread(amount: int, over: dict[int, int]) -> dict[int, int]:
+def spread(amount: int, over: Mapping[Key, int]) -> dict[Key, int]:
     """`amount` in parts as large as the values are; the parts sum up to it exactly."""
     whole = sum(over.values())
     if not whole:
         return {}
     parts = {number: amount * value // whole for number, value in over.items()}
-    by_rest = sorted(over, key=lambda number: (-(amount * over[number] % whole), number))
+    by_rest = sorted(over, key=lambda number: -(amount * over[number] % whole))
     for number in by_rest[: amount - sum(parts.values())]:
         parts[number] += 1
     return parts

@@ -10,6 +10,7 @@ from sandbox import clocks, objects
 from sandbox.billing import (
     anchors,
     backdating,
+    billing_modes,
     collection,
     cutting,
     discounts,
@@ -160,12 +161,10 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
          "pending_setup_intent", "pending_update", "schedule", "transfer_data")
     )  # fmt: skip
     payment = {"payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off"}
-    billing_mode = (params.get("billing_mode") or {}).get("type", "flexible")
-    flexible = {"proration_discounts": "included"} if billing_mode == "flexible" else None
     return nothing | {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": ctx.now,
-        "billing_mode": {"flexible": flexible, "type": billing_mode},
+        "billing_mode": billing_modes.chosen(params),
         "billing_schedules": [],
         "cancel_at_period_end": False,
         "cancellation_details": {"comment": None, "feedback": None, "reason": None},
@@ -220,7 +219,10 @@ def add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) 
     """A one-time price on the first invoice."""
     price = _once_price(ctx, given, path)
     quantity, id = given.get("quantity", 1), new_id(ctx, "invoiceitem")
-    held = discounts.put(ctx, given.get("discounts"), subscription["customer"], f"{path}[discounts]", invoice_item=id)
+    held = discounts.put(
+        ctx, given.get("discounts"), subscription["customer"], f"{path}[discounts]",
+        purchase=items.purchase_of(ctx, [(price["id"], quantity)]), invoice_item=id,
+    )  # fmt: skip
     collection.add_pending(
         ctx,
         {

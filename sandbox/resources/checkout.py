@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox import jobs, objects
 from sandbox.billing import checking_out, checkout_sums, items, sums
+from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.periods import DAY
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, ordered, random_text, render
@@ -114,7 +115,7 @@ SUBSCRIPTION_DATA: Shape = {
     "application_fee_percent": Ignored(),
     "billing_cycle_anchor": Timestamp(),
     "billing_cycle_anchor_config": Ignored(),
-    "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
+    "billing_mode": BILLING_MODE,
     "default_tax_rates": TAX_RATES,
     "description": Str(),
     "invoice_settings": Ignored(),

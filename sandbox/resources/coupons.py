@@ -3,12 +3,13 @@
 from typing import Any
 
 from sandbox import objects
+from sandbox.billing import redeeming
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Str, Timestamp
+from sandbox.params import Array, Dec, Enum, Hash, Int, Map, Metadata, Param, Str, Timestamp
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
@@ -18,12 +19,20 @@ def _applies_to(ctx: Context, coupon: Doc) -> Any:
     return stored.get("_applies_to") if stored else None
 
 
-COUPON = kind("coupon", prefix="", random_length=8, includable={"applies_to": _applies_to})
+def _currency_options(ctx: Context, coupon: Doc) -> Any:
+    stored = ctx.tx.get(ctx.scope, "coupon", coupon["id"])
+    return stored.get("_currency_options") if stored else None
+
+
+COUPON = kind(
+    "coupon", prefix="", random_length=8, includable={"applies_to": _applies_to, "currency_options": _currency_options}
+)
+CURRENCY_OPTIONS = Map(Hash({"amount_off": Int(required=True, min=1)}))
 CREATE: dict[str, Param] = {
     "amount_off": Int(min=1),
     "applies_to": Hash({"products": Array(Str())}),
     "currency": Str(),
-    "currency_options": Ignored(),
+    "currency_options": CURRENCY_OPTIONS,
     "duration": Enum("forever", "once", "repeating"),
     "duration_in_months": Int(min=1),
     "id": Str(),
@@ -35,7 +44,7 @@ CREATE: dict[str, Param] = {
 }
 
 
-UPDATE: dict[str, Param] = {"currency_options": Ignored(), "metadata": Metadata(), "name": Str(max_length=40)}
+UPDATE: dict[str, Param] = {"currency_options": CURRENCY_OPTIONS, "metadata": Metadata(), "name": Str(max_length=40)}
 
 
 @route("POST", "/v1/coupons", params=CREATE)
@@ -57,8 +66,19 @@ def create_coupon(ctx: Context, params: dict[str, Any]) -> Doc:
         "times_redeemed": 0,
         "valid": True,
         "_applies_to": params.get("applies_to"),
+        "_currency_options": _options(params),
     }
-    return objects.create(ctx, "coupon", fields, event="coupon.created")
+    made = objects.create(ctx, "coupon", fields, event="coupon.created")
+    redeeming.plan_closing(ctx, made)
+    return made
+
+
+def _options(params: dict[str, Any]) -> Doc | None:
+    """Amounts in other currencies, the coupon's own among them."""
+    if "amount_off" not in params:
+        return None
+    given = {checked_currency(name): option for name, option in (params.get("currency_options") or {}).items()}
+    return given | {checked_currency(params["currency"]): {"amount_off": params["amount_off"]}}
 
 
 def _check(params: dict[str, Any]) -> None:
@@ -68,6 +88,8 @@ def _check(params: dict[str, Any]) -> None:
         raise ApiError(f"{message}, but not both." if amount else f"{message}.")
     if amount is not None and "currency" not in params:
         raise ApiError("You must pass currency when passing amount_off", param="currency")
+    if percent is not None and "currency_options" in params:
+        raise ApiError("You can only pass `currency_options` when passing `amount_off`.", param="currency_options")
     if percent is not None and not 0 < percent <= 100:
         raise ApiError("percent_off must be greater than 0 and at most 100.", param="percent_off")
     if (params.get("duration") == "repeating") != ("duration_in_months" in params):
@@ -93,13 +115,29 @@ def retrieve_coupon(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 def update_coupon(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a coupon"""
     coupon = objects.load(ctx, "coupon", id, param="coupon", in_path=True)
-    params.pop("currency_options", None)
+    given = params.pop("currency_options", None)
+    if given is not None:
+        params["_currency_options"] = coupon["_currency_options"] | _added(coupon, given)
     if "metadata" in params:
         params["metadata"] = merge_metadata(coupon["metadata"], params["metadata"])
     return objects.update(ctx, coupon, params, event="coupon.updated")
 
 
+def _added(coupon: Doc, given: Doc) -> Doc:
+    """Currencies that a coupon has already stay as they are."""
+    if coupon["amount_off"] is None:
+        raise ApiError("You can only pass `currency_options` to a coupon with `amount_off`.", param="currency_options")
+    added = {checked_currency(name): option for name, option in given.items()}
+    for name in set(added) & set(coupon["_currency_options"]):
+        raise ApiError(
+            f"The coupon has an amount in {name} already; it cannot be changed.", param=f"currency_options[{name}]"
+        )
+    return added
+
+
 @route("DELETE", "/v1/coupons/{id}")
 def delete_coupon(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Delete a coupon"""
-    return objects.delete(ctx, objects.load(ctx, "coupon", id, param="coupon", in_path=True), event="coupon.deleted")
+    coupon = objects.load(ctx, "coupon", id, param="coupon", in_path=True)
+    redeeming.close_codes(ctx, coupon)
+    return objects.delete(ctx, coupon, event="coupon.deleted")

@@ -125,9 +125,8 @@ def _moved(ctx: Context, customer: Doc, moved: dict[str, Any], type: str) -> Doc
     named: dict[str, Any] = {name: moved[name] for name in ("coupon", "promotion_code") if name in moved}
     if not named:
         return customer
-    if customer["discount"]:
-        discounts.forget(ctx, objects.load(ctx, "discount", customer["discount"]["id"]))
-    ids = discounts.put(ctx, [named], customer["id"]) if any(named.values()) else []
+    old = [customer["discount"]["id"]] if customer["discount"] else []
+    ids = discounts.replaced(ctx, old, [named] if any(named.values()) else None, customer["id"])
     held = render(objects.load(ctx, "discount", ids[0])) if ids else None
     return objects.update(ctx, customer, {"discount": held}, event="customer.updated")
 

@@ -6,6 +6,7 @@ from typing import Any
 from sandbox import objects
 from sandbox.billing import collection, discounts, invoicing, items, lines, sums, tiers
 from sandbox.billing.discounts import DISCOUNTS
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_id
 from sandbox.errors import ApiError, missing
@@ -87,8 +88,9 @@ def _priced(ctx: Context, item: Doc, params: dict[str, Any]) -> Doc:
     changes: Doc = {}
     if "discounts" in params:
         changes["discounts"] = discounts.replaced(
-            ctx, item["discounts"], params["discounts"], item["customer"], invoice_item=item["id"]
-        )
+            ctx, item["discounts"], params["discounts"], item["customer"],
+            purchase=Purchase(item["amount"], item["currency"]), invoice_item=item["id"],
+        )  # fmt: skip
     if "tax_rates" in params:
         changes["tax_rates"] = tax_rates.named(ctx, params["tax_rates"], "tax_rates")
     return changes

@@ -6,6 +6,7 @@ from sandbox import jobs, objects
 from sandbox.billing import collection, discounts, invoicing, lines, preview, pricing
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import DAY
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_id, render
 from sandbox.errors import ApiError, CardError, missing
@@ -148,11 +149,18 @@ def _fields(ctx: Context, customer: str, invoice: Doc, params: dict[str, Any]) -
     return fields
 
 
+def _purchase(invoice: Doc) -> Purchase | None:
+    """What stands on a draft so far; a new one is empty."""
+    return Purchase(invoice["subtotal"], invoice["currency"]) if invoice.get("subtotal") else None
+
+
 def _priced(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
     """The fields by which the sums change: discounts and tax rates."""
     changes: Doc = {}
     if "discounts" in params:
-        changes["discounts"] = discounts.put(ctx, params["discounts"], invoice["customer"], invoice=invoice["id"])
+        changes["discounts"] = discounts.put(
+            ctx, params["discounts"], invoice["customer"], purchase=_purchase(invoice), invoice=invoice["id"]
+        )
     if "default_tax_rates" in params:
         changes["default_tax_rates"] = tax_rates.named(ctx, params["default_tax_rates"], "default_tax_rates")
     return changes

@@ -3,15 +3,21 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import discounts
+from sandbox.billing import redeeming
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Bool, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Timestamp
+from sandbox.params import Bool, Enum, Hash, Ignored, Int, Map, Metadata, Param, Shape, Str, Timestamp
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
+
+
+def _currency_options(ctx: Context, code: Doc) -> Any:
+    stored = ctx.tx.get(ctx.scope, "promotion_code", code["id"])
+    return stored.get("_currency_options") if stored else None
+
 
 PROMOTION_CODE = kind(
     "promotion_code",
@@ -19,9 +25,11 @@ PROMOTION_CODE = kind(
     label="promotion code",
     indexed=("active", "code", "customer", "promotion.coupon"),
     expandable={"customer": "customer", "promotion.coupon": "coupon"},
+    includable={"restrictions.currency_options": _currency_options},
 )
+CURRENCY_OPTIONS = Map(Hash({"minimum_amount": Int(required=True, min=1)}))
 RESTRICTIONS: Shape = {
-    "currency_options": Ignored(),
+    "currency_options": CURRENCY_OPTIONS,
     "first_time_transaction": Bool(),
     "minimum_amount": Int(min=1),
     "minimum_amount_currency": Str(),
@@ -40,14 +48,14 @@ CREATE: dict[str, Param] = {
 UPDATE: dict[str, Param] = {
     "active": Bool(),
     "metadata": Metadata(),
-    "restrictions": Hash({"currency_options": Ignored()}),
+    "restrictions": Hash({"currency_options": CURRENCY_OPTIONS}),
 }
 
 
 @route("POST", "/v1/promotion_codes", params=CREATE)
 def create_promotion_code(ctx: Context, params: dict[str, Any]) -> Doc:
     """Create a promotion code"""
-    coupon = discounts.usable_coupon(ctx, params["promotion"]["coupon"], "promotion[coupon]")
+    coupon = redeeming.usable_coupon(ctx, params["promotion"]["coupon"], "promotion[coupon]")
     _check(ctx, params, coupon)
     fields = dict.fromkeys(("customer", "customer_account", "expires_at", "max_redemptions")) | params
     fields |= {
@@ -56,8 +64,11 @@ def create_promotion_code(ctx: Context, params: dict[str, Any]) -> Doc:
         "metadata": merge_metadata({}, params.get("metadata")),
         "restrictions": _restrictions(params.get("restrictions") or {}),
         "times_redeemed": 0,
+        "_currency_options": _options(params.get("restrictions") or {}),
     }
-    return objects.create(ctx, "promotion_code", fields, event="promotion_code.created")
+    made = objects.create(ctx, "promotion_code", fields, event="promotion_code.created")
+    redeeming.plan_closing(ctx, made)
+    return made
 
 
 def _check(ctx: Context, params: dict[str, Any], coupon: Doc) -> None:
@@ -91,6 +102,14 @@ def _restrictions(given: dict[str, Any]) -> Doc:
     }
 
 
+def _options(given: dict[str, Any]) -> Doc:
+    """Least amounts in other currencies, the first one's among them."""
+    options = {checked_currency(name): option for name, option in (given.get("currency_options") or {}).items()}
+    if "minimum_amount" in given:
+        options[checked_currency(given["minimum_amount_currency"])] = {"minimum_amount": given["minimum_amount"]}
+    return options
+
+
 def find_code(ctx: Context, code: str, customer: str | None) -> Doc | None:
     """The active promotion code that a customer means; upper and lower case are the same."""
     for found in objects.query(ctx, "promotion_code", active=True):
@@ -118,7 +137,19 @@ def retrieve_promotion_code(ctx: Context, params: dict[str, Any], id: str) -> Do
 def update_promotion_code(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a promotion code: switch it on or off"""
     code = objects.load(ctx, "promotion_code", id, param="promotion_code", in_path=True)
-    params.pop("restrictions", None)
+    more = params.pop("restrictions", None)
+    if more:
+        params["_currency_options"] = code["_currency_options"] | _options(more)
+    if params.get("active") and not code["active"]:
+        _check_can_be_active(ctx, code)
     if "metadata" in params:
         params["metadata"] = merge_metadata(code["metadata"], params["metadata"])
     return objects.update(ctx, code, params, event="promotion_code.updated")
+
+
+def _check_can_be_active(ctx: Context, code: Doc) -> None:
+    """Raises for codes that are over for good, or whose coupon is."""
+    redeeming.check_code(ctx, code | {"active": True}, code["customer"], "active", None)
+    redeeming.usable_coupon(ctx, code["promotion"]["coupon"], "active")
+    if find_code(ctx, code["code"], code["customer"]):
+        raise ApiError("An active promotion code with `code: " + code["code"] + "` already exists.", param="code")

@@ -3,7 +3,8 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import lifecycle, phases, scheduling
+from sandbox.billing import billing_modes, lifecycle, phases, scheduling
+from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
@@ -44,7 +45,7 @@ COMMON: dict[str, Param] = {
     "phases": Array(Hash(phases.PHASE)),
 }
 CREATE = COMMON | {
-    "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
+    "billing_mode": BILLING_MODE,
     "customer": Str(),
     "customer_account": Ignored(),
     "from_subscription": Str(),
@@ -101,11 +102,8 @@ def _fields(ctx: Context, params: dict[str, Any], customer: Doc) -> Doc:
         ("application", "canceled_at", "completed_at", "current_phase", "customer_account", "released_at",
          "released_subscription", "subscription")
     )  # fmt: skip
-    mode = (params.get("billing_mode") or {}).get("type", "flexible")
     return nothing | {
-        "billing_mode": {
-            "flexible": {"proration_discounts": "included"} if mode == "flexible" else None, "type": mode,
-        },
+        "billing_mode": billing_modes.chosen(params),
         "customer": customer["id"],
         "default_settings": _defaults({}, params.get("default_settings") or {}),
         "end_behavior": params.get("end_behavior", "release"),

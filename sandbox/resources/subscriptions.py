@@ -4,6 +4,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.billing import anchors, changing, items, lifecycle, subscribing
+from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
 from sandbox.errors import ApiError
@@ -118,7 +119,7 @@ CREATE = COMMON | {
     "backdate_start_date": Timestamp(),
     "billing_cycle_anchor": Timestamp(),
     "billing_cycle_anchor_config": anchors.CONFIG,
-    "billing_mode": Hash({"type": Enum("classic", "flexible", required=True), "flexible": Ignored()}),
+    "billing_mode": BILLING_MODE,
     "currency": Str(),
     "customer": Str(required=True),
     "customer_account": Ignored(),

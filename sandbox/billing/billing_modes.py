@@ -1,0 +1,34 @@
+"""How prorations are reckoned and shown. Source: Stripe docs, "Compare classic and flexible billing mode"; changelog
+2025-09-30, "Adds the ability to itemize proration discount amounts".
+"""
+
+from typing import Any
+
+from sandbox.errors import ApiError
+from sandbox.kinds import Doc
+from sandbox.params import Enum, Hash
+
+BILLING_MODE = Hash(
+    {
+        "flexible": Hash({"proration_discounts": Enum("included", "itemized")}),
+        "type": Enum("classic", "flexible", required=True),
+    }
+)
+
+
+def chosen(params: dict[str, Any]) -> Doc:
+    """The `billing_mode` of a new subscription or schedule: flexible, with discounts included in prorations."""
+    given = params.get("billing_mode") or {"type": "flexible"}
+    if given["type"] == "classic":
+        if "flexible" in given:
+            raise ApiError(
+                "You can only pass `billing_mode[flexible]` when `billing_mode[type]` is `flexible`.",
+                param="billing_mode[flexible]",
+            )
+        return {"flexible": None, "type": "classic"}
+    return {"flexible": {"proration_discounts": "included"} | given.get("flexible", {}), "type": "flexible"}
+
+
+def itemizes(subscription: Doc) -> bool:
+    """Whether prorations show their whole amount and, beside it, what discounts take off."""
+    return bool((subscription["billing_mode"]["flexible"] or {}).get("proration_discounts") == "itemized")
