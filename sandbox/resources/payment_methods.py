@@ -250,8 +250,8 @@ def update_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 )
 def attach_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Attach a payment method to a customer"""
-    customer = objects.load(ctx, "customer", params["customer"], param="customer")
-    return attach(ctx, resolve(ctx, id, in_path=True), customer)
+    payment_method = resolve(ctx, id, in_path=True)
+    return attach(ctx, payment_method, objects.load(ctx, "customer", params["customer"], param="customer"))
 
 
 def resolve(ctx: Context, id: str, *, param: str = "payment_method", in_path: bool = False) -> Doc:

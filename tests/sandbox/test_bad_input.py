@@ -1,0 +1,217 @@
+"""What is asked for wrongly, at every address of the API: the answers are Stripe's, and nothing is done.
+
+The table is made from the routes: a route added tomorrow is in it. Source: Stripe docs, "Error codes", "Errors".
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from sandbox import params
+from sandbox.app import Call, answer
+from sandbox.clock import Clock
+from sandbox.discovery import discover
+from sandbox.engine import Engine
+from sandbox.params import Param, Shape
+from sandbox.routes import ROUTES, Route
+from sandbox.store import Store
+
+discover()
+ADDRESSES = sorted(ROUTES, key=lambda route: (route.path, route.method))
+NAMES = [f"{route.method} {route.path}" for route in ADDRESSES]
+every_address = pytest.mark.parametrize("route", ADDRESSES, ids=NAMES)
+OTHERWISE = {
+    "GET /v1/accounts/{id}": (403, "account_invalid"),
+    **dict.fromkeys((f"{method} /v1/subscription_items/{{id}}" for method in ("DELETE", "GET", "POST")), (404, None)),
+}
+"""What Stripe answers to a missing object where it is not a 404 `resource_missing`."""
+Wrong = tuple[str, Any, str | None, str]
+"""A parameter's full name, what is sent for it, the code and the beginning of the message of the answer."""
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    data: Path = tmp_path_factory.mktemp("bad_input")
+    store = Store(data)
+    yield Engine(store, Clock(wall=lambda: 1_800_000_000), "http://sandbox.example", (10,))
+    store.close()
+
+
+def ask(engine: Engine, route: Route, sent: dict[str, Any]) -> tuple[int, Any]:
+    """The answer to parameters in the nested form of parse_form; ids in the path name nothing."""
+    path = "/".join("none_1" if part.startswith("{") else part for part in route.path.split("/"))
+    headers = {"authorization": "Bearer sk_test_123", "content-type": "application/x-www-form-urlencoded"}
+    body, query = b"", ""
+    if route.method != "POST":
+        query = urlencode(list(flat(sent)))
+    elif path.startswith("/v2/"):
+        body, headers["content-type"] = json.dumps(sent).encode(), "application/json"
+    else:
+        body = urlencode(list(flat(sent))).encode()
+    said = answer(engine, Call(route.method, path, query, headers, body, "http://sandbox.example"))
+    return said.status_code, json.loads(bytes(said.body))
+
+
+def flat(sent: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    if not isinstance(sent, dict):
+        yield name, sent
+        return
+    for key, value in sent.items():
+        yield from flat(value, f"{name}[{key}]" if name else key)
+
+
+def example(param: Param) -> Any:
+    """Something that this parameter takes."""
+    if isinstance(param, params.OneOf):
+        return example(param.choices[0])
+    if isinstance(param, params.Hash):
+        return filled(param.shape)
+    if isinstance(param, params.MethodTypes):
+        return {"0": "card"}
+    if isinstance(param, params.Array):
+        return {"0": example(param.item)}
+    if isinstance(param, params.Map):
+        return {"a": example(param.item)}
+    if isinstance(param, params.Enum):
+        return param.options[0]
+    if isinstance(param, params.Metadata):
+        return {"a": "b"}
+    if isinstance(param, params.Timestamp):
+        return "1800000000"
+    if isinstance(param, params.Int):
+        return str(max(param.min or 0, 1))
+    simple = {params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example"}
+    return simple.get(type(param), "x")
+
+
+def filled(shape: Shape) -> dict[str, Any]:
+    """A hash with what it needs, or with anything: a form cannot say that a hash is empty."""
+    return required(shape) or {name: example(param) for name, param in list(shape.items())[:1]}
+
+
+def required(shape: Shape) -> dict[str, Any]:
+    return {name: example(param) for name, param in shape.items() if param.required}
+
+
+def wrongs(shape: Shape, path: str = "") -> Iterator[Wrong]:
+    """Everything that can be wrong with one parameter of a shape, at whatever depth."""
+    for name, param in shape.items():
+        yield from wrong(param, f"{path}[{name}]" if path else name)
+    if path:
+        yield f"{path}[nonsense]", "1", "parameter_unknown", "Received unknown parameter"
+
+
+def wrong(param: Param, full: str) -> Iterator[Wrong]:
+    if isinstance(param, (params.Ignored, params.OneOf)):
+        return
+    if not param.unset:
+        yield full, "", "parameter_invalid_empty", f"You passed an empty string for '{full}'."
+    yield from of_its_kind(param, full)
+    if isinstance(param, params.Hash):
+        yield from wrongs(param.shape, full)
+    if isinstance(param, params.Array):
+        yield from wrong(param.item, f"{full}[0]")
+
+
+def of_its_kind(param: Param, full: str) -> Iterator[Wrong]:
+    """A value of another type."""
+    if isinstance(param, params.Timestamp):
+        yield full, "tomorrow", None, "Invalid timestamp: tomorrow. Must be an integer Unix timestamp"
+    elif isinstance(param, params.Int):
+        yield full, "1.5", "parameter_invalid_integer", "Invalid integer: 1.5"
+        if param.min is not None:
+            yield full, str(param.min - 1), "parameter_invalid_integer", "This value must be greater than or equal to"
+    elif isinstance(param, params.Bool):
+        yield full, "perhaps", None, "Invalid boolean: perhaps"
+    elif isinstance(param, params.Dec):
+        yield full, "much", "parameter_invalid_decimal", "Invalid decimal: much"
+    elif isinstance(param, params.Enum):
+        yield full, "nonsense", None, f"Invalid {full}: must be "
+    elif isinstance(param, params.Array):
+        yield full, "text", None, "Invalid array"
+    elif isinstance(param, (params.Hash, params.Map, params.Metadata)):
+        yield full, "text", None, "Invalid object"
+    elif isinstance(param, params.Str):
+        yield full, {"a": "b"}, None, "Invalid string: {"
+
+
+def with_wrong(shape: Shape, full: str, value: Any) -> dict[str, Any]:
+    """What a parameter needs around it, and itself gone wrong."""
+    sent = required(shape)
+    names = full.replace("]", "").split("[")
+    holder: Any = sent
+    around: Any = params.Hash(shape)
+    for name in names[:-1]:
+        around = inside(around, name)
+        holder = holder.setdefault(name, example(around))
+    holder[names[-1]] = value
+    return sent
+
+
+def inside(param: Any, name: str) -> Any:
+    return param.item if isinstance(param, params.Array) else param.shape[name]
+
+
+@every_address
+def test_a_parameter_that_there_is_not_is_named(engine: Engine, route: Route) -> None:
+    status, said = ask(engine, route, required(route.params) | {"nonsense": "1"})
+    error = said["error"]
+    assert (status, error["type"], error["code"]) == (400, "invalid_request_error", "parameter_unknown")
+    assert (error["param"], error["message"]) == ("nonsense", "Received unknown parameter: nonsense")
+
+
+@every_address
+def test_a_parameter_of_a_wrong_type_is_named(engine: Engine, route: Route) -> None:
+    for full, value, code, words in wrongs(route.params):
+        sent = with_wrong(route.params, full, value)
+        status, said = ask(engine, route, sent)
+        error = said.get("error") or pytest.fail(f"{sent} was taken")
+        assert (status, error["type"]) == (400, "invalid_request_error"), sent
+        assert (error.get("code"), error.get("param")) == (code, full), (sent, error["message"])
+        assert error["message"].startswith(words), sent
+
+
+@every_address
+def test_a_parameter_that_must_be_there_is_asked_for(engine: Engine, route: Route) -> None:
+    needed = required(route.params)
+    for name in needed:
+        status, said = ask(engine, route, {other: value for other, value in needed.items() if other != name})
+        error = said["error"]
+        assert (status, error["code"], error["param"]) == (400, "parameter_missing", name)
+        assert error["message"] == f"Missing required param: {name}."
+
+
+@every_address
+def test_what_an_address_names_must_exist(engine: Engine, route: Route) -> None:
+    if "{" not in route.path:
+        return
+    status, said = ask(engine, route, required(route.params))
+    error = said.get("error") or pytest.fail(f"{route.path} answers {said}")
+    status_and_code = OTHERWISE.get(f"{route.method} {route.path}", (404, "resource_missing"))
+    assert (status, error.get("code"), error["type"]) == (*status_and_code, "invalid_request_error")
+    assert "none_1" in error["message"]
+    assert error.get("param") or route.path.startswith(("/v1/accounts", "/v1/subscription_items"))
+
+
+def test_nothing_of_all_that_was_done(engine: Engine) -> None:
+    for route in ADDRESSES:
+        for full, value, _, _ in wrongs(route.params):
+            ask(engine, route, with_wrong(route.params, full, value))
+    with engine.store.read() as tx:
+        kept = tx.sql("SELECT kind, count(*) FROM objects GROUP BY kind").fetchall()
+    assert kept == []
+
+
+@pytest.mark.parametrize("side", ["starting_after", "ending_before"])
+@every_address
+def test_a_page_begins_beside_something_that_there_is(engine: Engine, route: Route, side: str) -> None:
+    connected = route.path == "/v1/accounts"  # which there are none of, so that no page of them is ever second
+    if side not in route.params or "{" in route.path or required(route.params) or connected:
+        return
+    status, said = ask(engine, route, {side: "none_1"})
+    error = said.get("error") or pytest.fail(f"{route.path} answers {said}")
+    assert (status, error["code"], error["param"]) == (400, "resource_missing", side)
