@@ -29,7 +29,7 @@ from sandbox.idempotency import Stored
 from sandbox.params import check, parse_form, parse_json
 from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
-from sandbox.store import dumps
+from sandbox.store import dumps_indented
 
 METHODS = ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"]
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?(; ?\w+=v\d+)*", re.ASCII)
@@ -219,12 +219,14 @@ def _handle(ctx: Context, call: Call, route: Route, values: dict[str, str], para
     ctx.tx.sql("SAVEPOINT handler")
     try:
         paths = params.pop("expand", None) or []
-        shown = expand(ctx, _shown(route.handler(ctx, params, **values)), paths)
+        made = _shown(route.handler(ctx, params, **values))
+        ctx.tx.forget()
+        shown = expand(ctx, made, paths)
     except ApiError as error:
         if not error.keeps_changes:
             ctx.tx.sql("ROLLBACK TO handler")
         return Stored(error.status, _error_body(call, error), call.id)
-    return Stored(200, dumps(shown), call.id)
+    return Stored(200, dumps_indented(shown), call.id)
 
 
 def _shown(doc: dict[str, Any]) -> dict[str, Any]:
@@ -312,7 +314,7 @@ def _respond(call: Call, stored: Stored, *, replayed: bool = False) -> Response:
 
 def _error_body(call: Call, error: ApiError) -> str:
     address = f"https://dashboard.stripe.com/test/logs/{call.id}"
-    return dumps({"error": dict(sorted((error.body() | {"request_log_url": address}).items()))})
+    return dumps_indented({"error": dict(sorted((error.body() | {"request_log_url": address}).items()))})
 
 
 def _count_url(engine: Engine, call: Call) -> None:

@@ -83,7 +83,7 @@ def _leads_somewhere(kind: Any, parts: list[str]) -> bool:
 
 
 def _fetch(ctx: Context, kind: str, id: str) -> Any:
-    doc = ctx.tx.get_any(ctx.scope, id) if kind == "*" else ctx.tx.get(ctx.scope, kind, id)
+    doc = ctx.tx.get_any(ctx.scope, id) if kind == "*" else ctx.tx.read(ctx.scope, kind, id)
     return render(doc) if doc else id
 
 

@@ -9,7 +9,6 @@ ever read across scopes except by `tx.locate`, which hosted pages use. Lists com
 `created`, then by the order of insertion. Fields that start with "_" are ours and never leave the sandbox.
 """
 
-import json
 import queue
 import sqlite3
 import threading
@@ -19,73 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.kinds import KINDS, Doc
+import orjson
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS objects (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL,
-  created INTEGER NOT NULL, deleted INTEGER NOT NULL DEFAULT 0, body TEXT NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS objects_id ON objects (scope, kind, id);
-CREATE INDEX IF NOT EXISTS objects_any ON objects (id);
-CREATE INDEX IF NOT EXISTS objects_page ON objects (scope, kind, deleted, created, seq);
-CREATE TABLE IF NOT EXISTS object_index (
-  scope TEXT NOT NULL, kind TEXT NOT NULL, field TEXT NOT NULL, value TEXT NOT NULL,
-  created INTEGER NOT NULL, seq INTEGER NOT NULL,
-  PRIMARY KEY (scope, kind, field, value, created, seq)) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS object_index_seq ON object_index (seq);
-CREATE TABLE IF NOT EXISTS idempotency (
-  scope TEXT NOT NULL, key TEXT NOT NULL, created INTEGER NOT NULL, fingerprint TEXT NOT NULL,
-  path TEXT NOT NULL, request_id TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
-  PRIMARY KEY (scope, key)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS jobs (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL DEFAULT '',
-  due_at INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, payload TEXT NOT NULL, error TEXT,
-  clock TEXT NOT NULL DEFAULT '');
-CREATE INDEX IF NOT EXISTS jobs_name ON jobs (scope, kind, name);
-CREATE TABLE IF NOT EXISTS settings (
-  scope TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (scope, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS deliveries (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, event TEXT NOT NULL, endpoint TEXT NOT NULL,
-  state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_at INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, due_at, id);
-CREATE INDEX IF NOT EXISTS deliveries_event ON deliveries (event);
-CREATE TABLE IF NOT EXISTS attempts (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, delivery INTEGER NOT NULL, at INTEGER NOT NULL,
-  status INTEGER, error TEXT, duration_ms INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS attempts_delivery ON attempts (delivery);
-CREATE TABLE IF NOT EXISTS faults (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, effect TEXT NOT NULL, spec TEXT NOT NULL,
-  seen INTEGER NOT NULL DEFAULT 0, struck INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS delivery_faults (delivery INTEGER PRIMARY KEY, marks TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS ledger (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, at INTEGER NOT NULL, entry TEXT NOT NULL,
-  debit TEXT NOT NULL, credit TEXT NOT NULL, amount INTEGER NOT NULL, currency TEXT NOT NULL,
-  customer TEXT, cause TEXT NOT NULL, request TEXT, idempotency_key TEXT);
-CREATE INDEX IF NOT EXISTS ledger_scope ON ledger (scope, id);
-CREATE INDEX IF NOT EXISTS ledger_customer ON ledger (customer, id);
-CREATE INDEX IF NOT EXISTS ledger_cause ON ledger (cause, id);
-CREATE TABLE IF NOT EXISTS usage (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, meter TEXT NOT NULL, customer TEXT NOT NULL,
-  at INTEGER NOT NULL, received_at INTEGER NOT NULL, identifier TEXT NOT NULL, whole INTEGER NOT NULL,
-  fraction INTEGER NOT NULL, canceled INTEGER NOT NULL DEFAULT 0, error TEXT, message TEXT);
-CREATE INDEX IF NOT EXISTS usage_at ON usage (scope, meter, customer, at, id);
-CREATE INDEX IF NOT EXISTS usage_identifier ON usage (scope, identifier, received_at);
-CREATE INDEX IF NOT EXISTS usage_error ON usage (scope, meter, received_at) WHERE error IS NOT NULL;
-CREATE TABLE IF NOT EXISTS api_keys (
-  key TEXT PRIMARY KEY, permissions TEXT NOT NULL, expired INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS unsupported (
-  what TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, last_at INTEGER NOT NULL,
-  PRIMARY KEY (what, name)) WITHOUT ROWID;
-"""
-SINCE = """
-DROP INDEX IF EXISTS jobs_due;
-CREATE INDEX IF NOT EXISTS jobs_next ON jobs (clock, due_at, id);
-"""
-"""What needs the columns that an older file gets only when it is opened."""
-TABLES = (
-    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "usage", "api_keys",
-    "settings", "unsupported",
-)  # fmt: skip
+from sandbox import schema
+from sandbox.kinds import KINDS, Doc
 
 
 @dataclass(frozen=True)
@@ -96,22 +32,48 @@ class Cursor:
     seq: int
 
 
+@dataclass(frozen=True)
+class Known:
+    """A row of the objects as this transaction has it."""
+
+    seq: int
+    created: int
+    doc: Doc
+
+
 class Transaction:
-    """Reads and writes documents. Use `sql` for the other tables."""
+    """Reads and writes documents. Use `sql` for the other tables.
+
+    What was read once is not decoded again in the same transaction, so nobody may change what lies inside a document;
+    its own fields are a copy each time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._known: dict[tuple[str, str, str], Known] = {}
+        self._listed: dict[tuple[str, str], dict[Any, list[Doc]]] = {}
 
     def sql(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        if statement.startswith("ROLLBACK"):
+            self.forget()
         return self._connection.execute(statement, values)
+
+    def forget(self) -> None:
+        """What is asked for is read anew from here on."""
+        self._known.clear()
+        self._listed.clear()
 
     def get(self, scope: str, kind: str, id: str) -> Doc | None:
         """The stored document, a deleted object's stub too; None when there never was one."""
+        known = self._row(scope, kind, id)
+        return dict(known.doc) if known else None
+
+    def read(self, scope: str, kind: str, id: str) -> Doc | None:
+        """The stored document as nobody else has it: what lies inside it may be changed."""
         row = self.sql("SELECT body FROM objects WHERE scope=? AND kind=? AND id=?", scope, kind, id).fetchone()
         return _load(row[0]) if row else None
 
     def get_any(self, scope: str, id: str) -> Doc | None:
-        row = self.sql("SELECT body FROM objects WHERE id=? AND scope=?", id, scope).fetchone()
+        row = self.sql("SELECT body FROM objects WHERE id=? AND +scope=?", id, scope).fetchone()
         return _load(row[0]) if row else None
 
     def locate(self, kind: str, id: str) -> str | None:
@@ -126,31 +88,39 @@ class Transaction:
             "INSERT INTO objects (scope, kind, id, created, body) VALUES (?,?,?,?,?)",
             scope, kind, doc["id"], created, dumps(doc),
         )  # fmt: skip
-        self._index(scope, doc, created, int(cursor.lastrowid or 0), previous=None)
+        known = Known(int(cursor.lastrowid or 0), created, {})
+        self._index(scope, known, doc)
+        self._keep(scope, known, doc)
 
     def save(self, scope: str, doc: Doc) -> None:
         """Write a changed document back. Raises KeyError when there is none."""
-        row = self._row(scope, doc["object"], doc["id"])
-        if row is None:
-            raise KeyError(doc["id"])
-        seq, created, body = row
-        self.sql("UPDATE objects SET body=? WHERE seq=?", dumps(doc), seq)
-        self._index(scope, doc, created, seq, previous=json.loads(body))
+        known = self._existing(scope, doc)
+        self.sql("UPDATE objects SET body=? WHERE seq=?", dumps(doc), known.seq)
+        self._index(scope, known, doc)
+        self._keep(scope, known, doc)
 
     def delete(self, scope: str, doc: Doc, stub: Doc | None) -> None:
         """Take an object out of all lists; `stub` is what it answers from now on, None when it is gone for good."""
-        row = self._row(scope, doc["object"], doc["id"])
-        if row is None:
-            raise KeyError(doc["id"])
-        self.sql("DELETE FROM object_index WHERE seq=?", row[0])
+        known = self._existing(scope, doc)
+        self._index(scope, known, {"object": doc["object"], "deleted": True})
         if stub is None:
-            self.sql("DELETE FROM objects WHERE seq=?", row[0])
+            self.sql("DELETE FROM objects WHERE seq=?", known.seq)
         else:
-            self.sql("UPDATE objects SET body=?, deleted=1 WHERE seq=?", dumps(stub), row[0])
+            self.sql("UPDATE objects SET body=?, deleted=1 WHERE seq=?", dumps(stub), known.seq)
+        self._known.pop((scope, doc["object"], doc["id"]), None)
+        self._listed.pop((scope, doc["object"]), None)
 
     def cursor(self, scope: str, kind: str, id: str) -> Cursor | None:
-        row = self._row(scope, kind, id)
-        return Cursor(row[1], row[0]) if row else None
+        known = self._row(scope, kind, id)
+        return Cursor(known.created, known.seq) if known else None
+
+    def listed(self, scope: str, kind: str, **filters: Any) -> list[Doc]:
+        """Like `page`, for short lists that are asked for again and again: read once until one of the kind changes."""
+        lists = self._listed.setdefault((scope, kind), {})
+        wanted = tuple(sorted(filters.items()))
+        if wanted not in lists:
+            lists[wanted] = self.page(scope, kind, filters)
+        return lists[wanted]
 
     def page(
         self,
@@ -169,10 +139,10 @@ class Transaction:
         lives in the time of a test clock."""
         statement, values = _page_query(scope, kind, filters or {}, created or {}, after, before)
         if timeless:
-            statement += " AND NOT EXISTS (SELECT 1 FROM object_index c WHERE c.seq=t.seq AND c.field='_clock')"
+            statement += f" AND {TIMELESS}"
         order = "ASC" if before else "DESC"
         rows = self.sql(f"{statement} ORDER BY t.created {order}, t.seq {order} LIMIT ?", *values, limit).fetchall()
-        docs = [json.loads(row[0]) for row in rows]
+        docs = [_load(row[0]) for row in rows]
         return docs[::-1] if before else docs
 
     def matching(
@@ -184,7 +154,7 @@ class Transaction:
             "ORDER BY t.created DESC, t.seq DESC LIMIT ? OFFSET ?",
             scope, kind, *values, limit, offset,
         )  # fmt: skip
-        return [json.loads(row[0]) for row in rows.fetchall()]
+        return [_load(row[0]) for row in rows.fetchall()]
 
     def count_matching(self, scope: str, kind: str, condition: str, values: Sequence[Any]) -> int:
         statement = f"SELECT count(*) FROM objects t WHERE t.scope=? AND t.kind=? AND t.deleted=0 AND ({condition})"  # noqa: S608
@@ -194,21 +164,40 @@ class Transaction:
         statement, values = _page_query(scope, kind, filters or {}, {}, None, None)
         return int(self.sql(f"SELECT count(*) FROM ({statement})", *values).fetchone()[0])  # noqa: S608
 
-    def _row(self, scope: str, kind: str, id: str) -> tuple[int, int, str] | None:
+    def _row(self, scope: str, kind: str, id: str) -> Known | None:
+        if known := self._known.get((scope, kind, id)):
+            return known
         statement = "SELECT seq, created, body FROM objects WHERE scope=? AND kind=? AND id=?"
-        row: tuple[int, int, str] | None = self.sql(statement, scope, kind, id).fetchone()
-        return row
+        row = self.sql(statement, scope, kind, id).fetchone()
+        if row is None:
+            return None
+        known = self._known[scope, kind, id] = Known(row[0], row[1], _load(row[2]))
+        return known
 
-    def _index(self, scope: str, doc: Doc, created: int, seq: int, *, previous: Doc | None) -> None:
+    def _existing(self, scope: str, doc: Doc) -> Known:
+        known = self._row(scope, doc["object"], doc["id"])
+        if known is None:
+            raise KeyError(doc["id"])
+        return known
+
+    def _keep(self, scope: str, known: Known, doc: Doc) -> None:
         kind = doc["object"]
-        old, new = _index_entries(previous), _index_entries(doc)
-        for field, value in old - new:
-            self.sql(
-                "DELETE FROM object_index WHERE scope=? AND kind=? AND field=? AND value=? AND created=? AND seq=?",
-                scope, kind, field, value, created, seq,
-            )  # fmt: skip
-        for field, value in new - old:
-            self.sql("INSERT INTO object_index VALUES (?,?,?,?,?,?)", scope, kind, field, value, created, seq)
+        self._listed.pop((scope, kind), None)
+        if kind != "event":
+            self._known[scope, kind, doc["id"]] = Known(known.seq, known.created, dict(doc))
+
+    def _index(self, scope: str, known: Known, doc: Doc) -> None:
+        """Bring the index from what is known of the row to what it is now."""
+        kind, place = doc["object"], (known.created, known.seq)
+        gone, new = _index_changes(kind, known.doc, doc)
+        if gone:
+            self._connection.executemany(UNINDEX, [(scope, kind, *entry, *place) for entry in gone])
+        if new:
+            self._connection.executemany(INDEX, [(scope, kind, *entry, *place) for entry in new])
+
+
+INDEX = "INSERT INTO object_index VALUES (?,?,?,?,?,?)"
+UNINDEX = "DELETE FROM object_index WHERE scope=? AND kind=? AND field=? AND value=? AND created=? AND seq=?"
 
 
 def _page_query(
@@ -246,6 +235,8 @@ def _page_query(
     return source + " AND ".join(clauses), values
 
 
+TIMELESS = "(instr(body, '\"_clock\":')=0 OR json_extract(body, '$._clock') IS NULL)"
+"""The quick look comes first: most documents have no such field."""
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 
@@ -257,22 +248,27 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _index_entries(doc: Doc | None) -> set[tuple[str, str]]:
-    if doc is None or doc.get("deleted") is True:
-        return set()
-    entries: set[tuple[str, str]] = set()
-    kind = KINDS.get(doc["object"])
-    for field in kind.indexed if kind else ():
-        value = dig(doc, field)
-        if value is not None:
-            entries |= {(field, text) for text in _as_values(value)}
-    if doc.get("_clock"):
-        entries.add(("_clock", doc["_clock"]))
-    return entries
+def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
+    """The entries (field, value) that a document no longer has, and those that it has now. A deleted one has none."""
+    gone: set[tuple[str, str]] = set()
+    come: set[tuple[str, str]] = set()
+    fields = (*KINDS[kind].indexed, "_clock") if kind in KINDS else ("_clock",)
+    for field in fields:
+        before, after = dig(old, field), dig(new, field)
+        if before != after:
+            gone |= _entries(field, before)
+            come |= _entries(field, after)
+    return gone - come, come - gone
+
+
+def _entries(field: str, value: Any) -> set[tuple[str, str]]:
+    return set() if value is None else {(field, text) for text in _as_values(value)}
 
 
 def dig(doc: Mapping[str, Any], path: str) -> Any:
     """The value at a dotted path, None where the way ends early."""
+    if "." not in path:
+        return doc.get(path)
     value: Any = doc
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -280,12 +276,17 @@ def dig(doc: Mapping[str, Any], path: str) -> Any:
 
 
 def _load(body: str) -> Doc:
-    doc: Doc = json.loads(body)
+    doc: Doc = orjson.loads(body)
     return doc
 
 
 def dumps(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps(value).decode()
+
+
+def dumps_indented(value: Any) -> str:
+    """As Stripe writes its answers: a line for each field, two spaces for each level."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 class Store:
@@ -297,15 +298,7 @@ class Store:
         self._writer = self._connect()
         self._lock = threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        self._writer.executescript(SCHEMA)
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Give a file that an earlier sandbox made the columns that it lacks."""
-        columns = {row[1] for row in self._writer.execute("PRAGMA table_info(jobs)")}
-        if "clock" not in columns:
-            self._writer.execute("ALTER TABLE jobs ADD COLUMN clock TEXT NOT NULL DEFAULT ''")
-        self._writer.executescript(SINCE)
+        schema.prepare(self._writer)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -347,6 +340,6 @@ class Store:
         return connection
 
 
-def clear(tx: Transaction, tables: Sequence[str] = TABLES) -> None:
+def clear(tx: Transaction, tables: Sequence[str] = schema.TABLES) -> None:
     for table in tables:
         tx.sql(f"DELETE FROM {table}")  # noqa: S608

@@ -48,8 +48,8 @@ def new_secret() -> str:
 
 def endpoints_for(ctx: Context, type: str) -> list[Doc]:
     """Addresses and buses that want events of this type."""
-    on = {"status": "enabled"}
-    enabled = [doc for kind in ("webhook_endpoint", "event_destination") for doc in ctx.tx.page(ctx.scope, kind, on)]
+    receivers = ("webhook_endpoint", "event_destination")
+    enabled = [doc for kind in receivers for doc in ctx.tx.listed(ctx.scope, kind, status="enabled")]
     return [endpoint for endpoint in enabled if {"*", type} & set(endpoint["enabled_events"])]
 
 
