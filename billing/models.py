@@ -3,5 +3,6 @@
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.inbox.models import Door, InboxEvent, InboxState
+from billing.mirror.models import MirrorGate
 
-__all__ = ["Activity", "CheckoutOrder", "Door", "InboxEvent", "InboxState", "OrderState"]
+__all__ = ["Activity", "CheckoutOrder", "Door", "InboxEvent", "InboxState", "MirrorGate", "OrderState"]
