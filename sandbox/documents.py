@@ -14,6 +14,7 @@ from sandbox.params import MOST_METADATA
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LETTERS = bytes(ord(BASE62[byte % 62]) for byte in range(256))
 UNEVEN = bytes(range(256 - 256 % 62, 256))
+FIRST_PAGE = 10
 PAYMENT_KINDS = {"payment_intent", "charge", "refund", "balance_transaction"}
 
 
@@ -70,13 +71,30 @@ def drawing_from(source: Callable[[int], str]) -> Iterator[None]:
 
 def ordered(doc: Doc) -> Doc:
     """Stripe's order of fields: id, object, then the alphabet."""
-    head = {name: doc[name] for name in ("id", "object") if name in doc}
-    return head | {name: doc[name] for name in sorted(doc) if name not in head}
+    names = sorted(doc)
+    for name in ("object", "id"):
+        if name in doc:
+            names.remove(name)
+            names.insert(0, name)
+    return {name: doc[name] for name in names}
 
 
 def render(doc: Doc) -> Doc:
-    """As the API shows it: without the sandbox's own fields, which begin with "_"."""
-    return {name: value for name, value in doc.items() if not name.startswith("_")}
+    """As the API shows it: without the sandbox's own fields, which begin with "_", and long lists by their beginning."""
+    shown = dict(doc)
+    for name in doc:
+        if name[0] == "_":
+            del shown[name]
+    known = KINDS.get(doc.get("object", ""))
+    return _first_pages(shown, known.pages) if known and known.pages else shown
+
+
+def _first_pages(shown: Doc, names: tuple[str, ...]) -> Doc:
+    """A preview keeps its lists whole: there is no address where the rest could be asked for."""
+    for name in names if not shown["id"].startswith("upcoming_") else ():
+        if name in shown and len(shown[name]["data"]) > FIRST_PAGE:
+            shown[name] = shown[name] | {"data": shown[name]["data"][:FIRST_PAGE], "has_more": True}
+    return shown
 
 
 def merge_metadata(old: Doc | None, given: Any) -> Doc:

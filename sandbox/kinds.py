@@ -4,7 +4,8 @@
 
 `indexed` are dotted paths in the stored document that lists filter by (a list value is indexed once per
 member). `expandable` maps a dotted field that holds an id to the kind it points to ("*" = any kind).
-`includable` maps a field that is absent unless expanded to a function (ctx, document) → value.
+`includable` maps a field that is absent unless expanded to a function (ctx, document) → value. `pages` names the lists
+inside it of which only the first ten are shown; the rest is at the list's own address.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ class Kind:
     indexed: tuple[str, ...] = ()
     expandable: Mapping[str, str] = field(default_factory=dict)
     includable: Mapping[str, Callable[[Any, Doc], Any]] = field(default_factory=dict)
+    pages: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {}
@@ -39,6 +41,7 @@ def kind(
     indexed: tuple[str, ...] = (),
     expandable: Mapping[str, str] | None = None,
     includable: Mapping[str, Callable[[Any, Doc], Any]] | None = None,
+    pages: tuple[str, ...] = (),
 ) -> Kind:
     """Declare a kind. `label` is the word in "No such …". Ids are `prefix_` and `random_length` random letters,
     or, when that is None, Stripe's longer form that begins with a digit, the time and the account.
@@ -54,5 +57,6 @@ def kind(
         indexed,
         dict(expandable or {}),
         dict(includable or {}),
+        pages,
     )
     return KINDS[name]

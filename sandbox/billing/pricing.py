@@ -22,8 +22,8 @@ def totals(ctx: Context, invoice: Doc, balance: int) -> Doc:
         _line(line, row, done, shared, invoice)
         for line, row, done in zip(invoice["lines"]["data"], rows, made, strict=True)
     ]
-    whole = sums(made)
-    due = max(whole.total + balance, 0)
+    whole, shipping = sums(made), invoice["amount_shipping"]
+    due = max(whole.total + shipping + balance, 0)
     return {
         "amount_due": due,
         "amount_remaining": due - invoice["amount_paid"],
@@ -31,9 +31,9 @@ def totals(ctx: Context, invoice: Doc, balance: int) -> Doc:
         "starting_balance": balance,
         "subtotal": whole.subtotal,
         "subtotal_excluding_tax": whole.subtotal_excluding_tax,
-        "total": whole.total,
+        "total": whole.total + shipping,
         "total_discount_amounts": _together(made),
-        "total_excluding_tax": whole.total_excluding_tax,
+        "total_excluding_tax": whole.total_excluding_tax + shipping,
         "total_taxes": _taxes_together(made, invoice),
     }
 

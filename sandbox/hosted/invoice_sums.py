@@ -15,6 +15,7 @@ def rows(invoice: Doc, words: dict[str, Any]) -> list[tuple[str, int]]:
     credited = invoice["pre_payment_credit_notes_amount"]
     made = [(_("Subtotal"), gross)]
     made += [(_("Discount"), -taken)] if taken else []
+    made += [(_("Shipping"), invoice["amount_shipping"])] if invoice["amount_shipping"] else []
     made += [(_("Tax"), added)] if added else []
     made.append((_("Total"), invoice["total"]))
     made += [(_("Tax included"), held)] if held else []

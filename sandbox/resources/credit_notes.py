@@ -7,8 +7,9 @@ from sandbox.billing import crediting
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_object, list_page, listing, paging
+from sandbox.pagination import list_page, listing, paging
 from sandbox.params import Array, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Timestamp
+from sandbox.resources.invoice_lines import page
 from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
 
@@ -22,6 +23,7 @@ CREDIT_NOTE = kind(
         "customer_balance_transaction": "customer_balance_transaction",
         "invoice": "invoice",
     },
+    pages=("lines",),
 )
 LINE_ITEM = kind("credit_note_line_item", prefix="cnli", label="credit note line item", without=("created",))
 LINE: Shape = {
@@ -82,8 +84,7 @@ def preview_credit_note(ctx: Context, params: dict[str, Any]) -> Doc:
 def preview_credit_note_lines(ctx: Context, params: dict[str, Any]) -> Doc:
     """Preview a credit note's lines"""
     found = preview_credit_note(ctx, params)["lines"]["data"]
-    limit = params.get("limit", 10)
-    return list_object(found[:limit], url="/v1/credit_notes/preview/lines", has_more=len(found) > limit)
+    return page(found, params, "/v1/credit_notes/preview/lines", "credit note line item")
 
 
 @route("GET", "/v1/credit_notes/{id}")
@@ -96,10 +97,7 @@ def retrieve_credit_note(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 def list_credit_note_lines(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """List a credit note's lines"""
     known = objects.load(ctx, "credit_note", id, param="id", in_path=True)["lines"]["data"]
-    limit, ids = params.get("limit", 10), [line["id"] for line in known]
-    after = params.get("starting_after")
-    rest = known[ids.index(after) + 1 :] if after in ids else known
-    return list_object(rest[:limit], url=f"/v1/credit_notes/{id}/lines", has_more=len(rest) > limit)
+    return page(known, params, f"/v1/credit_notes/{id}/lines", "credit note line item")
 
 
 @route("POST", "/v1/credit_notes/{id}", params={"memo": Str(unset=True), "metadata": Metadata()})

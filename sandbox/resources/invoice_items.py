@@ -203,13 +203,14 @@ def _of_item(ctx: Context, item: Doc) -> Doc | None:
 
 def _redraw(ctx: Context, invoice: Doc, item: Doc) -> None:
     redrawn = [
-        lines.item_line(ctx, item) | {"id": line["id"]} if _item_of(line) == item["id"] else line
+        lines.item_line(ctx, item) | {"id": line["id"]} if item_of(line) == item["id"] else line
         for line in invoice["lines"]["data"]
     ]
     invoicing.with_lines(ctx, invoice, redrawn)
 
 
-def _item_of(line: Doc) -> str | None:
+def item_of(line: Doc) -> str | None:
+    """The id of the invoice item behind a line."""
     parent: Doc = line["parent"] or {}
     details = parent.get("invoice_item_details") or parent.get("subscription_item_details") or {}
     return details.get("invoice_item")
@@ -221,6 +222,6 @@ def delete_invoice_item(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     item = objects.load(ctx, "invoiceitem", id, param="invoiceitem", in_path=True)
     invoice = _of_item(ctx, item)
     if invoice:
-        left = [line for line in invoice["lines"]["data"] if _item_of(line) != id]
+        left = [line for line in invoice["lines"]["data"] if item_of(line) != id]
         invoicing.with_lines(ctx, invoice, left)
     return objects.delete(ctx, item, event="invoiceitem.deleted")

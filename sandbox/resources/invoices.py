@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, discounts, invoicing, lines, preview, pricing
+from sandbox.billing import collection, discounts, invoicing, lines, presenting, preview, pricing
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import DAY
 from sandbox.billing.redeeming import Purchase
@@ -49,6 +49,7 @@ INVOICE = kind(
         "test_clock": "test_helpers.test_clock",
     },
     includable={"confirmation_secret": _confirmation_secret, "payments": _payments},
+    pages=("lines",),
 )
 LINE_ITEM = kind(
     "line_item",
@@ -83,11 +84,9 @@ COMMON: dict[str, Param] = {
     "number": Str(unset=True, max_length=26),
     "on_behalf_of": Ignored(),
     "payment_settings": Ignored(),
-    "rendering": Ignored(),
-    "shipping_cost": Ignored(),
-    "shipping_details": Ignored(),
     "statement_descriptor": Str(max_length=22),
     "transfer_data": Ignored(),
+    **presenting.PARAMS,
 }
 CREATE = COMMON | {
     "currency": Str(),
@@ -114,7 +113,7 @@ def create_invoice(ctx: Context, params: dict[str, Any]) -> Doc:
     currency = checked_currency(params.get("currency") or customer["currency"] or "usd")
     fields = _fields(ctx, customer["id"], {}, params)
     fields["id"] = new_id(ctx, "invoice")
-    fields |= _priced(ctx, {"discounts": [], "customer": customer["id"]} | fields, params)
+    fields |= _priced(ctx, {"currency": currency, "discounts": [], "customer": customer["id"]} | fields, params)
     if "subscription" in params:
         fields |= _of_subscription(ctx, params["subscription"], customer)
     waiting = []
@@ -155,8 +154,8 @@ def _purchase(invoice: Doc) -> Purchase | None:
 
 
 def _priced(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
-    """The fields by which the sums change: discounts and tax rates."""
-    changes: Doc = {}
+    """The fields by which the sums change, discounts, tax rates and shipping, and how it all looks."""
+    changes = presenting.presented(ctx, invoice, params)
     if "discounts" in params:
         changes["discounts"] = discounts.put(
             ctx, params["discounts"], invoice["customer"], purchase=_purchase(invoice), invoice=invoice["id"]
@@ -353,13 +352,3 @@ def send_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         invoice = collection.open_up(ctx, invoice)
     objects.announce(ctx, "invoice.sent", invoice)
     return invoice
-
-
-@route("GET", "/v1/invoices/{id}/lines", params=listing())
-def list_invoice_lines(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """List an invoice's lines"""
-    known = _load(ctx, id)["lines"]["data"]
-    limit, ids = params.get("limit", 10), [line["id"] for line in known]
-    after = params.get("starting_after")
-    rest = known[ids.index(after) + 1 :] if after in ids else known
-    return list_object(rest[:limit], url=f"/v1/invoices/{id}/lines", has_more=len(rest) > limit)
