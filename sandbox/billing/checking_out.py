@@ -29,12 +29,8 @@ class Result:
 def due_now(ctx: Context, lines: list[Doc], params: dict[str, Any]) -> int:
     """What the first payment will be: nothing of the recurring prices while a trial runs."""
     data = params.get("subscription_data") or {}
-    trial = has_trial(data)
+    trial = checkout_sums.has_trial(data)
     return sum(line["amount_total"] for line in lines if not (trial and line["price"]["type"] == "recurring"))
-
-
-def has_trial(data: dict[str, Any]) -> bool:
-    return "trial_end" in data or "trial_period_days" in data
 
 
 def known_details(ctx: Context, customer: str | None, email: str | None) -> Doc | None:
@@ -69,12 +65,40 @@ def pay(ctx: Context, session: Doc, payment_method: Doc, *, email: str, name: st
     """One click on the button with this card; what was typed besides."""
     if session["status"] != "open":
         return come_back(ctx, session)
+    if not session.get("_subscription"):
+        checkout_sums.check_again(ctx, session)
     session = objects.update(ctx, session, {"_given": {"email": email, "name": name}})
     if session["mode"] == "payment":
         return _pay_once(ctx, session, payment_method)
     if session["mode"] == "setup" or session["amount_total"] == 0:
         return _set_up(ctx, session, payment_method)
     return _subscribe(ctx, session, payment_method)
+
+
+def needs_nothing(session: Doc) -> bool:
+    """Whether this session is complete without any way to pay: nothing is due, and none is kept for later. Source:
+    Stripe docs, "No-cost orders", "Free trials without collecting payment details" (payment_method_collection)."""
+    keeps = session["mode"] == "subscription" and session["payment_method_collection"] == "always"
+    return session["mode"] != "setup" and session["amount_total"] == 0 and not keeps
+
+
+def complete_free(ctx: Context, session: Doc, *, email: str, name: str) -> Result:
+    """One click on the button where nothing is to be paid."""
+    if session["status"] != "open":
+        return come_back(ctx, session)
+    checkout_sums.check_again(ctx, session)
+    session = objects.update(ctx, session, {"_given": {"email": email, "name": name}})
+    if session["mode"] == "subscription":
+        session = _begin(ctx, session)
+        found = {
+            "customer": session["_customer"], "invoice": session["_invoice"], "subscription": session["_subscription"],
+        }  # fmt: skip
+    else:
+        wants_customer = session["customer"] or session["customer_creation"] == "always"
+        found = {"customer": _customer(ctx, session)["id"] if wants_customer else None}
+        checkout_sums.redeemed(ctx, session)
+    done = _complete(ctx, session, found)
+    return Result(done, success_address(done))
 
 
 def _customer(ctx: Context, session: Doc) -> Doc:

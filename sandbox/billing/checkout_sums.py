@@ -6,12 +6,14 @@ Source: API reference, "The Checkout Session object" (`amount_subtotal`, `amount
 from decimal import Decimal
 from typing import Any
 
+from sandbox import objects
 from sandbox.billing import discounts, redeeming
 from sandbox.billing.reckoning import Rate, Row, reckon
 from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
+from sandbox.money import check_chargeable
 
 
 def checked(ctx: Context, params: dict[str, Any]) -> list[dict[str, str]]:
@@ -60,6 +62,11 @@ def _row(line: Doc) -> Row:
     return Row(line["amount_subtotal"], line["price"]["product"], rates=rates)
 
 
+def has_trial(data: dict[str, Any]) -> bool:
+    """Whether the subscription that is sold begins with a trial."""
+    return "trial_end" in data or "trial_period_days" in data
+
+
 def sums(lines: list[Doc], *, trial: bool) -> Doc:
     """The session's amounts. What recurs costs nothing yet while a trial runs."""
     now = [line for line in lines if not (trial and line["price"]["type"] == "recurring")]
@@ -79,8 +86,22 @@ def shown(given: list[dict[str, str]]) -> list[Doc]:
     return [{"coupon": one.get("coupon"), "promotion_code": one.get("promotion_code")} for one in given]
 
 
+def check_total(lines: list[Doc]) -> None:
+    """Raises for a single payment that no bank would take. Nothing at all may be due: Stripe docs, "No-cost orders"."""
+    total = sum(line["amount_total"] for line in lines)
+    if total:
+        check_chargeable(total, lines[0]["currency"])
+
+
+def check_again(ctx: Context, session: Doc) -> None:
+    """Raises when a code that was good on the session has come to its end meanwhile."""
+    priced(ctx, session["_lines"], session.get("_discounts") or [], session["customer"])
+
+
 def redeemed(ctx: Context, session: Doc) -> None:
-    """A single payment has used its coupons; a subscription does so by itself."""
-    for number, one in enumerate(session.get("_discounts") or []):
-        coupon, code = redeeming.named(ctx, one, session["customer"], f"discounts[{number}]", None)
-        discounts.redeem(ctx, coupon, code, session["customer"], checkout_session=session["id"])
+    """A single payment has used its coupons; a subscription does so by itself. What was bought is not asked again."""
+    for one in session.get("_discounts") or []:
+        code = objects.find(ctx, "promotion_code", one.get("promotion_code"))
+        coupon = objects.find(ctx, "coupon", code["promotion"]["coupon"] if code else one.get("coupon"))
+        if coupon:
+            discounts.redeem(ctx, coupon, code, session["customer"], checkout_session=session["id"])

@@ -6,12 +6,41 @@ the portal. Sources: Stripe docs, "Coupons and promotion codes" (redemption limi
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from sandbox import jobs, objects
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
+
+
+class Reason(StrEnum):
+    """Why a promotion code cannot be redeemed, as Stripe's message goes on."""
+
+    EXPIRED = "it has expired"
+    """Its last day, or its coupon's, is over."""
+    USED_UP = "it has been used the maximum number of times"
+    """It was redeemed as often as it, or its coupon, may be."""
+    INACTIVE = "it is not active"
+    """It was switched off."""
+    OTHERS = "it belongs to another customer"
+    """It is for one customer, and not this one."""
+    NOT_FIRST = "the associated customer has prior transactions"
+    """It is for first purchases."""
+    TOO_LITTLE = "the associated purchase does not meet the minimum amount requirement"
+    """It is for larger purchases, or for other currencies."""
+    NOTHING_OFF = "the associated coupon is not valid for any of the items"
+    """Its coupon takes nothing off what is bought."""
+
+
+class Refused(ApiError):
+    """A coupon or promotion code cannot be redeemed."""
+
+    def __init__(self, reason: Reason, param: str, *, code: str | None = None) -> None:
+        message = f"This promotion code cannot be redeemed because {reason}."
+        super().__init__(message, code=code, param=param)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -47,27 +76,17 @@ def usable_coupon(ctx: Context, id: str, param: str) -> Doc:
 def check_code(ctx: Context, code: Doc, customer: str | None, param: str, purchase: Purchase | None) -> None:
     """Raises when this customer may not use the promotion code now, or not for this purchase."""
     if code["expires_at"] and code["expires_at"] <= ctx.now:
-        raise ApiError("This promotion code has expired.", code="coupon_expired", param=param)
+        raise Refused(Reason.EXPIRED, param, code="coupon_expired")
     if code["max_redemptions"] and code["times_redeemed"] >= code["max_redemptions"]:
-        raise _not("it has been used the maximum number of times", param)
+        raise Refused(Reason.USED_UP, param)
     if not code["active"]:
-        raise _not("it is not active", param)
+        raise Refused(Reason.INACTIVE, param)
     if code["customer"] and code["customer"] != customer:
-        raise _not("it belongs to another customer", param)
-    _check_first_time(ctx, code, customer, param)
+        raise Refused(Reason.OTHERS, param)
+    if code["restrictions"]["first_time_transaction"] and customer and _has_paid(ctx, customer):
+        raise Refused(Reason.NOT_FIRST, param, code="promotion_code_customer_not_first_time")
     if purchase:
         _check_minimum(code, purchase, param)
-
-
-def _check_first_time(ctx: Context, code: Doc, customer: str | None, param: str) -> None:
-    if code["restrictions"]["first_time_transaction"] and customer and _has_paid(ctx, customer):
-        raise _not(
-            "the associated customer has prior transactions", param, code="promotion_code_customer_not_first_time"
-        )
-
-
-def _not(reason: str, param: str, **more: Any) -> ApiError:
-    return ApiError(f"This promotion code cannot be redeemed because {reason}.", param=param, **more)
 
 
 def _has_paid(ctx: Context, customer: str) -> bool:
@@ -78,7 +97,7 @@ def _has_paid(ctx: Context, customer: str) -> bool:
 def _check_minimum(code: Doc, purchase: Purchase, param: str) -> None:
     least = _minimums(code)
     if least and purchase.amount < least.get(purchase.currency, purchase.amount + 1):
-        raise _not("the associated purchase does not meet the minimum amount requirement", param)
+        raise Refused(Reason.TOO_LITTLE, param)
 
 
 def _minimums(code: Doc) -> dict[str, int]:

@@ -18,6 +18,39 @@ JAPANESE = {
     "then %(amount)s %(interval)s": "その後 %(amount)s%(interval)s",
     "%(days)s days free": "%(days)s日間無料",
     "Total due today": "本日のお支払い額",
+    "Subtotal": "小計",
+    "Promotion code": "プロモーションコード",
+    "Apply": "適用する",
+    "Remove the code %(code)s": "コード%(code)sの適用を取り消す",
+    "%(percent)s%% off": "%(percent)s%%割引",
+    "%(amount)s off": "%(amount)s割引",
+    "%(off)s your first invoice": "初回の請求を%(off)s",
+    "%(off)s for as long as you subscribe": "ご利用期間中ずっと%(off)s",
+    "%(off)s for %(months)s months": "%(months)sか月間%(off)s",
+    "%(off)s for one month": "1か月間%(off)s",
+    "This code has expired. Nothing was taken off.": "このコードは有効期限が切れているため、割引は適用されていません。",
+    "This code was used as often as it may be. Nothing was taken off.":
+        "このコードは利用回数の上限に達しているため、割引は適用されていません。",
+    "This code is not valid any more. Nothing was taken off.":
+        "このコードは現在ご利用いただけないため、割引は適用されていません。",
+    "This code belongs to another customer. Nothing was taken off.":
+        "このコードは別のお客様専用のため、割引は適用されていません。",
+    "This code is for a first purchase only. Nothing was taken off.":
+        "このコードは初回のご購入専用のため、割引は適用されていません。",
+    "This code is for larger purchases. Nothing was taken off.":
+        "このコードをご利用いただける金額に達していないため、割引は適用されていません。",
+    "This code is not for what you buy here. Nothing was taken off.":
+        "このコードは今回の商品の対象外のため、割引は適用されていません。",
+    "There is no such code. Look at its letters and try again.":
+        "このコードは見つかりません。入力内容をご確認のうえ、もう一度お試しください。",
+    "Your payment is under way, so its amount cannot change any more.":
+        "お支払いの手続きが進行中のため、金額を変更できません。",
+    "With this code too little would be left to pay. Nothing was taken off.":
+        "このコードを使うとお支払い額が下限を下回るため、割引は適用されていません。",
+    "Write the code first.": "コードを入力してください。",
+    "There is nothing to pay, so no card is needed.": "お支払いはありません。カードの登録も不要です。",
+    "Complete the order · nothing to pay": "注文を確定する（お支払いなし）",
+    "Subscribe · nothing to pay now": "申し込む（本日のお支払いなし）",
     "Quantity %(quantity)s": "数量 %(quantity)s",
     "Quantity %(quantity)s, %(each)s each": "数量 %(quantity)s、単価 %(each)s",
     "per day": "／日",
@@ -195,7 +228,6 @@ JAPANESE = {
     "Description": "内容",
     "Qty": "数量",
     "Amount": "金額",
-    "Subtotal": "小計",
     "Discount": "割引",
     "Tax": "税",
     "Tax included": "うち税額",
@@ -266,7 +298,22 @@ def tools(language: str) -> dict[str, Any]:
         "money": lambda amount, currency: wording.money(amount, currency, locale=locale),
         "day": lambda at: format_date(datetime.datetime.fromtimestamp(at, datetime.UTC), format="long", locale=locale),
         "interval": lambda recurring: interval(translate, recurring),
+        "off": lambda coupon, currency, mode: off(translate, coupon, currency, mode, locale),
     }
+
+
+def off(translate: Translate, coupon: dict[str, Any], currency: str, mode: str, locale: Locale) -> str:
+    """What a coupon gives, in a subscription for how long too: 20% off for 3 months."""
+    if coupon["percent_off"] is not None:
+        taken = translate("%(percent)s%% off", percent=f"{coupon['percent_off']:g}")
+    else:
+        option = (coupon.get("_currency_options") or {}).get(currency) or coupon
+        taken = translate("%(amount)s off", amount=wording.money(option["amount_off"], currency, locale=locale))
+    if mode != "subscription":
+        return taken
+    lasting = {"once": "%(off)s your first invoice", "forever": "%(off)s for as long as you subscribe"}
+    many = "%(off)s for %(months)s months" if coupon["duration_in_months"] != 1 else "%(off)s for one month"
+    return translate(lasting.get(coupon["duration"], many), off=taken, months=coupon["duration_in_months"])
 
 
 def interval(translate: Translate, recurring: dict[str, Any]) -> str:

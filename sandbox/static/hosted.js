@@ -30,6 +30,25 @@ document.addEventListener("submit", (event) => {
   button.textContent = form.dataset.wait;
 });
 
+// A promotion code changes the sums beside the card form and leaves what was typed there.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("form[data-swap]");
+  if (!form) return;
+  event.preventDefault();
+  const data = new URLSearchParams(new FormData(form, event.submitter));
+  const answer = await fetch(form.action, { method: "POST", body: data });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const here = document.querySelector("form[data-pays]"), there = page.querySelector("form[data-pays]");
+  if (!there) return window.location.reload();
+  document.querySelector(".summary").replaceWith(page.querySelector(".summary"));
+  if (here.dataset.pays === there.dataset.pays) {
+    here.querySelector("button.main").textContent = there.querySelector("button.main").textContent;
+  } else {
+    document.querySelector("main").replaceWith(page.querySelector("main"));
+  }
+  document.querySelector(".code input, .code button").focus();
+});
+
 // A page that comes out of the back-forward cache can be sent again.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) window.location.reload();

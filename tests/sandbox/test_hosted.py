@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -126,8 +127,34 @@ def test_an_open_invoice_is_paid_on_its_page(v1: Any, page: Page) -> None:
     assert v1.subscriptions.retrieve(subscription.id).status == "active"
 
 
+def spring(v1: Any) -> str:
+    """A promotion code of a quarter off for three months."""
+    off = v1.coupons.create({"percent_off": 25, "duration": "repeating", "duration_in_months": 3})
+    return str(v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": off.id}, "code": "SPRING"}).code)
+
+
+def test_a_code_changes_the_sums_and_leaves_the_card_that_was_typed(v1: Any, page: Page, shop: Receiver) -> None:
+    word = spring(v1)
+    page.goto(at_shop(v1, shop, customer=customer(v1, None), allow_promotion_codes=True).url)
+    type_card(page, GOOD)
+    page.get_by_label("Promotion code").fill("SPRNG")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("alert")).to_contain_text("There is no such code.")
+    page.get_by_label("Promotion code").fill(word.lower())
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("25% off for 3 months")).to_be_visible()
+    expect(page.get_by_label("Card number")).to_have_value("4242 4242 4242 4242")
+    page.get_by_role("button", name="Remove the code SPRING").click()
+    expect(page.get_by_role("button", name="Subscribe · ¥3,000 now")).to_be_visible()
+    page.get_by_label("Promotion code").fill(word)
+    page.get_by_role("button", name="Apply").click()
+    page.get_by_role("button", name="Subscribe · ¥2,250 now").click()
+    page.wait_for_url("**/thanks?**")
+    assert v1.invoices.list().data[0].amount_paid == 2250
+
+
 PAGES = (
-    "checkout", "checkout declined", "checkout paid", "checkout expired", "portal", "portal card", "portal cancel",
+    "checkout", "checkout code", "checkout code wrong", "checkout declined", "checkout paid", "checkout expired", "portal", "portal card", "portal cancel",
     "portal details", "invoice open", "invoice paid", "front", "missing",
 )  # fmt: skip
 
@@ -144,12 +171,17 @@ def addresses(v1: Any) -> dict[str, str]:
         {"customer": owner, "currency": "jpy", "collection_method": "send_invoice", "days_until_due": 3}
     )
     v1.invoice_items.create({"customer": owner, "invoice": invoice.id, "amount": 12_345_678, "currency": "jpy"})
-    sessions = [checkout(v1, line_items=[{"price": price, "quantity": 1}]) for _ in range(3)]
+    sessions = [
+        checkout(v1, line_items=[{"price": price, "quantity": 1}], allow_promotion_codes=True) for _ in range(4)
+    ]
+    httpx.post(f"{sessions[3].url}/code", data={"code": spring(v1)}, trust_env=False)
     fill_in(sessions[1].url, GOOD)
     v1.checkout.sessions.expire(sessions[2].id)
     base = portal.split("/p/")[0]
     return {
         "checkout": sessions[0].url,
+        "checkout code": sessions[3].url,
+        "checkout code wrong": sessions[0].url,
         "checkout declined": sessions[0].url,
         "checkout paid": sessions[1].url,
         "checkout expired": sessions[2].url,
@@ -172,6 +204,10 @@ def test_every_page_fits_and_can_be_read_by_everybody(
     page = context.new_page()
     for name in PAGES:
         page.goto(addresses[name])
+        if name == "checkout code wrong":
+            page.get_by_label("Promotion code").fill("SPRNG")
+            page.get_by_role("button", name="Apply").click()
+            expect(page.get_by_role("alert")).to_be_visible()
         if name == "checkout declined":
             page.get_by_label("Email").fill("alice@example.com")
             type_card(page, POOR)
