@@ -9,6 +9,8 @@ from typing import Any
 import stripe
 from django.conf import settings
 
+from billing.stripe_accounts import StripeAccount, primary
+
 _calls_refused: ContextVar[bool] = ContextVar("stripe_calls_refused", default=False)
 
 
@@ -35,14 +37,14 @@ class StripeHTTP(stripe.HTTPXClient):
         return super().request(*args, **kwargs)
 
 
-@lru_cache(maxsize=4)
-def stripe_client() -> stripe.StripeClient:
-    """Return the client of the account whose key the settings hold: pinned version, time-outs, two retries.
+@lru_cache(maxsize=32)
+def stripe_client(account: StripeAccount | None = None) -> stripe.StripeClient:
+    """Return the client of an account (the primary one where none is given): pinned version, time-outs, two retries.
 
     Retries reuse the call's idempotency key (Stripe docs: "Idempotent requests"), so they never repeat an effect.
     """
     return stripe.StripeClient(
-        settings.STRIPE_SECRET_KEY,
+        (account or primary()).secret_key,
         stripe_version=settings.STRIPE_API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE} if settings.STRIPE_API_BASE else {},
         http_client=new_http(),

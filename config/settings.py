@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from config.env import BASE_DIR, LOCAL_DIR, read_env
 from config.logging import logging_config
+from config.stripe_accounts import read_accounts
 from ops.console.theme import UNFOLD as UNFOLD  # the look and navigation of the console
 
 env = read_env()
@@ -134,6 +135,8 @@ STRIPE_LIVE_MODE = "_live_" in STRIPE_SECRET_KEY
 # Several secrets, comma-separated, are accepted while one is being rolled.
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRET", default=[])
 STRIPE_WEBHOOK_TOLERANCE_SECONDS = 300
+STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
+STRIPE_ACCOUNTS = read_accounts(env)  # further accounts, or the other mode of the same one
 # Only a sandbox is reached by another address; without it every call goes to Stripe itself.
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)

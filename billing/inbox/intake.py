@@ -1,62 +1,116 @@
 """The one way into the inbox, whichever door an event comes by."""
 
 import json
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from django.db import connection
+import orjson
+from django.db import DataError, connection, transaction
 
+from billing.inbox.envelope import STRIPE, Envelope, read_envelope
 from billing.inbox.models import Door, InboxState
+from billing.inbox.refusals import NotAnEvent
+from billing.stripe_accounts import PRIMARY
 
-STRIPE = "stripe.com"  # the source under which Stripe's own events are stored
-LONGEST = 255  # characters; Stripe docs: "object IDs … will never exceed 255 characters"
-INSERT = """
-    INSERT INTO billing_inboxevent (
-        source, external_id, door, account, livemode, type, api_version, object_kind, object_id, customer_id,
-        occurred_at, received_at, payload, state, due_at, attempts, error)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, '')
-    ON CONFLICT (source, external_id) DO NOTHING RETURNING id
-"""
-
-
-class NotAnEvent(ValueError):
-    """This is not an event of Stripe's: its parts are missing or of the wrong kind."""
+COLUMNS = (
+    *("source", "external_id", "door", "owner", "account", "livemode", "type", "api_version"),
+    *("object_kind", "object_id", "customer_id", "occurred_at", "payload", "received_at", "due_at"),
+)
+ROW = f"({', '.join(['%s'] * len(COLUMNS))}, '{InboxState.RECEIVED.value}', 0, '')"
+INSERT = f"""
+    INSERT INTO billing_inboxevent ({", ".join(COLUMNS)}, state, attempts, error) VALUES {{rows}}
+    ON CONFLICT (source, external_id) DO NOTHING RETURNING source, external_id
+"""  # noqa: S608 - of our own column names alone
 
 
-@dataclass(frozen=True)
-class Envelope:
-    """What the inbox reads of an event; the rest stays in its payload."""
+class Stored(Enum):
+    """What became of an event that was brought to the inbox."""
 
-    id: str
-    type: str
-    account: str
-    livemode: bool
-    api_version: str
-    object_kind: str
-    object_id: str
-    customer_id: str
-    occurred_at: datetime
+    NEW = "new"  # stored just now, and due
+    BEFORE = "before"  # its source's event of this id had been stored already, by whichever door
+    UNSTORABLE = "unstorable"  # PostgreSQL has no place for what it holds; nothing was stored
 
 
-def store_event(payload: dict[str, Any], *, source: str = STRIPE, door: Door, now: datetime) -> bool:
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event that has been read and may be stored: `body` is its payload as JSON that jsonb keeps."""
+
+    event: Envelope
+    body: str
+    source: str
+    door: Door
+    owner: str
+    received_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.source, self.event.id
+
+    def values(self) -> tuple[Any, ...]:
+        event = self.event
+        return (
+            *(self.source, event.id, self.door.value, self.owner, event.account, bool(event.livemode), event.type),
+            *(event.api_version, event.object_kind, event.object_id, event.customer_id, event.occurred_at),
+            *(self.body, self.received_at, self.received_at),
+        )
+
+
+def store_event(
+    payload: dict[str, Any], *, source: str = STRIPE, door: Door, owner: str = PRIMARY, now: datetime
+) -> bool:
     """Store one event, due at once; return False when this source's event was stored before.
 
-    One statement, so it is there when this returns (outside a transaction) and racing doors make one row.
-    Raises NotAnEvent, and then stores nothing.
+    Raises Refused, and then stores nothing.
+    """
+    [stored] = store_events([payload], source=source, door=door, owner=owner, now=now)
+    if stored is Stored.UNSTORABLE:
+        raise NotAnEvent("The event holds what PostgreSQL cannot keep.")
+    return stored is Stored.NEW
+
+
+def store_events(
+    payloads: Iterable[dict[str, Any]], *, source: str = STRIPE, door: Door, owner: str = PRIMARY, now: datetime
+) -> list[Stored]:
+    """Store Stripe's events, due at once; return what became of each, in their order.
+
+    Raises Refused when one of them is no event, and then stores none.
+    """
+    return store([arrival_of(payload, source=source, door=door, owner=owner, now=now) for payload in payloads])
+
+
+def arrival_of(
+    payload: dict[str, Any], *, source: str = STRIPE, door: Door, owner: str = PRIMARY, now: datetime
+) -> Arrival:
+    """Read one of Stripe's events. Raises Refused with what is wrong."""
+    payload, body = storable_json(payload)
+    return Arrival(read_envelope(payload), body, source, door, owner, now)
+
+
+def storable_json(payload: Any) -> tuple[Any, str]:
+    """Return the payload and its JSON without what jsonb cannot keep: NUL, and half a surrogate pair.
+
+    Rather one character less than no event. Raises NotAnEvent for what is nested deeper than any event.
     """
     body = written(payload)
-    if "\\u0000" in body or "\\ud" in body:
-        # jsonb keeps neither NUL nor half a surrogate pair: rather one character less than no event.
+    if "\\u0000" in body:
         payload = storable(payload)
-        body = json.dumps(payload)
-    event = read_envelope(payload)
-    values: list[Any] = [source, event.id, door, event.account, event.livemode, event.type, event.api_version]
-    values += [event.object_kind, event.object_id, event.customer_id, event.occurred_at, now]
-    values += [body, InboxState.RECEIVED, now]
-    with connection.cursor() as cursor:
-        cursor.execute(INSERT, values)
-        return cursor.fetchone() is not None
+        body = written(payload)
+    return payload, body
+
+
+def written(payload: Any) -> str:
+    try:
+        return orjson.dumps(payload).decode()
+    except orjson.JSONEncodeError:  # integers beyond 64 bits, surrogates: orjson writes neither
+        pass
+    try:
+        return json.dumps(storable(payload), allow_nan=False)
+    except (RecursionError, ValueError):
+        raise NotAnEvent("The event is nested deeper than any, or no JSON.")
 
 
 def storable(value: Any) -> Any:
@@ -70,57 +124,38 @@ def storable(value: Any) -> Any:
     return value
 
 
-def written(payload: dict[str, Any]) -> str:
+def store(arrivals: Sequence[Arrival]) -> list[Stored]:
+    """Store what has arrived, with one statement; return what became of each, in their order.
+
+    It is there when this returns (outside a transaction), and racing doors make one row. A row that PostgreSQL cannot
+    keep does not spoil the others. Raises DatabaseError when the database does not answer: then some may be stored,
+    and bringing all of them again is right.
+    """
+    if not arrivals:
+        return []
     try:
-        return json.dumps(payload)
-    except RecursionError:
-        raise NotAnEvent("The event is nested deeper than any.")
+        # One statement commits by itself; inside somebody's transaction a failing one must not spoil that.
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            return insert(arrivals)
+    except DataError:
+        if len(arrivals) == 1:
+            return [Stored.UNSTORABLE]
+    return [store([arrival])[0] for arrival in arrivals]
 
 
-def read_envelope(payload: Any) -> Envelope:
-    """Read what an event is about (Stripe docs: "The Event object"). Raises NotAnEvent with what is wrong."""
-    if not isinstance(payload, dict) or payload.get("object") != "event":
-        raise NotAnEvent("This is not an event.")
-    data = payload.get("data")
-    subject = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(subject, dict):
-        raise NotAnEvent("The event has no data.object.")
-    kind = text(subject, "object", longest=64)
-    return Envelope(
-        id=needed_text(payload, "id"),
-        type=needed_text(payload, "type"),
-        account=text(payload, "account", longest=64),
-        livemode=payload.get("livemode") is True,
-        api_version=text(payload, "api_version", longest=64),
-        object_kind=kind,
-        object_id=text(subject, "id"),
-        customer_id=text(subject, "id") if kind == "customer" else id_of(subject.get("customer")),
-        occurred_at=moment(payload.get("created")),
-    )
+def insert(arrivals: Sequence[Arrival]) -> list[Stored]:
+    # In the order of their keys: two doors that store the same events wait for each other, and never in a circle.
+    rows = sorted({arrival.key: arrival for arrival in reversed(arrivals)}.items())
+    values = [value for _, arrival in rows for value in arrival.values()]
+    with connection.cursor() as cursor:
+        cursor.execute(INSERT.format(rows=", ".join([ROW] * len(rows))), values)
+        new = set(cursor.fetchall())
+    return [taken(arrival.key, new) for arrival in arrivals]
 
 
-def needed_text(payload: dict[str, Any], name: str) -> str:
-    value = payload.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= LONGEST:
-        raise NotAnEvent(f"The event has no {name}.")
-    return value
-
-
-def text(payload: dict[str, Any], name: str, *, longest: int = LONGEST) -> str:
-    """A value that may be missing; one that is no text, or too long for its column, counts as missing."""
-    value = payload.get(name)
-    return value if isinstance(value, str) and len(value) <= longest else ""
-
-
-def id_of(reference: Any) -> str:
-    """The id of a reference, expanded or not."""
-    return text(reference, "id") if isinstance(reference, dict) else text({"id": reference}, "id")
-
-
-def moment(seconds: Any) -> datetime:
-    if not isinstance(seconds, int) or isinstance(seconds, bool):
-        raise NotAnEvent("The event has no created time.")
-    try:
-        return datetime.fromtimestamp(seconds, tz=UTC)
-    except (ValueError, OverflowError, OSError):
-        raise NotAnEvent("The event's created time is out of range.")
+def taken(key: tuple[str, str], new: set[tuple[str, str]]) -> Stored:
+    """NEW for the first arrival of a new row, BEFORE for its repetitions in the same batch."""
+    if key not in new:
+        return Stored.BEFORE
+    new.remove(key)
+    return Stored.NEW

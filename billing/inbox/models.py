@@ -1,8 +1,12 @@
 """The inbox: every event as it reached us, and how far it has come since."""
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+from billing.inbox.refusals import Reason
 
 
 class InboxState(models.TextChoices):
@@ -28,10 +32,12 @@ class Door(models.TextChoices):
 class InboxEvent(models.Model):
     """One event, stored once: unique on source and the source's own event id."""
 
-    source = models.CharField(max_length=128, default="stripe.com")
+    source = models.CharField(max_length=256, default="stripe.com")  # AWS's longest source
     external_id = models.CharField(_("event id"), max_length=255)
     door = models.CharField(_("door"), max_length=10, choices=Door.choices)
-    # Stripe's account id of a connected account; empty for our own account.
+    # The name of the configured Stripe account that it belongs to; empty for the primary one, and where it is of none.
+    owner = models.CharField(_("account"), max_length=32, blank=True, default="")
+    # Stripe's account id where the event names one.
     account = models.CharField(max_length=64, blank=True, default="")
     livemode = models.BooleanField(default=False)
     type = models.CharField(_("type"), max_length=255)
@@ -66,3 +72,72 @@ class InboxEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.external_id}"
+
+
+class AsideMessage(models.Model):
+    """A queue message that is no event of ours: kept, so that a person can see what came, and out of the queue."""
+
+    queue = models.CharField(_("queue"), max_length=512)  # its URL
+    message_id = models.CharField(_("message id"), max_length=128)
+    reason = models.CharField(_("reason"), max_length=20, choices=Reason.choices)
+    error = models.TextField(_("error"), blank=True, default="")  # the sentence that says what was wrong
+    body = models.TextField(
+        _("body"), blank=True, default=""
+    )  # its beginning; characters that cannot be kept are U+FFFD
+    length = models.PositiveBigIntegerField(_("length"), default=0)  # of the whole body, in characters
+    receive_count = models.PositiveIntegerField(_("received times"), default=1)  # as the queue counts
+    sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    received_at = models.DateTimeField(_("received"))
+
+    class Meta:
+        verbose_name = _("message kept aside")
+        verbose_name_plural = _("messages kept aside")
+        constraints = [models.UniqueConstraint(fields=["queue", "message_id"], name="aside_message_once")]
+        indexes = [models.Index(fields=["received_at"], name="aside_by_arrival")]
+
+    def __str__(self) -> str:
+        return f"{self.message_id} ({self.get_reason_display()})"
+
+
+class PollState(models.TextChoices):
+    """How the reading of Stripe's events API stands."""
+
+    CURRENT = "current", _("Up to date")  # the last sweep was read to its end
+    CATCHING_UP = "catching-up", _("Catching up")  # a sweep is under way; the next run goes on
+    FAILING = "failing", _("Failing")  # Stripe does not answer, or refuses; tried again at due_at
+
+
+class PollCursor(models.Model):
+    """How far Stripe's events API has been read, for one account in one mode."""
+
+    # Stripe docs, "List all events": "events going back up to 30 days".
+    KEPT_BY_STRIPE = timedelta(days=30)
+    OLD_AFTER = timedelta(days=20)
+
+    owner = models.CharField(_("account"), max_length=32, blank=True, default="")
+    livemode = models.BooleanField(default=False)
+    state = models.CharField(_("state"), max_length=12, choices=PollState.choices, default=PollState.CURRENT)
+    # All events that Stripe made until then have been seen. Stripe's time.
+    read_until = models.DateTimeField(_("read until"), null=True, blank=True)
+    # A sweep reads from the newest event back to `read_until`. While one is under way: where it began, and the event
+    # after which it goes on.
+    sweep_from = models.DateTimeField(null=True, blank=True)
+    sweep_after = models.CharField(max_length=255, blank=True, default="")
+    missed = models.PositiveBigIntegerField(_("missed by other doors"), default=0)  # since the beginning
+    failures = models.PositiveIntegerField(default=0)  # in a row
+    error = models.TextField(_("error"), blank=True, default="")
+    due_at = models.DateTimeField(null=True, blank=True)  # not polled before; null when at any time
+    polled_at = models.DateTimeField(_("last asked"), null=True, blank=True)  # our time
+    started_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("events API cursor")
+        verbose_name_plural = _("events API cursors")
+        constraints = [models.UniqueConstraint(fields=["owner", "livemode"], name="poll_cursor_once")]
+
+    def __str__(self) -> str:
+        return f"{self.owner or 'primary'} {'live' if self.livemode else 'test'}"
+
+    def is_old(self, now: datetime) -> bool:
+        """Whether it is so far behind that a person should look before Stripe forgets what was not read."""
+        return now - (self.read_until or self.started_at) > self.OLD_AFTER

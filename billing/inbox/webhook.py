@@ -11,21 +11,14 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from billing.inbox.intake import NotAnEvent, store_event
+from billing.inbox.intake import store_event
 from billing.inbox.models import Door
 from billing.inbox.nudge import mirror_soon
+from billing.inbox.refusals import NotAnEvent, Refused
 
 log = structlog.get_logger(__name__)
 
 LONGEST_BODY = 1_000_000  # bytes; Stripe's largest events have some hundred kilobytes
-
-
-class Refused(Exception):
-    """The request is not a webhook that we store. The sentence goes to the caller: it must tell nothing secret."""
-
-    def __init__(self, sentence: str, *, status: int = 400) -> None:
-        super().__init__(sentence)
-        self.status = status
 
 
 @csrf_exempt

@@ -172,6 +172,7 @@ def test_other_sites_forms_need_no_token_because_the_signature_is_one(sent):
     assert strict.post("/webhooks/stripe/", EVENT, content_type="application/json", headers=headers).status_code == 200
 
 
+@pytest.mark.django_db(transaction=True)
 def test_storing_an_event_takes_one_query(post_webhook, sent, django_assert_num_queries):
     with django_assert_num_queries(1):
         post_webhook(an_event())
