@@ -80,7 +80,7 @@ def ordered(doc: Doc) -> Doc:
 
 
 def render(doc: Doc) -> Doc:
-    """As the API shows it: without the sandbox's own fields, which begin with "_", and long lists by their beginning."""
+    """As the API shows it: without the sandbox's own fields, which begin with "_", long lists by their beginning."""
     shown = dict(doc)
     for name in doc:
         if name[0] == "_":
@@ -91,7 +91,8 @@ def render(doc: Doc) -> Doc:
 
 def _first_pages(shown: Doc, names: tuple[str, ...]) -> Doc:
     """A preview keeps its lists whole: there is no address where the rest could be asked for."""
-    for name in names if not shown["id"].startswith("upcoming_") else ():
+    kept = not shown.get("id", "upcoming_").startswith("upcoming_")
+    for name in names if kept else ():
         if name in shown and len(shown[name]["data"]) > FIRST_PAGE:
             shown[name] = shown[name] | {"data": shown[name]["data"][:FIRST_PAGE], "has_more": True}
     return shown

@@ -95,15 +95,20 @@ def open_payment(ctx: Context, invoice: Doc) -> Doc:
             **WAYS_TO_PAY[0](ctx, invoice),
         },
     )
+    return new_payment(ctx, invoice, intent, is_default=True)
+
+
+def new_payment(ctx: Context, invoice: Doc, intent: Doc, *, is_default: bool) -> Doc:
+    """The tie between an invoice and an intent; the default one is the invoice's own."""
     return objects.create(
         ctx,
         "invoice_payment",
         {
             "amount_paid": None,
-            "amount_requested": invoice["amount_due"],
+            "amount_requested": intent["amount"],
             "currency": invoice["currency"],
             "invoice": invoice["id"],
-            "is_default": True,
+            "is_default": is_default,
             "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
             "status": "open",
             "status_transitions": {"canceled_at": None, "paid_at": None},
@@ -120,9 +125,24 @@ def _description(invoice: Doc) -> str | None:
 
 def open_intent(ctx: Context, invoice: Doc) -> Doc | None:
     """The intent that would pay this invoice."""
-    for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="open"):
-        return objects.find(ctx, "payment_intent", payment["payment"]["payment_intent"])
+    for payment in _open_payments(ctx, invoice):
+        if payment["is_default"]:
+            return objects.find(ctx, "payment_intent", payment["payment"]["payment_intent"])
     return None
+
+
+def _open_payments(ctx: Context, invoice: Doc) -> list[Doc]:
+    return objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="open")
+
+
+def ask_for_rest(ctx: Context, invoice: Doc) -> None:
+    """The payment that waits asks for what is left of the invoice."""
+    intent = open_intent(ctx, invoice)
+    if intent:
+        objects.update(ctx, intent, {"amount": invoice["amount_remaining"]})
+    for payment in _open_payments(ctx, invoice):
+        if payment["is_default"]:
+            objects.update(ctx, payment, {"amount_requested": invoice["amount_remaining"]})
 
 
 def collect(
@@ -145,9 +165,23 @@ def collect(
 
 
 def _action_required(ctx: Context, invoice: Doc, intent: Doc) -> None:
-    tried = objects.update(ctx, invoice, {"attempted": True}, event="invoice.updated")
+    """Nobody but the cardholder can go on, so no further attempt is planned. A renewal waits as long as retries would
+    take. Source: Stripe docs, "Revenue recovery" (payments that require confirmation)."""
+    tried = objects.update(ctx, invoice, {"attempted": True, "next_payment_attempt": None}, event="invoice.updated")
     objects.announce(ctx, "invoice.payment_action_required", tried)
+    if invoicing.subscription_of(invoice) and invoice["billing_reason"] != "subscription_create":
+        due, waiting = ctx.now + sum(policy.of(ctx).retry_days) * DAY, {"invoice": invoice["id"]}
+        jobs.schedule(ctx, "invoice.unconfirmed", due_at=due, name=invoice["id"], payload=waiting)
     _tell_failed(ctx, tried, intent)
+
+
+@jobs.job("invoice.unconfirmed")
+def give_up_unconfirmed(ctx: Context, payload: Doc) -> None:
+    """The cardholder never came: what the account decided about retries that failed holds here too."""
+    invoice = objects.find(ctx, "invoice", payload["invoice"])
+    intent = open_intent(ctx, invoice) if invoice and invoice["status"] == "open" else None
+    if invoice and intent and intent["status"] == "requires_action" and not payments.is_later(intent):
+        _tell_failed(ctx, objects.update(ctx, invoice, {"_given_up": True}), intent)
 
 
 @payments.on_outcome
@@ -167,22 +201,28 @@ def _settle(ctx: Context, invoice: Doc, intent: Doc) -> None:
     close_payments(ctx, invoice, paid_with=intent["id"])
     customer = objects.load(ctx, "customer", invoice["customer"])
     objects.update(ctx, customer, {"delinquent": False}, event="customer.updated")
-    invoicing.paid(ctx, invoice, amount=intent["amount_received"], attempted=True)
+    invoicing.paid(ctx, invoice, amount=invoice["amount_paid"] + intent["amount_received"], attempted=True)
 
 
 def close_payments(ctx: Context, invoice: Doc, *, paid_with: str | None = None) -> None:
     """Mark the open invoice payments: paid for the intent that paid, canceled for the rest."""
-    for payment in objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="open"):
+    for payment in _open_payments(ctx, invoice):
         used = payment["payment"]["payment_intent"] == paid_with
-        transition = {"paid_at" if used else "canceled_at": ctx.now}
-        changes = {
-            "amount_paid": payment["amount_requested"] if used else None,
-            "status": "paid" if used else "canceled",
-            "status_transitions": payment["status_transitions"] | transition,
-        }
-        closed = objects.update(ctx, payment, changes)
-        if used:
-            objects.announce(ctx, "invoice_payment.paid", closed)
+        close_payment(ctx, payment, payment["amount_requested"] if used else None)
+
+
+def close_payment(ctx: Context, payment: Doc, amount: int | None) -> None:
+    """Paid with so much (minor unit), or canceled."""
+    used = amount is not None
+    transition = {"paid_at" if used else "canceled_at": ctx.now}
+    changes = {
+        "amount_paid": amount,
+        "status": "paid" if used else "canceled",
+        "status_transitions": payment["status_transitions"] | transition,
+    }
+    closed = objects.update(ctx, payment, changes)
+    if used:
+        objects.announce(ctx, "invoice_payment.paid", closed)
 
 
 def cancel_payments(ctx: Context, invoice: Doc) -> None:
@@ -220,7 +260,9 @@ def _next_attempt(ctx: Context, invoice: Doc) -> Doc:
 
 
 def is_given_up(ctx: Context, invoice: Doc) -> bool:
-    """The last attempt of the account has failed."""
+    """The last attempt of the account has failed, or its cardholder never came to confirm."""
+    if invoice.get("_given_up"):
+        return True
     return not invoice["next_payment_attempt"] and invoice.get("_tries", 0) > len(policy.of(ctx).retry_days)
 
 
@@ -249,9 +291,26 @@ def open_up(ctx: Context, invoice: Doc) -> Doc:
     if finalized["due_date"]:
         later = {"invoice": finalized["id"]}
         jobs.schedule(ctx, "invoice.due", due_at=finalized["due_date"], name=finalized["id"], payload=later)
+        _plan_reminder(ctx, finalized)
     for told in OPENED:
         told(ctx, finalized)
     return objects.load(ctx, "invoice", finalized["id"])
+
+
+def _plan_reminder(ctx: Context, invoice: Doc) -> None:
+    days = policy.of(ctx).due_soon_days
+    due = invoice["due_date"] - days * DAY
+    if days and due > ctx.now:
+        payload = {"invoice": invoice["id"]}
+        jobs.schedule(ctx, "invoice.will_be_due", due_at=due, name=invoice["id"], payload=payload)
+
+
+@jobs.job("invoice.will_be_due")
+def be_due_soon(ctx: Context, payload: Doc) -> None:
+    """Some days before the last one. Source: API reference, "Types of events"."""
+    invoice = objects.find(ctx, "invoice", payload["invoice"])
+    if invoice and invoice["status"] == "open":
+        objects.announce(ctx, "invoice.will_be_due", invoice)
 
 
 @jobs.job("invoice.due")

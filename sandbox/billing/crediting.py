@@ -236,13 +236,11 @@ def _lower(ctx: Context, invoice: Doc, *, before: int, after: int) -> None:
         return
     if changed["amount_remaining"] == 0:
         collection.cancel_payments(ctx, changed)
-        invoicing.paid(ctx, objects.load(ctx, "invoice", changed["id"]), amount=0, out_of_band=True)
+        invoicing.paid(
+            ctx, objects.load(ctx, "invoice", changed["id"]), amount=changed["amount_paid"], out_of_band=True
+        )
         return
-    intent = collection.open_intent(ctx, changed)
-    if intent:
-        objects.update(ctx, intent, {"amount": changed["amount_remaining"]})
-        for payment in objects.query(ctx, "invoice_payment", invoice=changed["id"], status="open"):
-            objects.update(ctx, payment, {"amount_requested": changed["amount_remaining"]})
+    collection.ask_for_rest(ctx, changed)
 
 
 def void(ctx: Context, note: Doc) -> Doc:

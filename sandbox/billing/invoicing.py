@@ -211,11 +211,16 @@ def paid(
         "status": "paid",
         "status_transitions": invoice["status_transitions"] | {"paid_at": ctx.now},
     }
-    jobs.cancel(ctx, "invoice.retry", name=invoice["id"])
+    _forget_plans(ctx, invoice)
     settled = objects.update(ctx, invoice, changes, event="invoice.updated")
     objects.announce(ctx, "invoice.paid", settled)
     objects.announce(ctx, "invoice.payment_succeeded", settled)
     return _tell(ctx, settled)
+
+
+def _forget_plans(ctx: Context, invoice: Doc) -> None:
+    for plan in ("invoice.retry", "invoice.unconfirmed", "invoice.will_be_due"):
+        jobs.cancel(ctx, plan, name=invoice["id"])
 
 
 def void(ctx: Context, invoice: Doc) -> Doc:
@@ -238,7 +243,7 @@ def _end(ctx: Context, invoice: Doc, status: str, transition: str, event: str) -
         "status": status,
         "status_transitions": invoice["status_transitions"] | {transition: ctx.now},
     }
-    jobs.cancel(ctx, "invoice.retry", name=invoice["id"])
+    _forget_plans(ctx, invoice)
     ended = objects.update(ctx, invoice, changes, event="invoice.updated")
     objects.announce(ctx, event, ended)
     return _tell(ctx, ended)

@@ -36,6 +36,9 @@ class Policy:
     after_retries: Ending = Ending.PAST_DUE
     upcoming_days: int = 7
     """How long before a renewal invoice.upcoming tells of it; 0 for never."""
+    due_soon_days: int = 0
+    """How long before its due date invoice.will_be_due tells of an invoice that was sent; 0 for never, as at Stripe
+    without an automation."""
     overdue_days: int = 30
     """How long after its due date an invoice that was sent is waited for."""
     after_overdue: Ending = Ending.PAST_DUE
@@ -68,6 +71,7 @@ def _read(held: dict[str, Any]) -> Policy:
             retry_days=_days(held.get("retry_days", Policy.retry_days)),
             after_retries=Ending(held.get("after_retries", Policy.after_retries)),
             upcoming_days=int(held.get("upcoming_days", Policy.upcoming_days)),
+            due_soon_days=int(held.get("due_soon_days", Policy.due_soon_days)),
             overdue_days=int(held.get("overdue_days", Policy.overdue_days)),
             after_overdue=Ending(held.get("after_overdue", Policy.after_overdue)),
         )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import jobs, objects
-from sandbox.billing import collection, discounts, invoicing, lines, presenting, preview, pricing
+from sandbox.billing import attaching, collection, discounts, invoicing, lines, presenting, preview, pricing
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.periods import DAY
 from sandbox.billing.redeeming import Purchase
@@ -310,6 +310,16 @@ def _payment_method(ctx: Context, invoice: Doc, id: str | None) -> Doc:
             code="resource_missing",
         )
     return found
+
+
+@route("POST", "/v1/invoices/{id}/attach_payment", params={"payment_intent": Str(), "payment_record": Ignored()})
+def attach_payment(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Count a payment that was made elsewhere for an open invoice"""
+    invoice = _load(ctx, id, param="id")
+    if "payment_intent" not in params:
+        raise missing("payment_intent")
+    intent = objects.load(ctx, "payment_intent", params["payment_intent"], param="payment_intent")
+    return attaching.attach(ctx, invoice, intent)
 
 
 @route("POST", "/v1/invoices/{id}/void")

@@ -86,6 +86,45 @@ def test_the_accounts_setting_ends_what_is_not_paid(travel: Travel, ending: str,
     assert told == [end + DRAFT, end + DRAFT + DAY, end + DRAFT + 3 * DAY]
 
 
+@pytest.mark.parametrize(("ending", "status"), [("cancel", "canceled"), ("unpaid", "unpaid"), ("past_due", "past_due")])
+def test_a_renewal_that_nobody_confirms_ends_when_retries_would(travel: Travel, ending: str, status: str) -> None:
+    decide(travel, retry_days=[1, 2], after_retries=ending)
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_authenticationRequired")
+    travel.advance(item_of(subscription)["current_period_end"] + DRAFT - travel.now)
+    waiting = invoices(travel, subscription)[0]
+    assert (waiting["status"], waiting["next_payment_attempt"], waiting["attempted"]) == ("open", None, True)
+    assert len(events(travel, type="invoice.payment_action_required")) == 1
+    travel.advance(3 * DAY - 1)
+    assert now(travel, subscription)["status"] == "past_due"
+    travel.advance(1)
+    ended = now(travel, subscription)
+    assert ended["status"] == status
+    assert ended["cancellation_details"]["reason"] == ("payment_failed" if ending == "cancel" else None)
+
+
+def test_a_renewal_that_was_confirmed_in_time_goes_on(travel: Travel) -> None:
+    decide(travel, retry_days=[1, 2], after_retries="cancel")
+    subscription = start(travel)
+    use_card(travel, subscription, "pm_card_authenticationRequired")
+    travel.advance(item_of(subscription)["current_period_end"] + DRAFT - travel.now)
+    [payment] = travel.get("/v1/invoice_payments", invoice=invoices(travel, subscription)[0]["id"])["data"]
+    intent = travel.get(f"/v1/payment_intents/{payment['payment']['payment_intent']}")
+    travel.visit("POST", f"/challenge/{intent['id']}?client_secret={intent['client_secret']}", answer="complete")
+    travel.advance(4 * DAY)
+    assert now(travel, subscription)["status"] == "active"
+
+
+def test_an_invoice_that_was_sent_is_told_of_before_it_is_due(travel: Travel) -> None:
+    decide(travel, due_soon_days=3)
+    subscription = start(travel, collection_method="send_invoice", days_until_due="14")
+    travel.advance(DRAFT)
+    [invoice] = invoices(travel, subscription)
+    travel.advance(invoice["due_date"] - travel.now)
+    [told] = events(travel, type="invoice.will_be_due")
+    assert (told["created"], told["data"]["object"]["status"]) == (invoice["due_date"] - 3 * DAY, "open")
+
+
 def test_while_a_subscription_is_unpaid_its_invoices_stay_drafts_until_it_is_paid(travel: Travel) -> None:
     decide(travel, retry_days=[], after_retries="unpaid")
     subscription = start(travel)

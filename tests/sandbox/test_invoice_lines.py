@@ -69,7 +69,7 @@ def test_a_line_and_its_item_change_together(v1: Any) -> None:
 
 def test_lines_are_taken_away_for_good_or_for_another_invoice(v1: Any) -> None:
     made = draft(v1, 1000, 500, 20)
-    twenty, five, thousand = made.lines.data
+    twenty, five, _ = made.lines.data
     gone = [{"id": twenty.id, "behavior": "delete"}, {"id": five.id, "behavior": "unassign"}]
     left = v1.invoices.remove_lines(made.id, {"lines": gone})
     assert (amounts(left), left.total) == ([1000], 1000)
