@@ -1,0 +1,190 @@
+"""A Stripe object as rows of the mirror's tables. Pure: nothing here asks the database or Stripe.
+
+`rows_of` gives the object's own row first, then the rows of what Stripe keeps inside it (a subscription's items, an
+invoice's lines). `stripe_data` is the object as Stripe's retrieve answers it, with the few keys that dj-stripe's
+models add to it and read again (`added_keys`); `as_stripe_has_it` takes them off.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from djstripe import models as djstripe
+
+from billing.mirror.collapse import collapse as collapse
+from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
+from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of
+from billing.mirror.shapes import listed
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row to be written. `values` are JSON: times in seconds, foreign keys as Stripe's ids."""
+
+    table: str
+    id: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An object that a row points to; a required one must be in the mirror before the row can be."""
+
+    ref: Ref
+    required: bool
+
+
+@dataclass(frozen=True)
+class Child:
+    """An object inside another one, which has a row of its own."""
+
+    kind: str
+    data: Data
+
+
+def rows_of(kind: Kind, data: Data, *, owner_id: str | None, now: datetime) -> list[TableRow]:
+    """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of."""
+    stamp = now.isoformat()
+    rows = [row_of(kind, data, owner_id, stamp)]
+    find = CHILDREN.get(kind.name)
+    if find is not None:
+        for child in find(data):
+            rows += rows_of(kind_for(child.kind), child.data, owner_id=owner_id, now=now)
+    return rows
+
+
+def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow:
+    layout = layout_for(kind)
+    values: dict[str, Any] = {name: read(data) for name, read in layout.reads}
+    values[CREATED] = values[UPDATED] = stamp
+    values[DATA] = as_kept(kind, data)
+    values[OWNER] = None if kind.model in UNOWNED else owner_id
+    return TableRow(layout.table, values["id"], values)
+
+
+def layout_for(kind: Kind) -> Layout:
+    if kind.model is None:
+        raise NotImplementedError(kind.name)
+    return layout_of(kind.model)
+
+
+# Stripe's own, the same for every account.
+UNOWNED = frozenset({djstripe.TaxCode, djstripe.CountrySpec})
+
+
+def as_kept(kind: Kind, data: Data) -> Data:
+    added = added_keys(kind.name, data)
+    return {**data, **added} if added else data
+
+
+def as_stripe_has_it(kind: Kind, kept: Data) -> Data:
+    """The object without the keys that `as_kept` added: what Stripe would answer."""
+    names = ADDED.get(kind.name, ())
+    if kind.name == "customer" and kept.get("deleted"):
+        names = ("default_payment_method",)
+    return {name: value for name, value in kept.items() if name not in names} if names else kept
+
+
+# The keys that dj-stripe's models put into `stripe_data` (`_manipulate_stripe_object_hook` and the sync of lines).
+ADDED = {
+    "customer": ("deleted", "default_payment_method"),
+    "invoiceitem": ("period_start", "period_end"),
+    "line_item": ("period_start", "period_end"),
+}
+
+
+def added_keys(kind_name: str, data: Data) -> Data | None:
+    if kind_name == "customer":
+        method = (data.get("invoice_settings") or {}).get("default_payment_method")
+        return {"deleted": data.get("deleted", False), "default_payment_method": method}
+    if kind_name in ("invoiceitem", "line_item"):
+        period = data.get("period") or {}
+        return {"period_start": period.get("start"), "period_end": period.get("end")}
+    return None
+
+
+def items_of(subscription: Data) -> Iterator[Child]:
+    for item in listed(subscription.get("items")):
+        yield Child("subscription_item", {"subscription": subscription["id"], **item})
+
+
+def lines_of(invoice: Data) -> Iterator[Child]:
+    for line in listed(invoice.get("lines")):
+        yield Child("line_item", {"invoice": invoice["id"], **line})
+
+
+def whole(name: str, kind_name: str) -> Any:
+    """Children that stand under a key of their parent, in a list of Stripe's or alone, as whole objects."""
+
+    def find(data: Data) -> Iterator[Child]:
+        value = data.get(name)
+        inner = listed(value) if isinstance(value, dict) and value.get("object") == "list" else value
+        for one in inner if isinstance(inner, (list, tuple)) else [inner]:
+            if isinstance(one, dict) and one.get("id"):
+                yield Child(kind_name, one)
+
+    return find
+
+
+CHILDREN: dict[str, Any] = {
+    "subscription": items_of,
+    "invoice": lines_of,
+    "customer": whole("discount", "discount"),
+    "charge": whole("refunds", "refund"),
+    "dispute": whole("balance_transactions", "balance_transaction"),
+    "application_fee": whole("refunds", "fee_refund"),
+    "transfer": whole("reversals", "transfer_reversal"),
+    "entitlements.active_entitlement_summary": whole("entitlements", "entitlements.active_entitlement"),
+}
+
+
+def references(rows: Iterable[TableRow]) -> set[Reference]:
+    """Return the objects that the rows point to, but for those that are among the rows."""
+    rows = list(rows)
+    own = {(row.table, row.id) for row in rows}
+    found: set[Reference] = set()
+    for row in rows:
+        for name, kind_name, table, required in targets_of(row.table):
+            target = row.values[name]
+            if target is not None and (table, target) not in own:
+                found.add(Reference(Ref(kind_name, target), required))
+    return found
+
+
+def without(rows: Sequence[TableRow], absent: set[Ref]) -> list[TableRow]:
+    """Return the rows with their foreign keys to `absent` objects left empty; the ids stay in `stripe_data`."""
+    return [emptied(row, absent) for row in rows]
+
+
+def emptied(row: TableRow, absent: set[Ref]) -> TableRow:
+    empty = {
+        name: None for name, kind_name, _table, _required in targets_of(row.table)
+        if row.values[name] is not None and Ref(kind_name, row.values[name]) in absent
+    }
+    return replace(row, values={**row.values, **empty}) if empty else row
+
+
+@cache
+def targets_of(table: str) -> tuple[tuple[str, str, str, bool], ...]:
+    """Return the foreign keys of a table: its column, the kind and table that it points to, whether it is required."""
+    model = MODELS[table]
+    return tuple(
+        (column.name, MODEL_KINDS[column.target], column.target._meta.db_table, column.required)
+        for column in layout_of(model).columns
+        if column.target in MODEL_KINDS
+    )
+
+
+MODELS = {model._meta.db_table: model for model in MODEL_KINDS}
+
+
+def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
+    """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
+    find = CHILDREN.get(kind.name)
+    if find is None or any(isinstance(value, dict) and value.get("has_more") for value in after.values()):
+        return []
+    still = {(child.kind, child.data["id"]) for child in find(after)}
+    gone = {(child.kind, child.data["id"]) for child in find(before)} - still
+    return sorted((Ref(*pair) for pair in gone), key=str)

@@ -1,0 +1,243 @@
+"""How a Stripe object becomes a row: a layout per table, read once from the columns of dj-stripe's model.
+
+A model's fields say nearly all: their names are the keys of Stripe's object, their types say how a value is written.
+What dj-stripe's own sync does otherwise in its hooks, and what newer API versions keep in another place than the one
+it looks at, stands in `PLACES`, each with its reason.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cache, cached_property
+from typing import Any
+
+from django.db import models
+from djstripe import models as djstripe
+from djstripe.fields import StripeDateTimeField, StripeDecimalCurrencyAmountField
+
+from billing.mirror.shapes import id_of
+
+Data = dict[str, Any]
+Read = Callable[[Data], Any]
+
+OWNER = "djstripe_owner_account_id"
+CREATED, UPDATED = "djstripe_created", "djstripe_updated"
+DATA = "stripe_data"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: how its value is read from Stripe's object, and written by PostgreSQL."""
+
+    name: str
+    read: Read | None  # None: the writer knows it, the object does not (owner, times, the object itself)
+    type: str  # as PostgreSQL reads it from JSON
+    value: str  # the SQL of what is written; `r` is the row as it was sent
+    keeps: bool = False  # an empty value does not overwrite what the row has
+    only_new: bool = False  # written when the row is made, and never again
+    target: type[models.Model] | None = None  # the model that a foreign key points to
+    required: bool = False  # a foreign key that may not be empty
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A table of the mirror."""
+
+    table: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ("id",)  # its unique columns, by which a row is found again
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(column.name for column in self.columns)
+
+    @cached_property
+    def reads(self) -> tuple[tuple[str, Read], ...]:
+        return tuple((column.name, column.read) for column in self.columns if column.read is not None)
+
+
+def at(*keys: str) -> Read:
+    """Read a value, which may lie deeper in the object; None when anything on the way is missing."""
+    if len(keys) == 1:
+        return lambda data, key=keys[0]: data.get(key)
+
+    def read(data: Data) -> Any:
+        value: Any = data
+        for key in keys:
+            if not isinstance(value, Mapping):
+                return None
+            value = value.get(key)
+        return value
+
+    return read
+
+
+def first_of(*reads: Read) -> Read:
+    def read(data: Data) -> Any:
+        return next((value for value in (read(data) for read in reads) if value), None)
+
+    return read
+
+
+def seconds_of(data: Data) -> Any:
+    """Version 2 objects give their creation as text (RFC 3339), all others in seconds."""
+    created = data.get("created")
+    return datetime.fromisoformat(created).timestamp() if isinstance(created, str) else created
+
+
+# Where a column's value lies when it is not under the column's own name.
+PLACES: dict[tuple[type[models.Model], str], Read] = {
+    # Filled by hooks of dj-stripe's models.
+    (djstripe.Customer, "default_payment_method"): at("invoice_settings", "default_payment_method"),
+    (djstripe.Event, "request_id"): at("request", "id"),
+    (djstripe.Event, "idempotency_key"): at("request", "idempotency_key"),
+    (djstripe.AccountV2, "created"): seconds_of,
+    # Moved by Stripe since dj-stripe looked (Stripe's changelog, 2025-03-31.basil): it leaves these empty.
+    (djstripe.Invoice, "subscription"): first_of(
+        at("subscription"), at("parent", "subscription_details", "subscription")
+    ),
+    (djstripe.InvoiceItem, "subscription"): first_of(
+        at("subscription"), at("parent", "subscription_details", "subscription")
+    ),
+    (djstripe.InvoiceItem, "price"): first_of(at("price"), at("pricing", "price_details", "price")),
+    (djstripe.LineItem, "subscription"): first_of(
+        at("subscription"),
+        at("parent", "subscription_item_details", "subscription"),
+        at("parent", "invoice_item_details", "subscription"),
+    ),
+    (djstripe.LineItem, "subscription_item"): first_of(
+        at("subscription_item"), at("parent", "subscription_item_details", "subscription_item")
+    ),
+    (djstripe.LineItem, "invoice_item"): first_of(
+        at("invoice_item"),
+        at("parent", "invoice_item_details", "invoice_item"),
+        at("parent", "subscription_item_details", "invoice_item"),
+    ),
+}
+# Whose value the object does not say at all any more: what an older API version said stays.
+KEPT = {
+    (djstripe.Invoice, "charge"),
+    (djstripe.Invoice, "payment_intent"),
+    (djstripe.Charge, "invoice"),
+    (djstripe.Dispute, "balance_transaction"),
+}
+# Not Stripe's to say: our own link says whose a customer is, and a deletion when its row was purged.
+# A signing secret is answered once, to whoever makes the endpoint, and has no place in a table.
+OURS = {
+    (djstripe.Customer, "subscriber"),
+    (djstripe.Customer, "date_purged"),
+}
+
+
+@cache
+def layout_of(model: type[models.Model]) -> Layout:
+    """Return the layout of a dj-stripe model's table."""
+    taken = [
+        field
+        for field in model._meta.local_concrete_fields
+        if not isinstance(field, models.AutoField) and (model, field.name) not in OURS
+    ]
+    return Layout(model._meta.db_table, tuple(column_of(model, field) for field in taken))
+
+
+def column_of(model: type[models.Model], field: "models.Field[Any, Any]") -> Column:
+    if field.column in WRITERS:
+        return WRITERS[field.column]
+    special = SPECIAL.get((model, field.name))
+    if special is not None:
+        return special
+    place = PLACES.get((model, field.name), at(field.name))
+    if isinstance(field, models.ForeignKey):
+        return foreign_key(model, field, place)
+    if isinstance(field, (StripeDateTimeField, models.DateTimeField)):
+        return Column(field.column, place, "double precision", f"to_timestamp(r.{field.column})")
+    if isinstance(field, models.JSONField):
+        return Column(field.column, place, "jsonb", f"r.{field.column}")
+    if isinstance(field, StripeDecimalCurrencyAmountField):
+        return Column(field.column, hundredths(place), "numeric", f"r.{field.column}")
+    if isinstance(field, (models.CharField, models.TextField)):
+        longest = field.max_length if isinstance(field, models.CharField) else None
+        return Column(field.column, text(place, longest), "text", f"r.{field.column}")
+    if isinstance(field, models.BooleanField):
+        return Column(field.column, place, "boolean", f"r.{field.column}")
+    if isinstance(field, models.IntegerField):
+        return Column(field.column, place, "bigint", f"r.{field.column}")
+    raise TypeError(f"{model.__name__}.{field.name} is of a type that no column of the mirror has had yet.")
+
+
+def foreign_key(model: type[models.Model], field: "models.ForeignKey[Any, Any]", place: Read) -> Column:
+    """Most point to Stripe's id; a few to the other table's own number, which PostgreSQL looks up as it writes."""
+    target: Any = field.related_model
+    value = f"r.{field.column}"
+    if field.target_field.column not in ("id",):
+        value = f'(SELECT p.{field.target_field.column} FROM "{target._meta.db_table}" p WHERE p.id = r.{field.column})'
+    return Column(
+        field.column,
+        reference(place),
+        "text",
+        value,
+        keeps=(model, field.name) in KEPT,
+        target=target,
+        required=not field.null,
+    )
+
+
+def reference(place: Read) -> Read:
+    def read(data: Data) -> str | None:
+        return id_of(place(data)) or None
+
+    return read
+
+
+def text(place: Read, longest: int | None) -> Read:
+    """dj-stripe keeps an empty text where Stripe says null. What is longer than the column stays whole in the data."""
+
+    def read(data: Data) -> str:
+        value = place(data)
+        return "" if value is None else str(value)[:longest]
+
+    return read
+
+
+def hundredths(place: Read) -> Read:
+    """dj-stripe keeps these amounts divided by a hundred, whatever the currency; texts are decimals already."""
+
+    def read(data: Data) -> str | None:
+        value = place(data)
+        return None if value is None else value if isinstance(value, str) else str(value / Decimal(100))
+
+    return read
+
+
+# What the writer knows and the object does not.
+WRITERS = {
+    CREATED: Column(CREATED, None, "timestamptz", f"r.{CREATED}", only_new=True),
+    UPDATED: Column(UPDATED, None, "timestamptz", f"r.{UPDATED}"),
+    DATA: Column(DATA, None, "jsonb", f"r.{DATA}"),
+    OWNER: Column(OWNER, None, "text", f"r.{OWNER}", keeps=True),
+}
+SPECIAL: dict[tuple[type[models.Model], str], Column] = {
+    (djstripe.WebhookEndpoint, "secret"): Column("secret", None, "text", "''", only_new=True),
+    (djstripe.WebhookEndpoint, "djstripe_uuid"): Column(
+        "djstripe_uuid",
+        at("metadata", "djstripe_uuid"),
+        "uuid",
+        "coalesce(r.djstripe_uuid, gen_random_uuid())",
+        only_new=True,
+    ),
+    (djstripe.WebhookEndpoint, "djstripe_tolerance"): Column(
+        "djstripe_tolerance",
+        at("djstripe_tolerance"),
+        "smallint",
+        "coalesce(r.djstripe_tolerance, 300)",
+        only_new=True,
+    ),
+    (djstripe.WebhookEndpoint, "djstripe_validation_method"): Column(
+        "djstripe_validation_method",
+        at("djstripe_validation_method"),
+        "text",
+        "coalesce(r.djstripe_validation_method, 'verify_signature')",
+        only_new=True,
+    ),
+}

@@ -1,0 +1,76 @@
+"""What dj-stripe itself would write: its own sync, run in a transaction that is taken back."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import stripe as stripe_library
+from django.db import connection, transaction
+from djstripe.models import Account, Customer, Product
+from djstripe.models.base import StripeModel
+
+from billing.mirror.columns import TableRow, references, rows_of
+from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.tables import write
+from tests.billing.objects import NOW
+
+OWNER_ID = "acct_oracle"
+OWN_BUSINESS = {"djstripe_id", "djstripe_created", "djstripe_updated", "djstripe_uuid"}
+
+Data = dict[str, Any]
+
+
+@contextmanager
+def taken_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@contextmanager
+def stock_djstripe() -> Iterator[None]:
+    """dj-stripe's sync with a known owner, and without the calls that it makes beside the sync."""
+    kept = StripeModel.__dict__["_find_owner_account"], Product._sync_product_features
+    StripeModel._find_owner_account = classmethod(lambda cls, data, **_: Account.objects.get(id=OWNER_ID))
+    Product._sync_product_features = lambda self, api_key=None: None
+    try:
+        yield
+    finally:
+        StripeModel._find_owner_account, Product._sync_product_features = kept
+
+
+def theirs(kind: Kind, data: Data, rows: list[TableRow]) -> list[dict[str, Any] | None]:
+    """The rows, in the tables and under the ids of `rows`, that dj-stripe's own sync makes of an object."""
+    client = stripe_library.StripeClient("sk_test_oracle")
+    mode = "V2" if kind.name.startswith("v2.") else "V1"
+    with taken_back(), stock_djstripe():
+        kind.model.sync_from_stripe_data(client.deserialize(json.loads(json.dumps(data)), api_mode=mode))  # type: ignore[union-attr]
+        return [row_in_table(row) for row in rows]
+
+
+def ours(rows: list[TableRow]) -> list[dict[str, Any] | None]:
+    with taken_back():
+        assert write(rows) == set()
+        return [row_in_table(row) for row in rows]
+
+
+def row_in_table(row: TableRow) -> dict[str, Any] | None:
+    with connection.cursor() as cursor:
+        cursor.execute(f'SELECT to_jsonb(t) FROM "{row.table}" t WHERE id = %s', [row.id])
+        found = cursor.fetchone()
+    return {k: v for k, v in json.loads(found[0]).items() if k not in OWN_BUSINESS} if found else None
+
+
+def put_parents(rows: list[TableRow], examples: dict[str, Any]) -> None:
+    """Write what the rows point to, and what that points to: examples under the ids that are referred to."""
+    waiting = {reference.ref for reference in references(rows)}
+    done: set[Ref] = set()
+    parents: list[TableRow] = []
+    while waiting:
+        ref = waiting.pop()
+        done.add(ref)
+        made = rows_of(kind_for(ref.kind), {**examples[ref.kind], "id": ref.id}, owner_id=OWNER_ID, now=NOW)
+        parents += made
+        waiting |= {reference.ref for reference in references(made)} - done
+    write(parents)
