@@ -20,6 +20,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 from stripe import InvalidRequestError, StripeClient, StripeError
 
 from accounts.models import CustomerLink, Organization
@@ -29,6 +30,9 @@ KEY_LIFETIME = timedelta(hours=23)  # Stripe keeps keys for at least 24 hours; t
 SETTLING = timedelta(minutes=10)  # longer than any call we make: after it no call under an expired key is under way
 CLOCK_SKEW = timedelta(hours=1)
 IN_USE_PAUSES = (0.2, 0.5, 1.0, 2.0)  # seconds between attempts while another request uses the same key
+
+# Sent in the writer's transaction when a customer has got its organization: `customer_id`.
+customer_linked = Signal()
 
 
 class CustomerIsSettling(Exception):
@@ -182,6 +186,7 @@ def record_customer(link: CustomerLink, customer_id: str, *, now: datetime) -> s
         told_email=link.parameters.get("email", ""),
     )
     link.refresh_from_db()
+    customer_linked.send(CustomerLink, customer_id=link.customer_id)
     return link.customer_id or customer_id
 
 

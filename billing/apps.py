@@ -7,7 +7,9 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing.mirror.djstripe import adapt_djstripe
+        from billing.mirror.relink import follow_links
         from billing.stripe_client import set_up_stripe_library
 
         set_up_stripe_library()
         adapt_djstripe()
+        follow_links()

@@ -2,7 +2,21 @@
 
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
-from billing.inbox.models import Door, InboxEvent, InboxState
+from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.models import MirrorGate
+from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 
-__all__ = ["Activity", "CheckoutOrder", "Door", "InboxEvent", "InboxState", "MirrorGate", "OrderState"]
+__all__ = [
+    "Activity",
+    "AsideMessage",
+    "CheckoutOrder",
+    "Door",
+    "InboxEvent",
+    "InboxState",
+    "InvoiceRow",
+    "MirrorGate",
+    "OrderState",
+    "PollCursor",
+    "PollState",
+    "SubscriptionRow",
+]

@@ -5,6 +5,7 @@ from typing import Any
 
 from djstripe import models as mirror
 
+from billing.mirror import readmodel
 from billing.mirror.shapes import id_of
 
 MODELS = {
@@ -36,3 +37,4 @@ def put_in_mirror(*objects: dict[str, Any]) -> None:
             stripe_data=data,
             **fields,
         )
+        readmodel.update(data["object"], [data], now=datetime.now(UTC))

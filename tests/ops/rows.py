@@ -7,6 +7,7 @@ from typing import Any
 from djstripe.models import Customer, Invoice, Price, Product, Subscription
 
 from accounts.models import CustomerLink, Organization
+from billing.mirror import readmodel
 from billing.models import Door, InboxEvent, InboxState
 
 NUMBERS = count(1)
@@ -127,13 +128,15 @@ def make_subscription(customer: Customer, price: Price, *, now: datetime, status
         "items": {"object": "list", "data": [item]},
         "metadata": {},
     } | data
-    return Subscription.objects.create(
+    row = Subscription.objects.create(
         id=subscription_id,
         customer=customer,
         livemode=False,
         created=now - timedelta(days=10),
         stripe_data=stripe_data,
     )
+    readmodel.update("subscription", [stripe_data], now=now)
+    return row
 
 
 def make_invoice(subscription: Any, *, now: datetime, status: str = "paid", total: int = 5000, **data: Any) -> Invoice:
@@ -155,6 +158,8 @@ def make_invoice(subscription: Any, *, now: datetime, status: str = "paid", tota
         "parent": {"type": "subscription_details", "subscription_details": {"subscription": subscription.id}},
         "lines": {"object": "list", "data": []},
     } | data
-    return Invoice.objects.create(
+    row = Invoice.objects.create(
         id=invoice_id, customer=subscription.customer, livemode=False, created=now, stripe_data=stripe_data
     )
+    readmodel.update("invoice", [stripe_data], now=now)
+    return row

@@ -1,0 +1,70 @@
+"""From an object of Stripe's to its row in the read model: pure, the keys are column names."""
+
+from datetime import datetime
+from typing import Any
+
+from billing.mirror.facts import invoice_facts, subscription_facts
+from billing.mirror.monthly import monthly_amount
+from billing.mirror.shapes import Data, listed
+
+Row = dict[str, Any]
+
+
+def subscription_row(data: Data) -> Row:
+    """Return a subscription's columns. KeyError when it has no id or creation time."""
+    facts = subscription_facts(data)
+    amounts = [monthly_amount(item) for item in listed(data.get("items"))]
+    return {
+        "id": facts.id,
+        "livemode": bool(data.get("livemode")),
+        "customer_id": facts.customer_id,
+        "status": data.get("status") or "",
+        "currency": facts.currency,
+        "created_at": written(facts.created),
+        "period_ends_at": written(facts.period_end),
+        "ends_at": written(facts.ends_at),
+        "trial_ends_at": written(facts.trial_end),
+        "canceled_at": written(facts.canceled_at),
+        "ended_at": written(facts.ended_at),
+        "price_id": facts.price_id,
+        "product_id": facts.product_id,
+        "quantity": sum(item.quantity for item in facts.items),
+        "item_count": len(facts.items),
+        "product_ids": [item.product_id for item in facts.items],
+        "item_amounts": amounts,
+        "monthly_amount": sum(amounts),
+        "collection_method": facts.collection_method,
+        "collection_paused": facts.collection_paused,
+        "schedule_id": facts.schedule_id,
+        "latest_invoice_id": facts.latest_invoice_id,
+    }
+
+
+def invoice_row(data: Data) -> Row:
+    """Return an invoice's columns. KeyError when it has no id or creation time."""
+    facts = invoice_facts(data)
+    return {
+        "id": facts.id,
+        "livemode": bool(data.get("livemode")),
+        "customer_id": facts.customer_id,
+        "subscription_id": facts.subscription_id,
+        "status": "deleted" if data.get("deleted") else data.get("status") or "",
+        "currency": facts.currency,
+        "number": facts.number,
+        "total": facts.total,
+        "amount_due": facts.amount_due,
+        "amount_paid": facts.amount_paid,
+        "amount_remaining": facts.amount_remaining,
+        "created_at": written(facts.created),
+        "due_at": written(facts.due_date),
+        "next_payment_attempt_at": written(facts.next_payment_attempt),
+        "finalized_at": written(facts.finalized_at),
+        "paid_at": written(facts.paid_at),
+        "attempt_count": facts.attempt_count,
+        "collection_method": facts.collection_method,
+        "billing_reason": facts.billing_reason,
+    }
+
+
+def written(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
