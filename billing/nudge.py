@@ -1,7 +1,7 @@
 """Nudges through Redis. They only say "look now": when Redis is away nothing is lost, and nobody waits for it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 import redis
@@ -27,18 +27,28 @@ def nudge_redis() -> "redis.Redis":
     )
 
 
-def publish_quietly(channel: str, message: str) -> bool:
-    """Publish on a Redis channel; return whether Redis took it. Never raises, never waits for long."""
-    return _try(lambda: nudge_redis().publish(channel, message)) is not None
+def publish_quietly(messages: Mapping[str, str]) -> bool:
+    """Publish a message on each Redis channel, in one round trip; return whether Redis took them.
+
+    Never raises, never waits for long.
+    """
+
+    def publish_all() -> object:
+        with nudge_redis().pipeline(transaction=False) as pipe:
+            for channel, message in messages.items():
+                pipe.publish(channel, message)
+            return pipe.execute()
+
+    return quietly(publish_all) is not None
 
 
 def first_within(name: str, seconds: int) -> bool:
     """Say whether nobody called this with `name` for `seconds` (or since `forget`); False when Redis is away."""
-    return bool(_try(lambda: nudge_redis().set(name, 1, nx=True, ex=seconds)))
+    return bool(quietly(lambda: nudge_redis().set(name, 1, nx=True, ex=seconds)))
 
 
 def forget(name: str) -> None:
-    _try(lambda: nudge_redis().delete(name))
+    quietly(lambda: nudge_redis().delete(name))
 
 
 def rest() -> None:
@@ -47,7 +57,8 @@ def rest() -> None:
     _resting_until = time.monotonic() + REST_SECONDS
 
 
-def _try(call: Callable[[], object]) -> object | None:
+def quietly(call: Callable[[], object]) -> object | None:
+    """Ask Redis; None when it is away, which is then taken for granted for a while. Never raises."""
     if time.monotonic() < _resting_until:
         return None
     try:

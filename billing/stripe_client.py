@@ -1,6 +1,6 @@
 """The one place that hands out Stripe's client; the API version is pinned beside it (settings)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -9,6 +9,7 @@ from typing import Any
 import stripe
 from django.conf import settings
 
+from billing import stripe_budget
 from billing.stripe_accounts import StripeAccount, primary
 
 _calls_refused: ContextVar[bool] = ContextVar("stripe_calls_refused", default=False)
@@ -29,12 +30,28 @@ def no_calls() -> Iterator[None]:
 
 
 class StripeHTTP(stripe.HTTPXClient):
-    """stripe's HTTP client, which stays silent where `no_calls` holds."""
+    """stripe's HTTP client, which stays silent where `no_calls` holds, and keeps to the budget of calls."""
 
-    def request(self, *args: Any, **kwargs: Any) -> Any:
-        if _calls_refused.get():
-            raise CallInsideTransaction(CallInsideTransaction.__doc__)
-        return super().request(*args, **kwargs)
+    def request(self, method: str, url: str, headers: Mapping[str, str], *args: Any, **kwargs: Any) -> Any:
+        refuse_calls()
+        secret_key = headers["Authorization"].removeprefix("Bearer ")
+        stripe_budget.take_for_page(secret_key)
+        body, status, answered = super().request(method, url, headers, *args, **kwargs)
+        if status == stripe_budget.TOO_MANY and not stripe_budget.concerns_one_object(answered):
+            stripe_budget.rest(secret_key, retry_after=stripe_budget.seconds_asked(answered))
+        return body, status, answered
+
+
+def refuse_calls() -> None:
+    """Raises CallInsideTransaction where calls are refused (`no_calls`)."""
+    if _calls_refused.get():
+        raise CallInsideTransaction(CallInsideTransaction.__doc__)
+
+
+@lru_cache(maxsize=32)
+def stripe_http(account: StripeAccount) -> StripeHTTP:
+    """One set of connections for each account, shared by all threads of the process."""
+    return new_http()
 
 
 @lru_cache(maxsize=32)

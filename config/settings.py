@@ -140,6 +140,12 @@ STRIPE_ACCOUNTS = read_accounts(env)  # further accounts, or the other mode of t
 # Only a sandbox is reached by another address; without it every call goes to Stripe itself.
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
+# Calls a second, all processes together; Stripe allows 100 in live and 25 in test mode (Stripe docs: "Rate limits").
+# The rest is left to whatever else uses the account. A sandbox has no limit: it need only not be drowned.
+STRIPE_RATE_LIMIT_LIVE = env.float("STRIPE_RATE_LIMIT_LIVE", default=80.0)
+STRIPE_RATE_LIMIT_TEST = env.float("STRIPE_RATE_LIMIT_TEST", default=500.0 if STRIPE_API_BASE else 20.0)
+STRIPE_RATE_LIMIT_LOCAL_SHARE = 0.25  # of the rate, for each process, while Redis is away
+STRIPE_CALLS_AT_ONCE = env.int("STRIPE_CALLS_AT_ONCE", default=16)  # by one worker or command
 if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE  # the name under which dj-stripe looks for it
     SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]  # it warns of just that

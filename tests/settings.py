@@ -8,6 +8,7 @@ TEST_ENVIRONMENT = {
     "SECRET_KEY": "for tests alone: nothing outside this run is signed with it",
     "STRIPE_SECRET_KEY": "sk_test_kessaitests00000000000000",
     "STRIPE_WEBHOOK_SECRET": "whsec_tests",
+    "STRIPE_RATE_LIMIT_TEST": "2000",
     "EMAIL_URL": "memorymail://",
     "STATICFILES_STORAGE": "django.contrib.staticfiles.storage.StaticFilesStorage",
     "LOG_LEVEL": "WARNING",

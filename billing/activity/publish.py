@@ -1,9 +1,11 @@
 """How news gets in: one row, once, then a nudge to whoever watches."""
 
-import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db import connection, transaction
 
 from accounts.models import Organization
@@ -12,10 +14,30 @@ from billing.nudge import publish_quietly
 
 # The first half of the advisory locks that order one organization's activities ("acti" in ASCII).
 ORDER_LOCK = 0x61637469
+# Ids must become visible in their order: a stream that has seen 6 never asks for a 5 committed later. The locks are
+# taken in one order, so that no two publishers wait for each other.
+LOCK = "SELECT pg_advisory_xact_lock(%s, number) FROM (SELECT unnest(%s::int[]) AS number ORDER BY 1) AS numbers"
 INSERT = """
     INSERT INTO billing_activity (organization_id, verb, subject_id, data, dedup_key, at)
-    VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (dedup_key) DO NOTHING RETURNING id
+    SELECT organization_id, verb, subject_id, data, dedup_key, at
+    FROM ROWS FROM (jsonb_to_recordset(%s::jsonb) AS (
+        organization_id bigint, verb text, subject_id text, data jsonb, dedup_key text, at timestamptz
+    )) WITH ORDINALITY AS news (organization_id, verb, subject_id, data, dedup_key, at, place)
+    ORDER BY place
+    ON CONFLICT (dedup_key) DO NOTHING RETURNING id, organization_id, dedup_key
 """
+
+
+@dataclass(frozen=True)
+class News:
+    """One activity to be: `verb` is one of `billing.activity.verbs`, the same fact has the same `dedup_key`."""
+
+    organization_id: int | None
+    verb: str
+    subject_id: str
+    data: dict[str, Any]
+    dedup_key: str
+    at: datetime
 
 
 def publish(
@@ -27,30 +49,40 @@ def publish(
     dedup_key: str,
     now: datetime,
 ) -> Activity | None:
-    """Write an activity unless `dedup_key` was published before (then None), and nudge its streams after commit.
-
-    `verb` is one of `billing.activity.verbs`. The row belongs to the caller's transaction: no commit, no news.
-    """
-    data = data or {}
+    """Write one activity as `publish_many` does; None when its fact was published before."""
     owner = organization.pk if organization else None
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Ids must become visible in their order: a stream that has seen 6 never asks for a 5 committed later.
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [ORDER_LOCK, lock_number(owner)])
-        cursor.execute(INSERT, [owner, verb, subject_id, json.dumps(data), dedup_key, now])
-        row = cursor.fetchone()
-    if row is None:
+    news = News(owner, verb, subject_id, data or {}, dedup_key, now)
+    written = publish_many([news])
+    if not written:
         return None
-    if owner is not None:
-        transaction.on_commit(lambda: publish_quietly(channel(owner), str(row[0])))
     return Activity(
-        pk=row[0],
+        pk=written[dedup_key],
         organization=organization,
         verb=verb,
         subject_id=subject_id,
-        data=data,
+        data=news.data,
         dedup_key=dedup_key,
         at=now,
     )
+
+
+def publish_many(news: Sequence[News]) -> dict[str, int]:
+    """Write what was not published before, and nudge the streams concerned after commit; ids by `dedup_key`.
+
+    The rows belong to the caller's transaction: no commit, no news. Two statements, whatever the number.
+    """
+    if not news:
+        return {}
+    numbers = sorted({lock_number(item.organization_id) for item in news})
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK, [ORDER_LOCK, numbers])
+        cursor.execute(INSERT, [orjson.dumps([asdict(item) for item in news]).decode()])
+        rows = cursor.fetchall()
+    newest = {owner: activity_id for activity_id, owner, _ in rows if owner is not None}
+    if newest:
+        wake = {channel(owner): str(activity_id) for owner, activity_id in newest.items()}
+        transaction.on_commit(lambda: publish_quietly(wake))
+    return {dedup_key: activity_id for activity_id, _, dedup_key in rows}
 
 
 def lock_number(organization_pk: int | None) -> int:

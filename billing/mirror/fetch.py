@@ -1,77 +1,180 @@
-"""Asking Stripe how an object stands now. Nothing here touches the database."""
+"""Asking Stripe how objects stand now, one, many at once, or page by page. Nothing here touches the database."""
 
-from collections.abc import Iterator
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from stripe import InvalidRequestError, StripeObject
+import stripe
+from django.conf import settings
 
-from billing.mirror.kinds import KINDS, Kind, Ref
-from billing.stripe_client import stripe_client
+from billing.mirror.collapse import collapse
+from billing.mirror.gate import FAR
+from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.stripe_accounts import StripeAccount
+from billing.stripe_client import refuse_calls
+from billing.stripe_reading import LONG_AGO, Answer, read
 
 Data = dict[str, Any]
+Inner = tuple[tuple[Ref, Data], ...]
 
 PAGE = 100  # Stripe's largest page
+ENOUGH_FAILURES = 3  # one after the other: Stripe is in trouble, not these objects
+
+Given = TypeVar("Given")
+Got = TypeVar("Got")
 
 
-def fetch(ref: Ref) -> Data | None:
-    """Return the object as Stripe has it now, its nested lists complete; None when Stripe has it no more.
+class CannotBeAsked(LookupError):
+    """Stripe answers no single object of this kind."""
 
-    Raises stripe.StripeError when Stripe does not answer or refuses.
+
+@dataclass(frozen=True)
+class Fetched:
+    """One object as Stripe had it at some second from `low` to `high` (Unix seconds of Stripe's clock)."""
+
+    ref: Ref
+    data: Data | None  # None: Stripe has it no more
+    low: int
+    high: int
+    inner: Inner = ()  # objects that were expanded in it
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One page of a list, newest first, and how it goes on. Nested lists may be cut short."""
+
+    objects: list[Data]
+    low: int
+    high: int
+    has_more: bool
+
+
+def fetch(ref: Ref, *, account: StripeAccount | None = None) -> Fetched:
+    """Return the object as Stripe has it now, its nested lists complete.
+
+    Raises CannotBeAsked, and stripe.StripeError when Stripe does not answer or refuses.
     """
-    kind = KINDS[ref.kind]
+    kind = kind_for(ref.kind)
+    if not kind.fetchable:
+        raise CannotBeAsked(f"Stripe cannot be asked for a single {ref.kind}.")
     try:
-        data = get(f"{kind.path}/{quote(ref.id, safe='')}", expand=list(kind.expand))
-    except InvalidRequestError as error:
-        if error.http_status == 404:
-            return None
+        answer = read(f"{kind.path}/{quote(ref.id, safe='')}", {"expand": kind.expand}, account=account)
+    except stripe.InvalidRequestError as error:
+        if error.http_status == 404 and error.code == "resource_missing":
+            return Fetched(ref, None, *error.stamp)  # type: ignore[attr-defined]
         raise
-    return None if data.get("deleted") else complete(data)
+    if answer.data.get("deleted"):
+        return Fetched(ref, None, answer.low, answer.high)
+    return as_fetched(kind, complete(kind, answer, account=account))
 
 
-def fetch_all(kind: Kind, *, path: str | None = None) -> Iterator[list[Data]]:
-    """Yield a collection page by page, newest first, as Stripe lists it; nested lists may be cut short."""
-    params = {**(kind.listing or {}), "expand": [f"data.{name}" for name in kind.expand]}
-    return pages(path or kind.path, params)
+def as_fetched(kind: Kind, answer: Answer) -> Fetched:
+    """What an answer says of an object; expanded references are parted from it."""
+    data, inner = collapse(kind, answer.data)
+    ref = Ref(kind.name, data["id"])
+    if data.get("test_clock"):  # its events are dated by that clock: nothing can be compared with Stripe's time
+        return Fetched(ref, data, LONG_AGO, FAR, tuple(inner))
+    return Fetched(ref, data, answer.low, answer.high, tuple(inner))
 
 
-def complete(data: Data) -> Data:
+def complete(kind: Kind, answer: Answer, *, account: StripeAccount | None = None) -> Answer:
     """Fill the lists that Stripe cut short, an invoice's lines beyond the tenth for one."""
-    for name, value in data.items():
-        if isinstance(value, dict) and value.get("object") == "list" and value.get("has_more"):
-            data[name] = {**value, "data": list(rest_of(value)), "has_more": False}
-    return data
+    data, low, high = answer.data, answer.low, answer.high
+    for name in short_lists(data):
+        expand = [f"data.{path.split('.data.', 1)[1]}" for path in kind.expand if path.startswith(f"{name}.data.")]
+        rows = list(data[name]["data"])
+        for page in list_pages(data[name]["url"], {"expand": expand}, after=rows[-1]["id"], account=account):
+            rows += page.objects
+            low, high = min(low, page.low), max(high, page.high)
+        data = {**data, name: {**data[name], "data": rows, "has_more": False}}
+    return Answer(data, low, high)
 
 
-def is_cut_short(data: Data) -> bool:
-    return any(isinstance(value, dict) and value.get("has_more") for value in data.values())
+def short_lists(data: Data) -> list[str]:
+    """The names of the nested lists that have more than the object shows."""
+    return [
+        name
+        for name, value in data.items()
+        if isinstance(value, dict) and value.get("object") == "list" and value.get("has_more") and value.get("data")
+    ]
 
 
-def rest_of(value: Data) -> Iterator[Data]:
-    """The items of a nested list, those that are there and those that are not."""
-    yield from value["data"]
-    expand = ["data.discounts"] if value["url"].endswith("/lines") else []
-    for page in pages(value["url"], {"expand": expand}, after=value["data"][-1]["id"]):
-        yield from page
+def fetch_many(refs: Iterable[Ref], *, account: StripeAccount | None = None) -> dict[Ref, Fetched | Exception]:
+    """Fetch many at once, as fast as the budget allows; each object has its own answer or its own error.
+
+    When Stripe is away, or refuses the key, the objects that were not asked for yet get that same error.
+    """
+    return at_once(list(dict.fromkeys(refs)), lambda ref: fetch(ref, account=account))
 
 
-def pages(path: str, params: Data, *, after: str | None = None) -> Iterator[list[Data]]:
-    """Follow Stripe's cursor to the end (Stripe docs: "Pagination")."""
+def at_once(items: Sequence[Given], call: Callable[[Given], Got]) -> dict[Given, Got | Exception]:
+    """Call for each item, several at a time. The calling thread's refusal of calls (`no_calls`) holds."""
+    refuse_calls()
+    if len(items) <= 1:
+        return {item: attempt(call, item) for item in items}
+    trouble = Trouble()
+    with ThreadPoolExecutor(min(settings.STRIPE_CALLS_AT_ONCE, len(items))) as pool:
+        futures = {item: pool.submit(copy_context().run, trouble.guarded, call, item) for item in items}
+        return {item: future.result() for item, future in futures.items()}
+
+
+def attempt(call: Callable[[Given], Got], item: Given) -> Got | Exception:
+    try:
+        return call(item)
+    except Exception as error:
+        return error
+
+
+class Trouble:
+    """Remembers how calls go, and spares the rest when Stripe is away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._away: Exception | None = None
+
+    def guarded(self, call: Callable[[Given], Got], item: Given) -> Got | Exception:
+        if self._away is not None:
+            return self._away
+        result = attempt(call, item)
+        with self._lock:
+            self._note(result)
+        return result
+
+    def _note(self, result: object) -> None:
+        if isinstance(result, stripe.AuthenticationError):
+            self._away = result
+        elif isinstance(result, stripe.StripeError) and (result.http_status or 500) >= 429:
+            self._failures += 1
+            if self._failures >= ENOUGH_FAILURES:
+                self._away = result
+        else:
+            self._failures = 0
+
+
+def list_pages(
+    path: str, params: Mapping[str, Any], *, after: str | None = None, account: StripeAccount | None = None
+) -> Iterator[Listed]:
+    """Follow Stripe's cursor to the end, newest objects first (Stripe docs: "Pagination")."""
     while True:
-        cursor = {"starting_after": after} if after else {}
-        page = get(path, limit=PAGE, **params, **cursor)
-        yield page["data"]
-        if not page["has_more"] or not page["data"]:
+        page = list_page(path, params, after=after, account=account)
+        yield page
+        if not page.has_more or not page.objects:
             return
-        after = page["data"][-1]["id"]
+        after = page.objects[-1]["id"]
 
 
-def get(path: str, **params: Any) -> Data:
-    given = {name: value for name, value in params.items() if value != []}
-    data: Data = stripe_client().raw_request("get", path, **given).data
-    return data
+def list_page(
+    path: str, params: Mapping[str, Any], *, after: str | None = None, account: StripeAccount | None = None
+) -> Listed:
+    answer = read(path, {"limit": PAGE, **params, "starting_after": after}, account=account)
+    return Listed(answer.data["data"], answer.low, answer.high, bool(answer.data.get("has_more")))
 
 
-def as_stripe_object(data: Data) -> StripeObject:
-    """Give plain data the form that dj-stripe's sync needs."""
-    return stripe_client().deserialize(data, api_mode="V1")
+def get(path: str, *, account: StripeAccount | None = None, **params: Any) -> Data:
+    """Read one thing that is no mirrored object."""
+    return read(path, params, account=account).data
