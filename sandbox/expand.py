@@ -46,26 +46,20 @@ def _walk(ctx: Context, node: Any, parts: list[str], path: str) -> None:
         _walk_object(ctx, node, parts, path)
 
 
-def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str) -> None:
-    """Follow hashes inside the object until a field that is an id, a hidden field or an object is reached."""
+def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str, holder: Any = None, passed: int = 0) -> None:
+    """Follow hashes inside the object, and lists of them, until a field that is an id, a hidden field or an object is
+    reached. `holder` is where that came to after `passed` words."""
     kind = KINDS.get(node.get("object", ""))
-    holder: Any = node
-    for length in range(1, len(parts) + 1):
-        dotted, name = ".".join(parts[:length]), parts[length - 1]
-        if kind and dotted in kind.includable and name not in holder:
-            holder[name] = kind.includable[dotted](ctx, node)
-        value = holder.get(name)
-        target = kind.expandable.get(dotted) if kind else None
-        if target and isinstance(value, str):
-            value = holder[name] = _fetch(ctx, target, value)
-        if target and isinstance(value, list):
-            held = holder[name] = [_fetch(ctx, target, one) if isinstance(one, str) else one for one in value]
-            for one in held if parts[length:] else ():
-                _walk(ctx, one, parts[length:], path)
-            return None
-        known = target or (kind and dotted in kind.includable)
+    holder = node if holder is None else holder
+    for length in range(passed + 1, len(parts) + 1):
+        dotted, rest = ".".join(parts[:length]), parts[length:]
+        value, known = _reached(ctx, node, holder, dotted)
         if isinstance(value, dict) and "object" in value:
-            return _walk(ctx, value, parts[length:], path)
+            return _walk(ctx, value, rest, path)
+        if isinstance(value, list) and rest and (known or _leads_somewhere(kind, parts)):
+            for one in value:
+                _walk(ctx, one, rest, path) if known else _walk_object(ctx, node, parts, path, one, length)
+            return None
         if known:
             return None
         if not isinstance(value, dict):
@@ -74,6 +68,20 @@ def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str) -> None:
     if value is None and _leads_somewhere(kind, parts):
         return None
     raise _not_expandable(path)
+
+
+def _reached(ctx: Context, node: Doc, holder: Any, dotted: str) -> tuple[Any, bool]:
+    """What is at a place in an object, which is filled in, and whether that is where a path may end."""
+    kind, name = KINDS.get(node.get("object", "")), dotted.rpartition(".")[2]
+    included = bool(kind and dotted in kind.includable)
+    if kind and included and name not in holder:
+        holder[name] = kind.includable[dotted](ctx, node)
+    value, target = holder.get(name), kind.expandable.get(dotted) if kind else None
+    if target and isinstance(value, str):
+        value = holder[name] = _fetch(ctx, target, value)
+    elif target and isinstance(value, list):
+        value = holder[name] = [_fetch(ctx, target, one) if isinstance(one, str) else one for one in value]
+    return value, bool(target or included)
 
 
 def _leads_somewhere(kind: Any, parts: list[str]) -> bool:

@@ -143,12 +143,12 @@ def step(ctx: Context, payload: Doc) -> None:
 def _next(ctx: Context, subscription: Doc) -> None:
     """The end, or a new period, if it is time for one."""
     if subscription["cancel_at"] and subscription["cancel_at"] <= ctx.now:
-        _end_as_planned(ctx, subscription)
+        end_as_planned(ctx, subscription)
     elif any(item["current_period_end"] <= ctx.now for item in subscription["items"]["data"]):
         renew(ctx, subscription)
 
 
-def _end_as_planned(ctx: Context, subscription: Doc) -> None:
+def end_as_planned(ctx: Context, subscription: Doc) -> None:
     """The end, with an invoice for what was used. Source: Stripe docs, "Manage your usage-based billing setup"."""
     lines = usage_lines.all_due(ctx, subscription, until=ctx.now)
     ended = end(ctx, subscription, subscription["cancellation_details"])

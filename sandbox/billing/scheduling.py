@@ -68,28 +68,46 @@ def advance(ctx: Context, schedule: Doc) -> Doc:
 
 
 def begin(ctx: Context, schedule: Doc, phase: Doc) -> Doc:
-    """The first phase: the subscription is born."""
-    params = phases.beginning(phase, schedule["customer"]) | {"off_session": True}
-    default = schedule["default_settings"]
-    params.setdefault("collection_method", default["collection_method"])
-    if params["collection_method"] == "send_invoice":
-        params["days_until_due"] = (default["invoice_settings"] or {}).get("days_until_due") or 30
-    if not params.get("default_payment_method") and default["default_payment_method"]:
-        params["default_payment_method"] = default["default_payment_method"]
-    params.setdefault("payment_behavior", "default_incomplete" if _lacks_card(ctx, schedule) else "allow_incomplete")
-    subscription = subscribing.begin(ctx, params)
+    """The first phase: the subscription is born; in the past, when its phase has begun there."""
+    resolved = phases.resolved(phase, schedule["default_settings"])
+    params = phases.beginning(resolved, schedule["customer"]) | {"off_session": True}
+    if phase["start_date"] < ctx.now:
+        params["backdate_start_date"] = phase["start_date"]
+    lacks_card = _lacks_card(ctx, schedule["customer"], resolved)
+    params["payment_behavior"] = "default_incomplete" if lacks_card else "allow_incomplete"
+    subscription = subscribing.begin(ctx, params | {"billing_mode": _mode(schedule)})
     lifecycle.changed(ctx, subscription, {"schedule": schedule["id"]})
     started = {"current_phase": phases.shown(phase), "status": "active", "subscription": subscription["id"]}
     schedule = updated(ctx, schedule, started)
+    foretell_end(ctx, schedule)
     plan(ctx, schedule)
     return schedule
 
 
-def _lacks_card(ctx: Context, schedule: Doc) -> bool:
-    customer = objects.load(ctx, "customer", schedule["customer"])
-    return not (
-        customer["invoice_settings"]["default_payment_method"] or schedule["default_settings"]["default_payment_method"]
-    )
+def _mode(schedule: Doc) -> Doc:
+    return {name: value for name, value in schedule["billing_mode"].items() if value is not None}
+
+
+def _lacks_card(ctx: Context, customer: str, resolved: Doc) -> bool:
+    settings = objects.load(ctx, "customer", customer)["invoice_settings"]
+    return not (settings["default_payment_method"] or resolved["default_payment_method"])
+
+
+def foretell_end(ctx: Context, schedule: Doc) -> None:
+    """A subscription whose schedule will cancel it says when; one whose schedule will let it go does not. Source: API
+    reference, "Release a schedule" (preserve_cancel_date)."""
+    subscription = objects.find(ctx, "subscription", schedule["subscription"])
+    if subscription is None or subscription["status"] in lifecycle.ENDED:
+        return
+    at = schedule["phases"][-1]["end_date"] if schedule["end_behavior"] == "cancel" else None
+    if at != subscription["cancel_at"] and (at or subscription.get("_ends_with_schedule")):
+        changes = _told_end(ctx, subscription, at) | {"_ends_with_schedule": at is not None}
+        lifecycle.plan(ctx, lifecycle.updated(ctx, subscription, changes))
+
+
+def _told_end(ctx: Context, subscription: Doc, at: int | None) -> Doc:
+    said = (subscription["canceled_at"] or ctx.now) if at else None
+    return {"cancel_at": at, "cancel_at_period_end": False, "canceled_at": said}
 
 
 def enter(ctx: Context, schedule: Doc, phase: Doc) -> None:
@@ -97,9 +115,11 @@ def enter(ctx: Context, schedule: Doc, phase: Doc) -> None:
     subscription = objects.load(ctx, "subscription", schedule["subscription"])
     if subscription["status"] in lifecycle.ENDED:
         return
-    for number, given in enumerate(phase["add_invoice_items"]):
+    resolved = phases.resolved(phase, schedule["default_settings"])
+    wanted = phases.entering(ctx, resolved, subscription)
+    for number, given in enumerate(wanted.pop("add_invoice_items")):
         subscribing.add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
-    changing.change(ctx, subscription, phases.entering(ctx, phase, subscription))
+    changing.change(ctx, subscription, wanted)
 
 
 def _over(ctx: Context, schedule: Doc) -> Doc:
@@ -108,7 +128,7 @@ def _over(ctx: Context, schedule: Doc) -> Doc:
         done = _settled(ctx, schedule, {"completed_at": ctx.now, "current_phase": None, "status": "completed"})
         subscription = objects.load(ctx, "subscription", schedule["subscription"])
         if subscription["status"] not in lifecycle.ENDED:
-            lifecycle.end(ctx, subscription, subscription["cancellation_details"])
+            lifecycle.end_as_planned(ctx, subscription)
         objects.announce(ctx, "subscription_schedule.completed", done)
         return done
     return release(ctx, schedule)
@@ -120,12 +140,16 @@ def _settled(ctx: Context, schedule: Doc, changes: Doc) -> Doc:
     return settled
 
 
-def release(ctx: Context, schedule: Doc) -> Doc:
-    """The schedule lets go; its subscription goes on as it is."""
+def release(ctx: Context, schedule: Doc, *, preserve_cancel_date: bool = False) -> Doc:
+    """The schedule lets go; its subscription goes on as it is, and does not end when the schedule would have ended it,
+    unless that day is to be kept."""
     check_running(schedule, "release")
     subscription = objects.find(ctx, "subscription", schedule["subscription"])
     if subscription:
-        lifecycle.updated(ctx, subscription, {"schedule": None})
+        freed: Doc = {"schedule": None, "_ends_with_schedule": False}
+        if subscription.get("_ends_with_schedule") and not preserve_cancel_date:
+            freed |= _told_end(ctx, subscription, None)
+        lifecycle.plan(ctx, lifecycle.updated(ctx, subscription, freed))
     changes = {
         "current_phase": None, "released_at": ctx.now, "released_subscription": schedule["subscription"],
         "status": "released", "subscription": None,
@@ -165,11 +189,23 @@ def _before_step(ctx: Context, subscription: Doc) -> Doc:
 
 
 def _after_end(ctx: Context, subscription: Doc) -> None:
-    """Its subscription was canceled by somebody: the schedule has nothing left to do."""
+    """Its subscription was canceled by somebody, or because nobody paid: the schedule has nothing left to do. Source:
+    API reference, "Types of events" (subscription_schedule.aborted)."""
     schedule = objects.find(ctx, "subscription_schedule", subscription["schedule"])
     if schedule and schedule["status"] in RUNNING:
+        unpaid = subscription["cancellation_details"]["reason"] in ("payment_failed", "payment_disputed")
         changes = {"canceled_at": ctx.now, "current_phase": None, "status": "canceled"}
-        objects.announce(ctx, "subscription_schedule.canceled", _settled(ctx, schedule, changes))
+        event = "subscription_schedule.aborted" if unpaid else "subscription_schedule.canceled"
+        objects.announce(ctx, event, _settled(ctx, schedule, changes))
+
+
+def check_free(subscription: Doc, params: dict[str, Any]) -> None:
+    """A subscription with a schedule is canceled by that. Raises for the parameters that would do it otherwise."""
+    if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & set(params):
+        raise ApiError(
+            f"The subscription is managed by the subscription schedule `{subscription['schedule']}`, and updating any "
+            "cancelation behavior directly is not allowed. Please update the schedule instead."
+        )
 
 
 lifecycle.STEPPING.append(_before_step)

@@ -9,7 +9,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_page, listing
+from sandbox.pagination import created_range, list_page, listing
 from sandbox.params import RANGE, Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
 from sandbox.routes import route
 
@@ -17,8 +17,16 @@ SCHEDULE = kind(
     "subscription_schedule",
     prefix="sub_sched",
     label="subscription_schedule",
-    indexed=("customer", "status", "test_clock"),
+    indexed=("customer", "id", "status", "test_clock"),
     expandable={
+        **{
+            f"phases.{where}{name}": kind
+            for where in ("", "items.", "add_invoice_items.")
+            for name, kind in phases.EXPANDABLE.items()
+        },
+        "phases.add_invoice_items.price": "price",
+        "phases.default_payment_method": "payment_method",
+        "phases.items.price": "price",
         "customer": "customer",
         "default_settings.default_payment_method": "payment_method",
         "released_subscription": "subscription",
@@ -40,7 +48,7 @@ DEFAULTS: Shape = {
 }
 COMMON: dict[str, Param] = {
     "default_settings": Hash(DEFAULTS),
-    "end_behavior": Enum("cancel", "none", "release", "renew"),
+    "end_behavior": Enum("cancel", "release"),
     "metadata": Metadata(),
     "phases": Array(Hash(phases.PHASE)),
 }
@@ -65,10 +73,19 @@ def create_schedule(ctx: Context, params: dict[str, Any]) -> Doc:
     given = params.get("start_date", "now")
     start = ctx.now if given == "now" else int(given)
     made = phases.stored(ctx, params["phases"], start)
+    if made[-1]["end_date"] <= ctx.now:
+        raise ApiError("The schedule's last phase must end in the future.", param="phases")
     fields = _fields(ctx, params, customer) | {"phases": made}
     schedule = objects.create(ctx, "subscription_schedule", fields, event="subscription_schedule.created")
-    if start <= ctx.now:
-        return scheduling.begin(ctx, schedule, made[0])
+    return _begun(ctx, schedule)
+
+
+def _begun(ctx: Context, schedule: Doc) -> Doc:
+    """A schedule whose first phase has come begins; another one waits for it."""
+    phase = phases.at(schedule["phases"], ctx.now)
+    if phase:
+        started = phase | {"start_date": schedule["phases"][0]["start_date"]}
+        return scheduling.begin(ctx, schedule, started)
     scheduling.plan(ctx, schedule)
     return schedule
 
@@ -87,14 +104,24 @@ def _from_subscription(ctx: Context, params: dict[str, Any]) -> Doc:
         raise ApiError("You cannot migrate a subscription that is canceled.", param="from_subscription")
     phase = phases.of_subscription(subscription)
     customer = objects.load(ctx, "customer", subscription["customer"])
-    fields = _fields(ctx, params, customer) | {
-        "current_phase": phases.shown(phase), "phases": [phase], "status": "active",
+    fields = _fields(ctx, {"default_settings": _defaults_of(subscription)} | params, customer) | {
+        "billing_mode": subscription["billing_mode"], "current_phase": phases.shown(phase),
+        "end_behavior": "cancel" if subscription["cancel_at"] else "release", "phases": [phase], "status": "active",
         "subscription": subscription["id"],
     }  # fmt: skip
     schedule = objects.create(ctx, "subscription_schedule", fields, event="subscription_schedule.created")
-    lifecycle.updated(ctx, subscription, {"schedule": schedule["id"]})
+    held = {"schedule": schedule["id"], "_ends_with_schedule": bool(subscription["cancel_at"])}
+    lifecycle.updated(ctx, subscription, held)
     scheduling.plan(ctx, schedule)
     return schedule
+
+
+def _defaults_of(subscription: Doc) -> dict[str, Any]:
+    """What a subscription has already is what its schedule says where its phases say nothing."""
+    copied = ("collection_method", "default_payment_method", "description")
+    return {name: subscription[name] for name in copied} | {
+        "invoice_settings": {"days_until_due": subscription["days_until_due"]}
+    }
 
 
 def _fields(ctx: Context, params: dict[str, Any], customer: Doc) -> Doc:
@@ -118,19 +145,15 @@ def _defaults(old: Doc, given: dict[str, Any]) -> Doc:
         ("application_fee_percent", "billing_thresholds", "default_payment_method", "description", "on_behalf_of",
          "transfer_data")
     )  # fmt: skip
-    settings: Doc = {
-        "account_tax_ids": None, "custom_fields": None, "days_until_due": None, "description": None, "footer": None,
-        "issuer": {"type": "self"},
-    }  # fmt: skip
     days = (given.get("invoice_settings") or {}).get("days_until_due")
     known = ("billing_cycle_anchor", "collection_method", "default_payment_method", "description")
     return nothing | {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": "automatic",
         "collection_method": "charge_automatically",
-        "invoice_settings": settings,
+        "invoice_settings": phases.settings({}),
     } | old | {name: given[name] for name in known if name in given} | (
-        {"invoice_settings": settings | {"days_until_due": days}} if days is not None else {}
+        {"invoice_settings": phases.settings({"days_until_due": days})} if days is not None else {}
     )  # fmt: skip
 
 
@@ -140,8 +163,19 @@ def _defaults(old: Doc, given: dict[str, Any]) -> Doc:
 ))  # fmt: skip
 def list_schedules(ctx: Context, params: dict[str, Any]) -> Doc:
     """List subscription schedules"""
-    status = "not_started" if params.get("scheduled") else None
-    return list_page(ctx, "subscription_schedule", params, {"customer": params.get("customer"), "status": status})
+    filters: dict[str, Any] = {"customer": params.get("customer")}
+    if params.get("scheduled"):
+        filters["status"] = "not_started"
+    ended = [name for name in ("canceled_at", "completed_at", "released_at") if name in params]
+    if ended:
+        known = objects.query(ctx, "subscription_schedule", **{n: v for n, v in filters.items() if v is not None})
+        filters["id"] = [doc["id"] for doc in known if all(_is_within(doc[name], params[name]) for name in ended)]
+    return list_page(ctx, "subscription_schedule", params, filters)
+
+
+def _is_within(at: int | None, given: Any) -> bool:
+    tests = {"gt": int.__gt__, "gte": int.__ge__, "lt": int.__lt__, "lte": int.__le__}
+    return at is not None and all(tests[name](at, edge) for name, edge in created_range(given).items())
 
 
 @route("GET", "/v1/subscription_schedules/{id}")
@@ -166,9 +200,13 @@ def update_schedule(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     if "phases" in params:
         changes |= _new_phases(ctx, schedule, params["phases"])
     changed = scheduling.updated(ctx, schedule, changes)
+    if changed["status"] == "not_started" and "phases" in params:
+        return _begun(ctx, changed)
     if "phases" in params:
         _carry_out(ctx, schedule, changed, params)
-        scheduling.plan(ctx, objects.load(ctx, "subscription_schedule", id))
+    changed = objects.load(ctx, "subscription_schedule", id)
+    scheduling.foretell_end(ctx, changed)
+    scheduling.plan(ctx, changed)
     return objects.load(ctx, "subscription_schedule", id)
 
 
@@ -200,7 +238,7 @@ def _carry_out(ctx: Context, before: Doc, after: Doc, params: dict[str, Any]) ->
 
 
 def _same(old: Doc | None, new: Doc) -> bool:
-    told = ("discounts", "items", "trial_end", "description", "default_tax_rates", "metadata")
+    told = (*phases.CARRIED, "default_tax_rates", "discounts", "invoice_settings", "items", "metadata", "trial_end")
     return bool(old) and all((old or {})[name] == new[name] for name in told)
 
 
@@ -213,4 +251,5 @@ def cancel_schedule(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 @route("POST", "/v1/subscription_schedules/{id}/release", params={"preserve_cancel_date": Bool()})
 def release_schedule(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Release a subscription schedule; its subscription goes on"""
-    return scheduling.release(ctx, objects.load(ctx, "subscription_schedule", id, in_path=True))
+    schedule = objects.load(ctx, "subscription_schedule", id, in_path=True)
+    return scheduling.release(ctx, schedule, preserve_cancel_date=params.get("preserve_cancel_date", False))

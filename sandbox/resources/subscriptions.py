@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import anchors, changing, items, lifecycle, subscribing
+from sandbox.billing import anchors, changing, items, lifecycle, scheduling, subscribing
 from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
@@ -191,6 +191,7 @@ def update_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
                 code="invalid_canceled_subscription_fields",
             )
         return changing.change_words(ctx, subscription, params)
+    scheduling.check_free(subscription, params)
     return changing.change(ctx, subscription, params)
 
 

@@ -154,8 +154,8 @@ def test_a_code_changes_the_sums_and_leaves_the_card_that_was_typed(v1: Any, pag
 
 
 PAGES = (
-    "checkout", "checkout code", "checkout code wrong", "checkout declined", "checkout paid", "checkout expired", "portal", "portal card", "portal cancel",
-    "portal details", "invoice open", "invoice paid", "front", "missing",
+    "checkout", "checkout code", "checkout code wrong", "checkout declined", "checkout paid", "checkout expired",
+    "portal", "portal card", "portal cancel", "portal details", "invoice open", "invoice paid", "front", "missing",
 )  # fmt: skip
 
 
