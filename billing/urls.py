@@ -27,5 +27,8 @@ urlpatterns = [
     path("webhooks/stripe/", stripe_webhook, name="stripe_webhook"),
     # An address typed without its last slash must not cost events: Stripe takes a redirect for a failure.
     path("webhooks/stripe", stripe_webhook),
+    # An account of its own: its secrets alone hold there.
+    path("webhooks/stripe/<slug:account>/", stripe_webhook, name="stripe_account_webhook"),
+    path("webhooks/stripe/<slug:account>", stripe_webhook),
     path("healthz", healthz, name="healthz"),
 ]

@@ -6,4 +6,9 @@ from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-application = get_asgi_application()
+django_application = get_asgi_application()
+
+from billing.inbox.asgi_door import WebhookDoor  # noqa: E402 - Django is set up now
+from billing.inbox.gather import Gathering  # noqa: E402
+
+application = WebhookDoor(django_application, Gathering())

@@ -99,6 +99,8 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1
 # A socket's directory stands percent-encoded in the URL (libpq's "Connection URIs").
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+# Seconds, milliseconds: a server that has vanished is noticed, instead of waited for for hours.
+DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=20_000)
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {

@@ -9,12 +9,16 @@ from enum import Enum
 from typing import Any
 
 import orjson
+import structlog
 from django.db import DataError, connection, transaction
 
+from billing import metrics
 from billing.inbox.envelope import STRIPE, Envelope, read_envelope
 from billing.inbox.models import Door, InboxState
 from billing.inbox.refusals import NotAnEvent
 from billing.stripe_accounts import PRIMARY
+
+log = structlog.get_logger(__name__)
 
 COLUMNS = (
     *("source", "external_id", "door", "owner", "account", "livemode", "type", "api_version"),
@@ -83,9 +87,20 @@ def store_events(
 
 
 def arrival_of(
-    payload: dict[str, Any], *, source: str = STRIPE, door: Door, owner: str = PRIMARY, now: datetime
+    payload: Any,
+    *,
+    text: str | None = None,
+    source: str = STRIPE,
+    door: Door,
+    owner: str = PRIMARY,
+    now: datetime,
 ) -> Arrival:
-    """Read one of Stripe's events. Raises Refused with what is wrong."""
+    """Read one of Stripe's events. Raises Refused with what is wrong.
+
+    `text` is the JSON that the payload was read from: what can be stored as it came is not written anew.
+    """
+    if text is not None and "\\u0000" not in text:
+        return Arrival(read_envelope(payload), text, source, door, owner, now)
     payload, body = storable_json(payload)
     return Arrival(read_envelope(payload), body, source, door, owner, now)
 
@@ -135,12 +150,14 @@ def store(arrivals: Sequence[Arrival]) -> list[Stored]:
         return []
     try:
         # One statement commits by itself; inside somebody's transaction a failing one must not spoil that.
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            return insert(arrivals)
+        with transaction.atomic() if connection.in_atomic_block else nullcontext(), metrics.store_seconds.time():
+            outcomes = insert(arrivals)
     except DataError:
         if len(arrivals) == 1:
             return [Stored.UNSTORABLE]
-    return [store([arrival])[0] for arrival in arrivals]
+        return [store([arrival])[0] for arrival in arrivals]
+    count(arrivals, outcomes)
+    return outcomes
 
 
 def insert(arrivals: Sequence[Arrival]) -> list[Stored]:
@@ -159,3 +176,14 @@ def taken(key: tuple[str, str], new: set[tuple[str, str]]) -> Stored:
         return Stored.BEFORE
     new.remove(key)
     return Stored.NEW
+
+
+def count(arrivals: Sequence[Arrival], outcomes: Sequence[Stored]) -> None:
+    """Tell the numbers and the log: one line a commit, whatever came with it."""
+    door = arrivals[0].door.value
+    new = [arrival.event.id for arrival, stored in zip(arrivals, outcomes, strict=True) if stored is Stored.NEW]
+    before = len(arrivals) - len(new)
+    metrics.received.labels(door=door).inc(len(new))
+    if before:
+        metrics.duplicates.labels(door=door).inc(before)
+    log.info("inbox:stored", door=door, event_ids=new, before=before)

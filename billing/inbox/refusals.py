@@ -8,6 +8,7 @@ class Reason(TextChoices):
     """The kinds of refusals: counted by them, and shown with messages that are kept aside."""
 
     TOO_LONG = "too-long", _("Longer than any event")
+    TOO_SLOW = "too-slow", _("Not wholly sent in time")
     ENCODING = "encoding", _("Not UTF-8")  # or with characters that PostgreSQL has no place for
     NO_SIGNATURE = "no-signature", _("Not signed")
     SIGNATURE = "signature", _("Signed by somebody else, or changed on the way")

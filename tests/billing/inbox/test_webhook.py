@@ -71,7 +71,14 @@ def test_a_signed_event_is_stored_and_answered_with_200(post_webhook, sent):
         (json.dumps(an_event(created="yesterday")), None, 400),
         (json.dumps(an_event(created=True)), None, 400),
         (json.dumps(an_event(created=10**20)), None, 400),
-        (json.dumps(an_event(object="v2.core.event")), None, 400),  # a thin notification: not understood yet
+        (json.dumps(an_event(object="v3.core.event")), None, 400),  # of a version that nobody knows
+        (json.dumps(an_event(object="v2.core.event")), None, 400),  # a thin event tells its time in words
+        (json.dumps(an_event(api_version="tomorrow's")), None, 400),
+        (json.dumps(an_event(api_version=["2026-08-26.dahlia"])), None, 400),
+        (json.dumps(an_event(livemode=True)), None, 400),  # of the other mode
+        (json.dumps(an_event(account="acct_1")), None, 400),  # of an account that is not ours
+        (json.dumps(an_event(context="acct_1")), None, 400),
+        ("\ufeff" + EVENT, None, 400),  # a byte order mark: JSON forbids it
         (json.dumps(an_event(padding="x" * 1_000_000)), None, 413),
     ],
 )
@@ -104,8 +111,9 @@ def test_a_body_that_is_not_utf8_is_refused(sent):
         {"data": {"object": {"object": "balance"}}},  # objects without an id
         {"data": {"object": {}}},
         {"data": {"object": {"id": 7, "object": ["x"], "customer": {"id": "cus_2"}}}},
-        {"account": "acct_1", "livemode": True},
         {"api_version": None},
+        {"api_version": "2020-08-27"},  # the mirror asks Stripe
+        {"api_version": "2027-01-27.fuchsia; some_beta=v1"},
         {"created": 0},
         {"note": "a\u0000b \ud800 c"},  # characters that PostgreSQL cannot keep
         {"id": "e" * 255, "type": "t" * 255},
