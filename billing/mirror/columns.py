@@ -16,7 +16,7 @@ from djstripe import models as djstripe
 from billing.mirror.collapse import collapse as collapse
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of
-from billing.mirror.shapes import listed
+from billing.mirror.shapes import id_of, listed
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def rows_of(kind: Kind, data: Data, *, owner_id: str | None, now: datetime) -> l
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of."""
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
+    if kind.name == "charge":
+        rows += source_rows(data)
     find = CHILDREN.get(kind.name)
     if find is not None:
         for child in find(data):
@@ -62,6 +64,18 @@ def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow
     values[DATA] = as_kept(kind, data)
     values[OWNER] = None if kind.model in UNOWNED else owner_id
     return TableRow(layout.table, values["id"], values)
+
+
+def source_rows(charge: Data) -> list[TableRow]:
+    """The row of a charge's legacy source (Stripe docs: "The Sources API is deprecated") that the charge points to."""
+    object_id = id_of(charge.get("source"))
+    if not object_id:
+        return []
+    kind_name = SOURCES.get(object_id.partition("_")[0], f"UNSUPPORTED_{object_id}")
+    return [TableRow(layout_of(djstripe.DjstripePaymentMethod).table, object_id, {"id": object_id, "type": kind_name[:50]})]
+
+
+SOURCES = {"card": "card", "src": "source", "ba": "bank_account", "acct": "account"}
 
 
 def layout_for(kind: Kind) -> Layout:
@@ -91,7 +105,7 @@ def as_stripe_has_it(kind: Kind, kept: Data) -> Data:
 ADDED = {
     "customer": ("deleted", "default_payment_method"),
     "invoiceitem": ("period_start", "period_end"),
-    "line_item": ("period_start", "period_end"),
+    "line_item": ("period_start", "period_end", "customer", "date"),
 }
 
 
@@ -111,8 +125,10 @@ def items_of(subscription: Data) -> Iterator[Child]:
 
 
 def lines_of(invoice: Data) -> Iterator[Child]:
+    """dj-stripe notes in each line whose invoice it stands on, and since when."""
+    noted = {"invoice": invoice["id"], "customer": id_of(invoice.get("customer")), "date": invoice.get("created")}
     for line in listed(invoice.get("lines")):
-        yield Child("line_item", {"invoice": invoice["id"], **line})
+        yield Child("line_item", {**noted, **line})
 
 
 def whole(name: str, kind_name: str) -> Any:
@@ -177,7 +193,7 @@ def targets_of(table: str) -> tuple[tuple[str, str, str, bool], ...]:
     )
 
 
-MODELS = {model._meta.db_table: model for model in MODEL_KINDS}
+MODELS = {model._meta.db_table: model for model in (*MODEL_KINDS, djstripe.DjstripePaymentMethod)}
 
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:

@@ -138,7 +138,15 @@ def layout_of(model: type[models.Model]) -> Layout:
         for field in model._meta.local_concrete_fields
         if not isinstance(field, models.AutoField) and (model, field.name) not in OURS
     ]
-    return Layout(model._meta.db_table, tuple(column_of(model, field) for field in taken))
+    columns = tuple(column_of(model, field) for field in taken)
+    return Layout(model._meta.db_table, columns, key_of(model))
+
+
+def key_of(model: type[models.Model]) -> tuple[str, ...]:
+    """Stripe's id, but for coupons: theirs are chosen by people, and may be the same in live and in test mode."""
+    if model._meta.get_field("id").unique:
+        return ("id",)
+    return tuple(model._meta.unique_together[0])
 
 
 def column_of(model: type[models.Model], field: "models.Field[Any, Any]") -> Column:

@@ -15,10 +15,18 @@ from billing.mirror.kinds import KINDS, MODEL_KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Column, Data, Layout, layout_of
 
 
-def read(kind: Kind, ids: Iterable[str]) -> dict[str, Data]:
-    """Return those of the objects that the mirror holds, as Stripe has them; one statement."""
+def read(kind: Kind, ids: Iterable[str], *, livemode: bool | None = None) -> dict[str, Data]:
+    """Return those of the objects that the mirror holds, as Stripe has them; one statement.
+
+    `livemode` is needed for coupons alone, whose ids may be the same in both modes.
+    """
+    layout = layout_for(kind)
+    mode = "AND coalesce(livemode = %(mode)s, true)" if "livemode" in layout.key else ""
     with connection.cursor() as cursor:
-        cursor.execute(f'SELECT id, {DATA} FROM "{layout_for(kind).table}" WHERE id = ANY(%s)', [list(ids)])  # noqa: S608
+        cursor.execute(
+            f'SELECT id, {DATA} FROM "{layout.table}" WHERE id = ANY(%(ids)s) {mode}',  # noqa: S608
+            {"ids": list(ids), "mode": livemode},
+        )
         return {object_id: as_stripe_has_it(kind, orjson.loads(data)) for object_id, data in cursor.fetchall()}
 
 

@@ -55,6 +55,20 @@ def ours(rows: list[TableRow]) -> list[dict[str, Any] | None]:
         return [row_in_table(row) for row in rows]
 
 
+def differences(rows: list[TableRow], theirs: list[Any], ours: list[Any]) -> Iterator[str]:
+    """Yield the columns, as table.column, in which the two differ; the table alone where only one has the row."""
+    for row, their, our in zip(rows, theirs, ours, strict=True):
+        if their is None or our is None:
+            if their is not our:
+                print(row.table, row.id, "theirs", their, "ours", our)
+                yield row.table
+            continue
+        for name in their:
+            if their[name] != our[name]:
+                print(row.table, name, "theirs", their[name], "ours", our[name])
+                yield f"{row.table}.{name}"
+
+
 def row_in_table(row: TableRow) -> dict[str, Any] | None:
     with connection.cursor() as cursor:
         cursor.execute(f'SELECT to_jsonb(t) FROM "{row.table}" t WHERE id = %s', [row.id])

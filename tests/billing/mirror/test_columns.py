@@ -14,6 +14,26 @@ from config.env import BASE_DIR
 from tests.billing.mirror import oracle
 from tests.billing.objects import NOW
 
+# Columns in which our rows are not what dj-stripe's own sync writes, and why.
+MOVED = "Stripe moved it (2025-03-31.basil); dj-stripe looks at the old place and leaves it empty"
+OURS_DIFFER = {
+    "djstripe_account.livemode": "dj-stripe writes the mode of its key; an account is of both modes, and Stripe says none",
+    "djstripe_discount": "dj-stripe keeps no discount of a customer",
+    "djstripe_event.request_id": "dj-stripe writes the whole request as text, as stripe's library no longer gives a dict",
+    "djstripe_invoice.subscription_id": MOVED,
+    "djstripe_invoiceitem.subscription_id": MOVED,
+    "djstripe_invoiceitem.price_id": MOVED,
+    "djstripe_lineitem.subscription_id": MOVED,
+    "djstripe_lineitem.subscription_item_id": MOVED,
+    "djstripe_lineitem.invoice_item_id": MOVED,
+}
+IMPOSSIBLE = {"country_spec": "dj-stripe's own sync cannot write what stripe's library gives since its version 15"}
+# The examples leave empty what Stripe always gives.
+FILLED: dict[str, dict[str, Any]] = {
+    "fee_refund": {"balance_transaction": "txn_1"},
+    "product_feature": {"id": "prodft_1", "product": "prod_1", "entitlement_feature": "feat_1"},
+}
+
 pytestmark = pytest.mark.django_db
 EXAMPLES = BASE_DIR.parent / "shared" / "stripe" / "fixtures3.json"
 
@@ -31,12 +51,14 @@ def owner() -> None:
     djstripe.Account.objects.create(id=oracle.OWNER_ID, stripe_data={})
 
 
-@pytest.mark.parametrize("name", list(KINDS))
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in IMPOSSIBLE])
 def test_stripes_example_of_every_kind_makes_the_rows_that_dj_stripe_makes(examples, name):
     if name not in examples:
-        pytest.skip("no example")
-    kind, data = KINDS[name], copy.deepcopy(examples[name])
+        pytest.skip(f"Stripe has no example of {name}.")
+    kind, data = KINDS[name], {**copy.deepcopy(examples[name]), **FILLED.get(name, {})}
     rows = rows_of(kind, data, owner_id=oracle.OWNER_ID, now=NOW)
     oracle.put_parents(rows, examples)
-    expected = oracle.theirs(kind, data, rows)
-    assert oracle.ours(rows) == expected
+    differences = set(oracle.differences(rows, oracle.theirs(kind, data, rows), oracle.ours(rows)))
+    assert differences == {column for column in differences if column in OURS_DIFFER}
+
+
