@@ -4,9 +4,11 @@ For payments: `charge_card` makes a charge with what the bank says, `capture` ta
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from sandbox import ledger, objects
+from sandbox.billing.tiers import rounded
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_id
 from sandbox.kinds import Doc, kind
@@ -52,6 +54,12 @@ BALANCE_TRANSACTION = kind(
     indexed=("source", "type", "currency"),
     expandable={"source": "*"},
 )
+CAN = ("extended_authorization", "incremental_authorization", "multicapture", "overcapture")
+DAY = 24 * 3600
+HELD_FOR, HELD_LONGER = 7, 30
+"""Days until held money is released. Source: Stripe docs, "Place a hold on a payment method"; "Extended holds"."""
+OVERCAPTURE = Decimal("1.2")
+"""How much more than was authorized can be captured where the network allows it."""
 MADE: list[Callable[[Context, Doc], None]] = []
 """Told of each card charge that was held or taken, at the end: what Radar and the cardholder do afterwards."""
 SELLER_MESSAGES = {
@@ -71,7 +79,7 @@ def charge_card(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc | N
         "outcome": _outcome(card_of(payment_method), refusal),
         "paid": succeeded,
         "payment_method": payment_method["id"],
-        "payment_method_details": _details(payment_method, intent, challenged=challenged),
+        "payment_method_details": _details(ctx, payment_method, intent, challenged=challenged),
         "status": "succeeded" if succeeded else "failed",
         "_number": payment_method["_number"],
     }
@@ -139,7 +147,7 @@ def _outcome(card: TestCard, refusal: Doc | None) -> Doc:
     }
 
 
-def _details(payment_method: Doc, intent: Doc, *, challenged: bool) -> Doc:
+def _details(ctx: Context, payment_method: Doc, intent: Doc, *, challenged: bool) -> Doc:
     card = payment_method["card"]
     shared = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet",
               "regulated_status")  # fmt: skip
@@ -155,19 +163,35 @@ def _details(payment_method: Doc, intent: Doc, *, challenged: bool) -> Doc:
     details = {name: card[name] for name in shared} | {
         "amount_authorized": intent["amount"],
         "authorization_code": None,
-        "extended_authorization": {"status": "disabled"},
-        "incremental_authorization": {"status": "unavailable"},
         "installments": None,
         "mandate": None,
-        "multicapture": {"status": "unavailable"},
         "network": card["brand"],
         "network_token": {"used": False},
         "network_transaction_id": None,
-        "overcapture": {"maximum_amount_capturable": intent["amount"], "status": "unavailable"},
         "three_d_secure": secure if challenged else None,
         "transaction_link_id": None,
+        **_held_details(ctx, intent),
     }
     return {"card": dict(sorted(details.items())), "type": "card"}
+
+
+def _held_details(ctx: Context, intent: Doc) -> Doc:
+    """What may be done with held money, as far as it was asked for. Source: Stripe docs, "Flexible acquiring"."""
+    options, held = intent["payment_method_options"].get("card") or {}, is_held(intent)
+    can = {name: held and options.get(f"request_{name}") == "if_available" for name in CAN}
+    most = rounded(intent["amount"] * OVERCAPTURE) if can["overcapture"] else intent["amount"]
+    details: Doc = {
+        "extended_authorization": {"status": "enabled" if can["extended_authorization"] else "disabled"},
+        "incremental_authorization": {"status": _availability(can["incremental_authorization"])},
+        "multicapture": {"status": _availability(can["multicapture"])},
+        "overcapture": {"maximum_amount_capturable": most, "status": _availability(can["overcapture"])},
+    }
+    days = HELD_LONGER if can["extended_authorization"] else HELD_FOR
+    return details | ({"capture_before": ctx.now + days * DAY} if held else {})
+
+
+def _availability(can: bool) -> str:
+    return "available" if can else "unavailable"
 
 
 def refusal_of(card: TestCard) -> Doc | None:
@@ -206,26 +230,22 @@ def charge_otherwise(
     return charge
 
 
-def take(ctx: Context, charge: Doc, amount: int, *, source: str | None = None) -> Doc:
-    """Move the money: the charge is captured, the rest of what was held is released."""
+def take(ctx: Context, charge: Doc, amount: int, *, source: str | None = None, final: bool = True) -> Doc:
+    """Move the money: the charge is captured, and when it is `final` the rest of what was held is released."""
     type = "charge" if charge["id"].startswith("ch_") else "payment"
-    transaction = balance_transaction(
-        ctx, type, charge["id"], amount, charge["currency"], charge["description"], category="charge"
-    )
+    changes: Doc = {"amount_captured": charge["amount_captured"] + amount}
+    if amount:
+        described = charge["description"]
+        line = balance_transaction(ctx, type, charge["id"], amount, charge["currency"], described, category="charge")
+        changes["balance_transaction"] = line["id"]
+    if final:
+        whole = max(charge["amount"], changes["amount_captured"])
+        changes |= {"amount": whole, "amount_refunded": whole - changes["amount_captured"], "captured": True}
     ledger.move(
         ctx, Entry.CHARGE, source or ledger.outside(charge["customer"]), ledger.BALANCE, amount=amount,
         currency=charge["currency"], customer=charge["customer"], cause=charge["id"],
     )  # fmt: skip
-    return objects.update(
-        ctx,
-        charge,
-        {
-            "amount_captured": amount,
-            "amount_refunded": charge["amount"] - amount,
-            "balance_transaction": transaction["id"],
-            "captured": True,
-        },
-    )
+    return objects.update(ctx, charge, changes)
 
 
 def balance_transaction(

@@ -16,16 +16,21 @@ CURRENCIES = {
 }
 """A way to pay that is not here takes every currency. Source: Stripe docs, "Payment method support"."""
 USAGE = Enum("none", "off_session", "on_session", unset=True)
+REQUESTS = (
+    "request_extended_authorization", "request_incremental_authorization", "request_multicapture",
+    "request_overcapture",
+)  # fmt: skip
+"""What a held payment may be able to do; holds.py does it."""
 CARD: Shape = {
     "capture_method": Enum("manual", unset=True),
     "request_three_d_secure": Enum("any", "automatic", "challenge"),
     "setup_future_usage": USAGE,
+    **dict.fromkeys(REQUESTS, Enum("if_available", "never")),
     **{
         name: Ignored()
         for name in (
-            "cvc_token", "installments", "mandate_options", "moto", "network", "request_extended_authorization",
-            "request_incremental_authorization", "request_multicapture", "request_overcapture",
-            "require_cvc_recollection", "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji",
+            "cvc_token", "installments", "mandate_options", "moto", "network", "require_cvc_recollection",
+            "statement_descriptor_suffix_kana", "statement_descriptor_suffix_kanji",
             "three_d_secure",
         )
     },

@@ -7,7 +7,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, CardError, no_such
 from sandbox.kinds import Doc
-from sandbox.money import check_chargeable, in_words
+from sandbox.money import check_chargeable
 from sandbox.pagination import list_page, listing
 from sandbox.params import (
     Bool,
@@ -157,7 +157,7 @@ def _usable(ctx: Context, id: str, customer: str | None) -> Doc:
 def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
     """Try it; a decline is kept and raised, as the API answers it."""
     if not intent["payment_method"]:
-        raise _unexpected(
+        raise unexpected(
             intent,
             "You cannot confirm this PaymentIntent because it's missing a payment method. You can either update the "
             "PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "
@@ -170,9 +170,9 @@ def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
     tried = payments.confirm(ctx, intent, payment_method, off_session=off_session, return_url=params.get("return_url"))
     if tried["status"] == "requires_action" and params.get("error_on_requires_action"):
         tried = payments.finish_challenge(ctx, tried, passed=False)
-        raise _card_error(tried, payments.AUTHENTICATION_REFUSED)
+        raise card_error(tried, payments.AUTHENTICATION_REFUSED)
     if tried["last_payment_error"]:
-        raise _card_error(tried, tried["last_payment_error"])
+        raise card_error(tried, tried["last_payment_error"])
     return tried
 
 
@@ -208,16 +208,16 @@ def _check_return_url(ctx: Context, intent: Doc, params: dict[str, Any], *, off_
         )
 
 
-def _card_error(intent: Doc, error: Doc) -> CardError:
+def card_error(intent: Doc, error: Doc) -> CardError:
     more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name) is not None}
     return CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
 
 
-def _unexpected(intent: Doc, message: str) -> ApiError:
+def unexpected(intent: Doc, message: str) -> ApiError:
     return ApiError(message, code="payment_intent_unexpected_state", payment_intent=render(intent))
 
 
-def _load(ctx: Context, id: str, params: dict[str, Any]) -> Doc:
+def loaded(ctx: Context, id: str, params: dict[str, Any]) -> Doc:
     """A publishable key needs the client secret."""
     intent = objects.load(ctx, "payment_intent", id, param="intent", in_path=True)
     if (ctx.publishable or "client_secret" in params) and params.get("client_secret") != intent["client_secret"]:
@@ -234,16 +234,16 @@ def list_payment_intents(ctx: Context, params: dict[str, Any]) -> Doc:
 @route("GET", "/v1/payment_intents/{id}", params={"client_secret": Str(), "key": Ignored()}, publishable=True)
 def retrieve_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Retrieve a payment intent"""
-    return _load(ctx, id, params)
+    return loaded(ctx, id, params)
 
 
 @route("POST", "/v1/payment_intents/{id}", params=UPDATE)
 def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a payment intent"""
-    intent = _load(ctx, id, {})
+    intent = loaded(ctx, id, {})
     if intent["status"] not in SETTLED and {"amount", "currency", "payment_method", "customer"} & set(params):
         name = next(name for name in ("amount", "currency", "payment_method", "customer") if name in params)
-        raise _unexpected(
+        raise unexpected(
             intent,
             f"This PaymentIntent's {name} could not be updated because it has a status of {intent['status']}. You may "
             f"only update the {name} of a PaymentIntent with one of the following statuses: {', '.join(SETTLED)}.",
@@ -266,14 +266,14 @@ def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 @route("POST", "/v1/payment_intents/{id}/confirm", params=CONFIRM, publishable=True)
 def confirm_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Confirm a payment intent"""
-    intent = _load(ctx, id, params)
+    intent = loaded(ctx, id, params)
     if intent["status"] not in SETTLED:
         why = (
             "it has already succeeded after being previously confirmed"
             if intent["status"] == "succeeded"
             else f"it has a status of {intent['status']}"
         )
-        raise _unexpected(intent, f"You cannot confirm this PaymentIntent because {why}.")
+        raise unexpected(intent, f"You cannot confirm this PaymentIntent because {why}.")
     intent = objects.update(ctx, intent, _fields(ctx, intent, params))
     return _confirm(ctx, intent, params)
 
@@ -283,48 +283,11 @@ def confirm_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc
 })  # fmt: skip
 def cancel_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Cancel a payment intent"""
-    intent = _load(ctx, id, {})
+    intent = loaded(ctx, id, {})
     if intent["status"] not in CANCELABLE:
-        raise _unexpected(
+        raise unexpected(
             intent,
             f"You cannot cancel this PaymentIntent because it has a status of {intent['status']}. Only a PaymentIntent "
             f"with one of the following statuses may be canceled: {', '.join(CANCELABLE)}.",
         )
     return payments.cancel(ctx, intent, params.get("cancellation_reason"))
-
-
-CAPTURE: dict[str, Param] = {
-    "amount_to_capture": Int(min=1),
-    "metadata": Metadata(),
-    "statement_descriptor": Str(max_length=22),
-    "statement_descriptor_suffix": Str(max_length=22),
-    "application_fee_amount": Ignored(),
-    "amount_details": Ignored(),
-    "final_capture": Ignored(),
-    "hooks": Ignored(),
-    "payment_details": Ignored(),
-    "transfer_data": Ignored(),
-}
-
-
-@route("POST", "/v1/payment_intents/{id}/capture", params=CAPTURE)
-def capture_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """Capture a payment intent"""
-    intent = _load(ctx, id, {})
-    if intent["status"] != "requires_capture":
-        raise _unexpected(
-            intent,
-            f"This PaymentIntent could not be captured because it has a status of {intent['status']}. Only a "
-            "PaymentIntent with one of the following statuses may be captured: requires_capture.",
-        )
-    amount: int = params.get("amount_to_capture") or intent["amount_capturable"]
-    if amount > intent["amount_capturable"]:
-        raise ApiError(
-            f"The amount to capture ({in_words(amount, intent['currency'])}) must not be greater than the amount "
-            f"capturable ({in_words(intent['amount_capturable'], intent['currency'])}).",
-            code="amount_too_large",
-            param="amount_to_capture",
-        )
-    if "metadata" in params:
-        intent = objects.update(ctx, intent, {"metadata": merge_metadata(intent["metadata"], params["metadata"])})
-    return payments.capture(ctx, intent, amount)

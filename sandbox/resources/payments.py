@@ -55,6 +55,8 @@ LATER = ("konbini_display_details", "display_bank_transfer_instructions")
 """The next actions that people take elsewhere, days later perhaps."""
 CLEAR: list[Callable[[Context, Doc], None]] = []
 """What is cleared away before an intent is canceled or tried another way: vouchers, money that was set aside."""
+HELD: list[Callable[[Context, Doc, Doc], None]] = []
+"""Functions (ctx, intent, charge) told that money is held from now on."""
 Listener = Callable[[Context, Doc], None]
 LISTENERS: list[Listener] = []
 
@@ -241,16 +243,25 @@ def _hold(ctx: Context, intent: Doc, charge: Doc) -> Doc:
         {"status": "requires_capture", "amount_capturable": intent["amount"], "latest_charge": charge["id"]},
     )
     objects.announce(ctx, "payment_intent.amount_capturable_updated", held)
+    for told in HELD:
+        told(ctx, held, charge)
     _tell(ctx, held)
     settled(ctx, charge)
     return objects.load(ctx, "payment_intent", intent["id"])
 
 
-def capture(ctx: Context, intent: Doc, amount: int) -> Doc:
-    """Take what is held, or a part of it."""
-    charge = take(ctx, objects.load(ctx, "charge", intent["latest_charge"]), amount)
-    objects.announce(ctx, "charge.captured", charge)
-    return succeed(ctx, intent, charge)
+def capture(ctx: Context, intent: Doc, amount: int, *, final: bool = True) -> Doc:
+    """Take what is held, or a part of it; what is not taken then is released, unless more is to follow."""
+    charge = take(ctx, objects.load(ctx, "charge", intent["latest_charge"]), amount, final=final)
+    if amount:
+        objects.announce(ctx, "charge.captured", charge)
+    if final:
+        whole = max(intent["amount"], charge["amount_captured"])
+        return succeed(ctx, objects.update(ctx, intent, {"amount": whole}), charge)
+    changes = {
+        "amount_capturable": intent["amount_capturable"] - amount, "amount_received": charge["amount_captured"],
+    }  # fmt: skip
+    return objects.update(ctx, intent, changes, event="payment_intent.amount_capturable_updated")
 
 
 def succeed(ctx: Context, intent: Doc, charge: Doc) -> Doc:
@@ -306,9 +317,7 @@ def fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, charge
 def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
     """Give it up; what was held is released."""
     if intent["status"] == "requires_capture":
-        charge = objects.load(ctx, "charge", intent["latest_charge"])
-        charge = objects.update(ctx, charge, {"amount_refunded": charge["amount"], "refunded": True})
-        objects.announce(ctx, "charge.refunded", charge, previous={"amount_refunded": 0, "refunded": False})
+        _release(ctx, intent, "charge.expired" if reason == "automatic" else "charge.refunded")
     canceled = objects.update(
         ctx,
         _cleared(ctx, intent),
@@ -323,6 +332,12 @@ def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
     objects.announce(ctx, "payment_intent.canceled", canceled)
     _tell(ctx, canceled)
     return canceled
+
+
+def _release(ctx: Context, intent: Doc, event: str) -> None:
+    charge = objects.load(ctx, "charge", intent["latest_charge"])
+    charge = objects.update(ctx, charge, {"amount_refunded": charge["amount"], "refunded": True})
+    objects.announce(ctx, event, charge, previous={"amount_refunded": 0, "refunded": False})
 
 
 def _tell(ctx: Context, intent: Doc) -> None:
