@@ -45,6 +45,10 @@ class TestCard:
     """succeeded, pending (then succeeds) or failed (after it looked succeeded)."""
     dispute: str | None = None
     """The reason of the dispute that follows a successful charge; `warning` is an inquiry."""
+    disputes: int = 1
+    """How many disputes follow, each over an equal part."""
+    enhanced: str | None = None
+    """The kind of enhanced evidence that such a dispute takes."""
     reported: bool = False
     """The network reports a successful charge as fraud."""
     risk_level: str = "normal"
@@ -148,6 +152,11 @@ AFTERWARDS = (
     TestCard("4000000000000259", ("createDispute",), dispute="fraudulent"),
     TestCard("4000000000002685", ("createDisputeProductNotReceived",), dispute="product_not_received"),
     TestCard("4000000000001976", ("createDisputeInquiry",), dispute="warning"),
+    TestCard("4000000404000079", ("createMultipleDisputes",), dispute="fraudulent", disputes=2),
+    TestCard(
+        "4000000404000038", ("createCe3EligibleDispute",), dispute="fraudulent", enhanced="visa_compelling_evidence_3"
+    ),
+    TestCard("4000008400000779", ("createComplianceDispute",), dispute="noncompliant", enhanced="visa_compliance"),
     TestCard("4000000000005423", ("createIssuerFraudRecord",), reported=True),
     TestCard("4000000000007726", ("pendingRefund",), refund="pending"),
     TestCard("4000000000005126", ("refundFail",), refund="failed"),

@@ -16,8 +16,8 @@ from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import BALANCE, FEES, Entry
 from sandbox.pagination import list_page, listing
-from sandbox.params import Bool, Hash, Ignored, Metadata, Param, Str
-from sandbox.resources import charges
+from sandbox.params import Bool, Hash, Metadata, Param, Str
+from sandbox.resources import charges, enhanced_evidence
 from sandbox.resources.charges import balance_transaction
 from sandbox.routes import route
 
@@ -42,14 +42,21 @@ EVIDENCE = (
     "uncategorized_text",
 )  # fmt: skip
 LONGEST_EVIDENCE, LONGEST_IN_ALL = 20_000, 150_000
-REASON_CODES = {"fraudulent": "10.4", "product_not_received": "13.1", "general": "10.4", "duplicate": "12.6.1"}
+REASON_CODES = {
+    "noncompliant": "C",
+    "fraudulent": "10.4",
+    "product_not_received": "13.1",
+    "general": "10.4",
+    "duplicate": "12.6.1",
+}
 WAITS = ("needs_response", "warning_needs_response")
 OPEN = (*WAITS, "under_review", "warning_under_review")
 TAKEN_BACK = ("needs_response", "under_review", "lost")
 """While a chargeback is in one of these the bank has the money."""
 UPDATE: dict[str, Param] = {
     "evidence": Hash(
-        {name: Str(unset=True, max_length=LONGEST_EVIDENCE) for name in EVIDENCE} | {"enhanced_evidence": Ignored()}
+        {name: Str(unset=True, max_length=LONGEST_EVIDENCE) for name in EVIDENCE}
+        | {"enhanced_evidence": Hash(enhanced_evidence.SHAPE, unset=True)}
     ),
     "metadata": Metadata(),
     "submit": Bool(),
@@ -58,10 +65,19 @@ UPDATE: dict[str, Param] = {
 
 def _after_charge(ctx: Context, charge: Doc) -> None:
     """A test card that disputes does so as soon as it has paid."""
-    reason = testcards.by_number(charge["_number"]).dispute if charge.get("_number") else None
-    if charge["status"] == "succeeded" and charge["captured"] and reason and disputable(charge):
-        inquiry = reason == "warning"
-        open_dispute(ctx, charge, "general" if inquiry else reason, inquiry=inquiry)
+    card = testcards.by_number(charge["_number"]) if charge.get("_number") else None
+    if not card or not card.dispute or charge["status"] != "succeeded" or not charge["captured"]:
+        return
+    inquiry, whole = card.dispute == "warning", disputable(charge)
+    reason = "general" if inquiry else card.dispute
+    for part in equal_parts(whole, card.disputes) if whole else ():
+        charge = objects.load(ctx, "charge", charge["id"])
+        open_dispute(ctx, charge, reason, inquiry=inquiry, amount=part, enhanced=card.enhanced)
+
+
+def equal_parts(whole: int, count: int) -> list[int]:
+    """Parts that sum up to the whole; the first ones are larger by the smallest unit when it does not divide."""
+    return [whole // count + (number < whole % count) for number in range(count)]
 
 
 charges.MADE.append(_after_charge)
@@ -72,22 +88,25 @@ def disputable(charge: Doc) -> int:
     return 0 if charge["disputed"] else int(charge["amount_captured"] - charge["amount_refunded"])
 
 
-def open_dispute(ctx: Context, charge: Doc, reason: str, *, inquiry: bool) -> Doc:
-    """For what was not yet given back of a charge."""
+def open_dispute(
+    ctx: Context, charge: Doc, reason: str, *, inquiry: bool, amount: int | None = None, enhanced: str | None = None
+) -> Doc:
+    """For `amount`, or for what was not yet given back of a charge. `enhanced` is the kind of enhanced evidence that it
+    takes, by what its card says."""
     due_by = (ctx.now + ANSWER_WITHIN) // DAY * DAY + DAY - 1
     dispute = objects.create(
         ctx,
         "dispute",
         {
-            "amount": disputable(charge),
+            "amount": disputable(charge) if amount is None else amount,
             "balance_transactions": [],
             "charge": charge["id"],
             "currency": charge["currency"],
-            "enhanced_eligibility_types": [],
+            "enhanced_eligibility_types": [enhanced] if enhanced else [],
             "evidence": dict.fromkeys(EVIDENCE) | {"enhanced_evidence": {}},
             "evidence_details": {
-                "due_by": due_by, "enhanced_eligibility": {}, "has_evidence": False, "past_due": False,
-                "submission_count": 0,
+                "due_by": due_by, "enhanced_eligibility": enhanced_evidence.eligibility(enhanced, {}),
+                "has_evidence": False, "past_due": False, "submission_count": 0,
             },
             "is_charge_refundable": inquiry,
             "metadata": {},
@@ -250,7 +269,7 @@ def update_dispute(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     if "metadata" in params:
         changes["metadata"] = merge_metadata(dispute["metadata"], params["metadata"])
     if "evidence" in params:
-        changes |= _staged(dispute, params["evidence"])
+        changes |= _staged(ctx, dispute, params["evidence"])
     sent = params.get("submit", True) and ("evidence" in params or "submit" in params)
     if sent:
         changes |= _submitted(ctx, dispute, dispute | changes)
@@ -258,14 +277,20 @@ def update_dispute(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return _heard(ctx, updated) if sent else updated
 
 
-def _staged(dispute: Doc, given: dict[str, Any]) -> Doc:
+def _staged(ctx: Context, dispute: Doc, given: dict[str, Any]) -> Doc:
     _check_open(dispute)
     evidence = dispute["evidence"] | {name: value for name, value in given.items() if name in EVIDENCE}
+    details = dispute["evidence_details"]
+    if "enhanced_evidence" in given:
+        enhanced = enhanced_evidence.staged(ctx, dispute, given["enhanced_evidence"] or {})
+        types = dispute["enhanced_eligibility_types"]
+        evidence["enhanced_evidence"] = enhanced
+        details |= {"enhanced_eligibility": enhanced_evidence.eligibility(types[0] if types else None, enhanced)}
     if sum(len(evidence[name] or "") for name in EVIDENCE) > LONGEST_IN_ALL:
         message = f"The combined character count of all evidence is limited to {LONGEST_IN_ALL:,}."
         raise ApiError(message, param="evidence")
-    has_evidence = any(evidence[name] for name in EVIDENCE)
-    return {"evidence": evidence, "evidence_details": dispute["evidence_details"] | {"has_evidence": has_evidence}}
+    has_evidence = any(evidence[name] for name in (*EVIDENCE, "enhanced_evidence"))
+    return {"evidence": evidence, "evidence_details": details | {"has_evidence": has_evidence}}
 
 
 def _check_open(dispute: Doc) -> None:
@@ -280,6 +305,7 @@ def _check_open(dispute: Doc) -> None:
 def _submitted(ctx: Context, dispute: Doc, staged: Doc) -> Doc:
     _check_open(dispute)
     details = staged["evidence_details"]
+    enhanced_evidence.check_acknowledged(staged)
     answered = {
         "past_due": ctx.now > details["due_by"],
         "submission_count": details["submission_count"] + 1,

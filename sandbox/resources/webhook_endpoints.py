@@ -7,19 +7,21 @@ from sandbox import objects, webhooks
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
+from sandbox.event_types import EVENT_TYPES, THIN
 from sandbox.kinds import Doc
 from sandbox.pagination import list_page, paging
-from sandbox.params import Array, Bool, Ignored, Metadata, Param, Str
+from sandbox.params import Array, Bool, Enum, Ignored, Metadata, Param, Str
 from sandbox.routes import route
 
+EVENTS = Array(Enum("*", *EVENT_TYPES, *THIN), required=True)
 COMMON: dict[str, Param] = {"description": Str(unset=True), "metadata": Metadata()}
 CREATE = COMMON | {
     "api_version": Str(),
     "connect": Ignored(),
-    "enabled_events": Array(Str(), required=True),
+    "enabled_events": EVENTS,
     "url": Str(required=True),
 }
-UPDATE = COMMON | {"disabled": Bool(), "enabled_events": Array(Str()), "url": Str()}
+UPDATE = COMMON | {"disabled": Bool(), "enabled_events": Array(EVENTS.item), "url": Str()}
 
 
 @route("POST", "/v1/webhook_endpoints", params=CREATE)

@@ -1,10 +1,14 @@
 """Webhooks: signed, retried, counted down."""
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 import stripe
+from stripe.params import _webhook_endpoint_create_params
 
+from sandbox.event_types import EVENT_TYPES
 from tests.sandbox.running import Receiver, RunningSandbox, new_key, until
 
 
@@ -114,3 +118,23 @@ def test_a_known_secret_can_be_given_and_given_again(running: RunningSandbox, re
     running.client(key).v1.customers.create({})
     until(lambda: receiver.received)
     assert receiver.events("whsec_second")
+
+
+@pytest.mark.parametrize("act", ["create", "update"])
+def test_an_event_that_there_is_not_cannot_be_wanted(v1: Any, act: str) -> None:
+    wrong: Any = {"enabled_events": ["invoice.paid", "invoice.eaten"]}
+    known = v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["*"]})
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        if act == "create":
+            v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/", **wrong})
+        else:
+            v1.webhook_endpoints.update(known.id, wrong)
+    assert refused.value.param == "enabled_events[1]"
+    assert "must be one of *, account.application.authorized" in str(refused.value)
+
+
+def test_every_event_of_the_official_library_can_be_wanted() -> None:
+    source = inspect.getsource(_webhook_endpoint_create_params)
+    known = re.findall(r'^            "([a-z_0-9]+\.[a-z_.0-9]+)",$', source, flags=re.MULTILINE)
+    assert len(known) > 250
+    assert set(known) <= set(EVENT_TYPES)
