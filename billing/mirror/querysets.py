@@ -1,4 +1,5 @@
-"""Business questions to the mirror. Every answer is local, bounded, and read from `stripe_data`.
+"""What pages ask the mirror about one organization. Every answer is local and bounded: found by the read model's
+columns (`billing.mirror.questions` asks about all), read from `stripe_data`.
 
 Whose customer is whose is asked of the customer links, never of Stripe's metadata.
 """
@@ -25,11 +26,16 @@ from billing.mirror.facts import (
     schedule_facts,
     subscription_facts,
 )
+from billing.mirror.questions import InvoiceQuestions
+from billing.mirror.readtables import InvoiceRow
 from billing.mirror.shapes import id_of
 from billing.plans.catalog import Catalog, read_catalog
 
 MOST_SUBSCRIPTIONS = 50
 MOST_OWED = 20
+MOST_ATTEMPTS = 50
+NEWEST = ("-created_at", "-pk")
+OLDEST = ("created_at", "pk")
 
 # Which of several subscriptions a page speaks of: the one that is in use, then the one that could be again.
 PRECEDENCE = (
@@ -66,15 +72,15 @@ def current_subscription(organization: Organization) -> SubscriptionFacts | None
 def living_subscription(organization: Organization) -> SubscriptionFacts | None:
     """Return a subscription that has not ended: while there is one, no second is sold."""
     rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
-    living = rows.exclude(stripe_data__status__in=list(ENDED)).order_by("-created")
+    living = rows.exclude(row__status__in=[status.value for status in ENDED]).order_by("-created")
     found = (subscription_facts(data) for data in living.values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS])
     return min(found, key=lambda sub: PRECEDENCE.index(sub.status), default=None)
 
 
-def invoices_of(organization: Organization) -> QuerySet[Any]:
+def invoices_of(organization: Organization) -> InvoiceQuestions:
     """Return the organization's invoices, drafts excluded (they may still change), newest first."""
-    rows: QuerySet[Any] = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization))
-    return rows.exclude(stripe_data__status="draft").order_by("-created", "-id")
+    rows: InvoiceQuestions = InvoiceRow.objects.filter(customer_id__in=customer_ids_of(organization))
+    return rows.published().order_by(*NEWEST)
 
 
 def page_of_invoices(
@@ -86,34 +92,35 @@ def page_of_invoices(
     id begins at the newest. Two queries at most, whatever the number of invoices.
     """
     rows = invoices_of(organization)
-    edge = rows.filter(id=before or after).values_list("created", "id").first() if before or after else None
+    edge = rows.filter(pk=before or after).values_list("created_at", "pk").first() if before or after else None
     if edge is None:
         found = read_invoices(rows[: size + 1])
         return found[:size], False, len(found) > size
     created, invoice_id = edge
     if after:
-        newer = rows.filter(Q(created__gt=created) | Q(created=created, id__gt=invoice_id)).order_by("created", "id")
+        newer = rows.filter(Q(created_at__gt=created) | Q(created_at=created, pk__gt=invoice_id)).order_by(*OLDEST)
         found = read_invoices(newer[: size + 1])
         return found[:size][::-1], len(found) > size, True
-    older = rows.filter(Q(created__lt=created) | Q(created=created, id__lt=invoice_id))
+    older = rows.filter(Q(created_at__lt=created) | Q(created_at=created, pk__lt=invoice_id))
     found = read_invoices(older[: size + 1])
     return found[:size], True, len(found) > size
 
 
 def find_invoice(organization: Organization, invoice_id: str) -> InvoiceFacts | None:
     """Return the organization's invoice; None when it is another's, a draft, or unknown."""
-    return next(iter(read_invoices(invoices_of(organization).filter(id=invoice_id)[:1])), None)
+    return next(iter(read_invoices(invoices_of(organization).filter(pk=invoice_id)[:1])), None)
 
 
 def invoices_for_thread(organization: Organization, *, latest: int) -> list[InvoiceFacts]:
     """Return the latest invoices, drafts too, with every owed one among them; newest first; two queries."""
-    rows = mirror.Invoice.objects.filter(customer_id__in=customer_ids_of(organization)).order_by("-created", "-id")
-    found = read_invoices(rows[:latest]) + read_invoices(rows.filter(stripe_data__status="open")[:MOST_OWED])
+    rows = InvoiceRow.objects.filter(customer_id__in=customer_ids_of(organization)).exclude(status="deleted")
+    rows = rows.order_by(*NEWEST)
+    found = read_invoices(rows[:latest]) + read_invoices(rows.open()[:MOST_OWED])
     return sorted({invoice.id: invoice for invoice in found}.values(), key=lambda i: (i.created, i.id), reverse=True)
 
 
-def read_invoices(rows: QuerySet[Any]) -> list[InvoiceFacts]:
-    return [invoice_facts(data) for data in rows.values_list("stripe_data", flat=True)]
+def read_invoices(rows: InvoiceQuestions) -> list[InvoiceFacts]:
+    return [invoice_facts(data) for data in rows.values_list("invoice__stripe_data", flat=True)]
 
 
 def payment_method_of(organization: Organization, subscription: SubscriptionFacts | None) -> PaymentMethodFacts | None:
@@ -148,17 +155,14 @@ def failure_of(invoice: InvoiceFacts) -> PaymentFailure | None:
     Where the invoice does not name its payment intents (`payments` is not expanded in events), the customer's
     newest one of the same sum since the invoice is taken.
     """
-    intents = mirror.PaymentIntent.objects.filter(customer_id=invoice.customer_id)
+    intents = mirror.PaymentIntent.objects.filter(customer_id=invoice.customer_id).order_by("-created")
     if invoice.payment_intent_ids:
         intents = intents.filter(id__in=invoice.payment_intent_ids)
-    else:
-        intents = intents.filter(
-            created__gte=invoice.created,
-            stripe_data__amount=invoice.amount_due,
-            stripe_data__currency=invoice.currency,
-        )
-    data = intents.order_by("-created").values_list("stripe_data", flat=True).first()
-    return payment_failure(data) if data else None
+        return next((payment_failure(data) for data in intents.values_list("stripe_data", flat=True)[:1]), None)
+    since = intents.filter(created__gte=invoice.created).values_list("stripe_data", flat=True)[:MOST_ATTEMPTS]
+    wanted = (invoice.amount_due, invoice.currency)
+    same_sum = (data for data in since if (data.get("amount"), data.get("currency")) == wanted)
+    return next((payment_failure(data) for data in same_sum), None)
 
 
 def schedule_of(subscription: SubscriptionFacts) -> ScheduleFacts | None:

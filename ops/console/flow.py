@@ -7,12 +7,10 @@ from typing import Any
 
 from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.expressions import Combinable, RawSQL
-from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django_celery_beat.models import PeriodicTask
-from djstripe.models import Subscription
 
-from billing.models import Activity, CheckoutOrder, InboxEvent, InboxState, OrderState
+from billing.models import Activity, CheckoutOrder, InboxEvent, InboxState, OrderState, SubscriptionRow
 from ops.console.chart import Column, stack
 
 HOURS = 24
@@ -202,9 +200,8 @@ def first_and_count(rows: QuerySet[Any]) -> Stuck:
 
 
 def read_statuses() -> tuple[tuple[str, int], ...]:
-    """Count subscriptions by Stripe's status. Reads the JSON of every row until a column holds the status."""
-    rows = Subscription.objects.annotate(status_now=KT("stripe_data__status")).values_list("status_now")
-    return tuple(rows.annotate(count=Count("pk")).order_by("-count", "status_now"))
+    """Count subscriptions by Stripe's status."""
+    return tuple(SubscriptionRow.objects.by_status())
 
 
 def read_last_sweep() -> datetime | None:

@@ -1,6 +1,5 @@
 """Inbox events: what came in, how far it has come, why it stopped, and letting the mirror look again."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
@@ -22,11 +21,9 @@ from billing.models import InboxEvent, InboxState
 from ops.console import replay
 from ops.console.display import INBOX_TONES, moment, pill, span
 from ops.console.event_page import event_context
+from ops.console.many import STRIPE_ID
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
-
-# evt_1PX…, sub_1PX…, cus_Pab…, but not the type "payment_intent.succeeded".
-STRIPE_ID = re.compile(r"^[a-z]+_(?=.*[0-9A-Z])[A-Za-z0-9_]+$")
 
 FAMILIES = (
     "account", "billing", "charge", "checkout", "coupon", "credit_note", "customer", "customer.subscription",

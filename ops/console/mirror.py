@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.contrib.admin import register
-from django.db.models import QuerySet
-from django.db.models.fields.json import KT
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -19,6 +18,7 @@ from billing.models import InboxEvent
 from billing.money import format_money
 from billing.plans.prices import interval_words
 from ops.console.display import INVOICE_STATES, id_link, stripe_pill
+from ops.console.many import whose
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
 from ops.console.subscription_page import dashboard_url
@@ -76,7 +76,7 @@ class InvoiceStatusFilter(DropdownFilter):
         return [(status, word) for status, (word, _tone) in INVOICE_STATES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Invoice]) -> QuerySet[Invoice]:
-        return queryset.filter(stripe_data__status=self.value()) if self.value() else queryset
+        return queryset.filter(row__status=self.value()) if self.value() else queryset
 
 
 @register(Invoice, site=console)
@@ -84,12 +84,23 @@ class InvoiceAdmin(MirrorAdmin):
     list_display = ("number", "organization", "status", "total", "subscription_shown", "created")
     list_filter = (InvoiceStatusFilter,)
     list_filter_submit = True
-    search_fields = ("id", "customer__id", "customer__email", "customer__subscriber__name")
-    search_help_text = gettext_lazy("Organization, e-mail address, invoice id or customer id")
+    search_fields = ("id",)
+    search_help_text = gettext_lazy("Organization, e-mail address, number, invoice id or customer id")
+    ordering = ("-row__created_at", "-row__invoice")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invoice]:
-        found: QuerySet[Invoice] = super().get_queryset(request)
-        return found.select_related("customer__subscriber").defer("customer__stripe_data", "customer__metadata")
+        found: QuerySet[Invoice] = super().get_queryset(request).filter(row__isnull=False)
+        with_customer = found.select_related("row", "customer__subscriber")
+        return with_customer.defer("customer__stripe_data", "customer__metadata")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Invoice], search_term: str
+    ) -> tuple[QuerySet[Invoice], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        named = whose(term, customer="row__customer_id", organization="row__organization")
+        return queryset.filter(named | Q(row__pk=term) | Q(row__number=term)), False
 
     def facts_shown(self, row: Invoice) -> list[tuple[Any, Any]]:
         facts = invoice_facts(row.stripe_data)
@@ -103,7 +114,7 @@ class InvoiceAdmin(MirrorAdmin):
             (_("Subscription"), id_link(facts.subscription_id)),
         ]
 
-    @display(description=gettext_lazy("number"), ordering=KT("stripe_data__number"))
+    @display(description=gettext_lazy("number"), ordering="row__number")
     def number(self, row: Invoice) -> SafeString:
         return format_html("<code>{}</code>", row.stripe_data.get("number") or row.id)
 
@@ -112,11 +123,11 @@ class InvoiceAdmin(MirrorAdmin):
         customer = row.customer
         return str(customer.subscriber or customer.email or customer.id) if customer else "–"
 
-    @display(description=gettext_lazy("status"), ordering=KT("stripe_data__status"))
+    @display(description=gettext_lazy("status"), ordering="row__status")
     def status(self, row: Invoice) -> SafeString:
         return stripe_pill(INVOICE_STATES, row.stripe_data.get("status"))
 
-    @display(description=gettext_lazy("total"))
+    @display(description=gettext_lazy("total"), ordering="row__total")
     def total(self, row: Invoice) -> SafeString:
         data = row.stripe_data
         money = format_money(data.get("total") or 0, data.get("currency") or "", get_language() or "en")

@@ -5,11 +5,14 @@ from typing import Any, ClassVar
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from ops.console.many import ManyPaginator
+
 
 class ReadOnlyAdmin(ModelAdmin):
     """Lists and shows, for operators with the view permission; nobody adds, changes or deletes."""
 
     show_full_result_count = False  # counting a large table twice a page is dear
+    paginator = ManyPaginator
     list_per_page = 50
     compressed_fields = True
 

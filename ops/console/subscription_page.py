@@ -6,12 +6,12 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import get_language
-from djstripe.models import Invoice, Subscription
+from djstripe.models import Subscription
 
 from accounts.customers import organization_of
 from accounts.models import Organization
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, invoice_facts, subscription_facts
-from billing.models import CheckoutOrder, InboxEvent
+from billing.models import CheckoutOrder, InboxEvent, InvoiceRow
 from billing.thread import Thread, build_thread
 from billing.thread.load import load_situation
 from ops.models import StaffAct
@@ -23,7 +23,7 @@ INVOICES = 24
 def subscription_context(row: Subscription) -> dict[str, Any]:
     """Return what the page of one subscription shows: a fixed number of queries."""
     facts = subscription_facts(row.stripe_data)
-    invoices = invoices_of(facts.id, facts.customer_id)
+    invoices = invoices_of(facts.id)
     events = events_of(facts.id, facts.customer_id, [invoice.id for invoice in invoices])
     organization = row.customer.subscriber or organization_of(facts.customer_id)
     now = timezone.now()
@@ -48,11 +48,10 @@ def thread_of(organization: Organization, facts: SubscriptionFacts, now: datetim
     return build_thread(load_situation(organization, now=now, language=language, subscription=facts))
 
 
-def invoices_of(subscription_id: str, customer_id: str) -> list[InvoiceFacts]:
-    """Read the newest invoices of a subscription; the customer's index narrows before the JSON is looked at."""
-    parent = {"parent": {"subscription_details": {"subscription": subscription_id}}}
-    rows = Invoice.objects.filter(customer_id=customer_id, stripe_data__contains=parent).order_by("-created")
-    return [invoice_facts(data) for data in rows.values_list("stripe_data", flat=True)[:INVOICES]]
+def invoices_of(subscription_id: str) -> list[InvoiceFacts]:
+    """Read the newest invoices of a subscription."""
+    rows = InvoiceRow.objects.filter(subscription_id=subscription_id).order_by("-created_at")
+    return [invoice_facts(data) for data in rows.values_list("invoice__stripe_data", flat=True)[:INVOICES]]
 
 
 def events_of(subscription_id: str, customer_id: str, invoice_ids: list[str]) -> list[InboxEvent]:

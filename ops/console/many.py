@@ -1,0 +1,45 @@
+"""Lists of tables that may hold millions: counted only as far as anybody would leaf, searched only by indexes."""
+
+import re
+from functools import cached_property
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+
+from accounts.models import Organization
+
+COUNTED = 10_000
+# evt_1PX…, sub_1PX…, cus_Pab…, but not the type "payment_intent.succeeded" nor an organization's name.
+STRIPE_ID = re.compile(r"^[a-z]+_(?=.*[0-9A-Z])[A-Za-z0-9_]+$")
+MOST_ORGANIZATIONS = 500
+
+
+class AtLeast(int):
+    """A number that was not counted further, and says so where it is written."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+
+class ManyPaginator(Paginator):  # type: ignore[type-arg]
+    """Pages of a list whose end nobody needs to know."""
+
+    object_list: QuerySet[Any]
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are: exact up to 10,000, "10,000+" above."""
+        found = self.object_list.order_by()[: COUNTED + 1].count()
+        return found if found <= COUNTED else AtLeast(COUNTED)
+
+
+def whose(term: str, *, customer: str, organization: str) -> Q:
+    """Return the condition that rows belong to what an operator typed: a customer's id or an organization's name.
+
+    `customer` and `organization` name the columns. Organizations are the small table: they are searched, rows not.
+    """
+    if STRIPE_ID.match(term):
+        return Q(**{customer: term})
+    named = Organization.objects.filter(Q(name__icontains=term) | Q(billing_email__icontains=term))
+    return Q(**{f"{organization}__in": list(named.values_list("pk", flat=True)[:MOST_ORGANIZATIONS])})
