@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from django.conf import settings
 
@@ -113,7 +114,7 @@ def take(secret_key: str, *, lane: Lane = Lane.BACKGROUND, patience: float | Non
 
 def ask_for_turn(secret_key: str, lane: Lane) -> Turn:
     rate = rate_of(secret_key)
-    answer = quietly(
+    answer: Any = quietly(
         lambda: nudge_redis().eval(
             TAKE, 1, name_of(secret_key), 1e6 / rate, BURST_SECONDS * 1e6, AHEAD * 1e6, lane.value, FORGOTTEN_AFTER
         )
@@ -150,7 +151,7 @@ def seconds_asked(headers: Mapping[str, str]) -> float:
 
 def rate_of(secret_key: str) -> float:
     """Calls a second that the settings allow for this key's mode."""
-    return settings.STRIPE_RATE_LIMIT_LIVE if "_live_" in secret_key else settings.STRIPE_RATE_LIMIT_TEST
+    return float(settings.STRIPE_RATE_LIMIT_LIVE if "_live_" in secret_key else settings.STRIPE_RATE_LIMIT_TEST)
 
 
 def name_of(secret_key: str) -> str:

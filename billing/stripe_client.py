@@ -32,9 +32,9 @@ def no_calls() -> Iterator[None]:
 class StripeHTTP(stripe.HTTPXClient):
     """stripe's HTTP client, which stays silent where `no_calls` holds, and keeps to the budget of calls."""
 
-    def request(self, method: str, url: str, headers: Mapping[str, str], *args: Any, **kwargs: Any) -> Any:
+    def request(self, method: str, url: str, headers: Mapping[str, str] | None, *args: Any, **kwargs: Any) -> Any:
         refuse_calls()
-        secret_key = headers["Authorization"].removeprefix("Bearer ")
+        secret_key = (headers or {}).get("Authorization", "").removeprefix("Bearer ")
         stripe_budget.take_for_page(secret_key)
         body, status, answered = super().request(method, url, headers, *args, **kwargs)
         if status == stripe_budget.TOO_MANY and not stripe_budget.concerns_one_object(answered):

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from billing import metrics, stripe_budget
 from billing.stripe_accounts import StripeAccount, primary
-from billing.stripe_client import stripe_http
+from billing.stripe_client import refuse_calls, stripe_http
 
 Data = dict[str, Any]
 
@@ -29,6 +29,13 @@ TRIES_WHEN_TOO_MANY = 8  # the budget rests longer and longer before each
 FIRST_WAIT = 0.5  # seconds, doubled from try to try
 LONG_AGO = 0
 FAR = 2**62  # a time that no event's exceeds: whatever comes, Stripe is asked (billing.mirror.gate.FAR)
+
+
+class Missing(stripe.InvalidRequestError):
+    """Stripe has no such object, as of some second between `low` and `high`."""
+
+    low = LONG_AGO
+    high = FAR
 
 
 @dataclass(frozen=True)
@@ -43,9 +50,10 @@ class Answer:
 def read(path: str, params: Mapping[str, Any] | None = None, *, account: StripeAccount | None = None) -> Answer:
     """GET an address of Stripe's API once its turn has come. Params may be nested: {"created": {"gte": 1}}.
 
-    Tries again after silence, Stripe's own errors and "too many requests"; then raises stripe.StripeError. Its
-    `stamp` is what `stamp_of` says of the refusal.
+    Tries again after silence, Stripe's own errors and "too many requests"; then raises stripe.StripeError, which is
+    Missing when Stripe knows no such object.
     """
+    refuse_calls()
     account = account or primary()
     url = f"{settings.STRIPE_API_BASE or STRIPE}{path}{query_of(params or {})}"
     tries = 0
@@ -75,7 +83,10 @@ def read_once(url: str, account: StripeAccount) -> Answer:
     metrics.fetch_seconds.observe(elapsed)
     low, high = stamp_of(answered, elapsed)
     if status != 200:
-        raise error_of(body, status, answered, stamp=(low, high))
+        error = error_of(body, status, answered)
+        if isinstance(error, Missing):
+            error.low, error.high = low, high
+        raise error
     try:
         return Answer(orjson.loads(body), low, high)
     except ValueError as error:  # an answer that broke off, or a proxy's page
@@ -110,23 +121,22 @@ def rests_for_all(error: stripe.StripeError) -> bool:
     return isinstance(error, stripe.RateLimitError) and not stripe_budget.concerns_one_object(error.headers or {})
 
 
-def error_of(body: bytes, status: int, headers: Mapping[str, str], *, stamp: tuple[int, int]) -> stripe.StripeError:
-    """The error that stripe's own client would raise."""
+def error_of(body: bytes, status: int, headers: Mapping[str, str]) -> stripe.StripeError:
+    """The error that stripe's own client would raise, but for Missing."""
     said = error_in(body)
     message, param, code = said.get("message") or f"Stripe answered {status}.", said.get("param"), said.get("code")
     known: dict[str, Any] = {"http_body": body, "http_status": status, "json_body": {"error": said}, "headers": headers}
-    error: stripe.StripeError
     if status == 429 or (status == 400 and code == "rate_limit"):
-        error = stripe.RateLimitError(message, **known, code=code)
-    elif status in (400, 404):
-        error = stripe.InvalidRequestError(message, param, code, **known)
-    elif status in (401, 403):
-        refusal = stripe.AuthenticationError if status == 401 else stripe.PermissionError
-        error = refusal(message, **known, code=code)
-    else:
-        error = stripe.APIError(message, **known, code=code)
-    error.stamp = stamp  # type: ignore[attr-defined]
-    return error
+        return stripe.RateLimitError(message, **known, code=code)
+    if status == 404 and code == "resource_missing":
+        return Missing(message, param, code, **known)
+    if status in (400, 404):
+        return stripe.InvalidRequestError(message, param, code, **known)
+    if status == 401:
+        return stripe.AuthenticationError(message, **known, code=code)
+    if status == 403:
+        return stripe.PermissionError(message, **known, code=code)
+    return stripe.APIError(message, **known, code=code)
 
 
 def error_in(body: bytes) -> Data:

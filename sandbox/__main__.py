@@ -50,7 +50,13 @@ def main(argv: list[str] | None = None) -> int:
     if options.eventbridge and not _send_to_bus(engine, options.eventbridge):
         return 1
     server = uvicorn.Server(
-        uvicorn.Config(create_app(engine), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+        uvicorn.Config(
+            create_app(engine),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+            date_header=False,  # the application dates its answers in the sandbox's time
+        )
     )
     sys.stdout.write(f"listening on {engine.base_url}\n")
     sys.stdout.flush()

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from starlette.routing import Mount
 from starlette.routing import Route as HttpRoute
 from starlette.staticfiles import StaticFiles
 
-from sandbox import API_VERSION, faults, front, idempotency, keys, refusals, routes
+from sandbox import API_VERSION, faults, front, idempotency, keys, refusals, routes, versions
+from sandbox.clock import Clock
 from sandbox.context import Context, Scope
 from sandbox.discovery import discover
 from sandbox.documents import random_text, render
@@ -26,6 +28,7 @@ from sandbox.engine import Engine
 from sandbox.errors import ApiError, unrecognized_url
 from sandbox.expand import expand
 from sandbox.idempotency import Stored
+from sandbox.older_shapes import dressed
 from sandbox.params import check, parse_form, parse_json
 from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
@@ -60,6 +63,10 @@ class Call:
     @property
     def idempotency_key(self) -> str | None:
         return (self.headers.get("idempotency-key") or None) if self.method == "POST" else None
+
+    @property
+    def version(self) -> str:
+        return self.headers.get("stripe-version") or API_VERSION
 
 
 def create_app(engine: Engine) -> Starlette:
@@ -98,10 +105,20 @@ def answer(engine: Engine, call: Call) -> Response:
     if front.is_foreign(call.method, call.path, call.headers, call.base_url):
         refused = ApiError("Only the sandbox's own page may do this from a browser.", status=403)
         return _respond(call, Stored(403, _error_body(call, refused), call.id))
+    offset = engine.clock.now() - engine.clock.wall()
     response = _answer(engine, call)
+    _date(response, engine.clock, offset)
     if call.method == "POST" and call.path.startswith(front.OWN):
         return front.answered(call.path, _form(call), response)
     return response
+
+
+def _date(response: Response, clock: Clock, offset: int) -> None:
+    """Date the answer in the sandbox's time. Whoever asked reckons back from it by the time that the answer took:
+    where time was made to leap meanwhile no date would be right, and there is none."""
+    now = clock.now()
+    if abs(now - clock.wall() - offset) <= 1:  # the two are read one after the other
+        response.headers["Date"] = formatdate(now, usegmt=True)
 
 
 def _form(call: Call) -> dict[str, Any]:
@@ -111,7 +128,7 @@ def _form(call: Call) -> dict[str, Any]:
 
 
 def _answer(engine: Engine, call: Call) -> Response:
-    found = routes.match(call.method, call.path)
+    found = routes.match(*versions.address(call.version, call.method, call.path))
     try:
         if found and found[0] in routes.PAGES:
             return _answer_page(engine, call, *found)
@@ -163,7 +180,7 @@ def _do_with(
 
 
 def _do(engine: Engine, call: Call, route: Route, values: dict[str, str], caller: keys.Caller) -> Response:
-    raw = _parameters(call)
+    raw = versions.read(call.version, call.path, _parameters(call))
     if call.idempotency_key is None:
         return _respond(call, _run(engine, call, route, values, caller, raw))
     idempotency.check_length(call.idempotency_key)
@@ -194,7 +211,8 @@ def _run(
     params = check(route.params, raw, ignored)
     for name in ignored:
         _count(engine, "parameter", f"{route.method} {route.path} {name}")
-    transaction = engine.store.read() if route.method == "GET" else engine.store.write()
+    writes = route.writes(values)
+    transaction = engine.store.write() if writes else engine.store.read()
     with transaction as tx:
         ctx = Context(
             tx,
@@ -204,13 +222,14 @@ def _run(
             call.id,
             call.idempotency_key,
             caller.publishable,
+            call.version,
         )
         result = _handle(ctx, call, route, values, params)
         if call.idempotency_key:
             idempotency.remember(
                 tx, result, scope=ctx.scope, key=call.idempotency_key, path=call.path, raw=raw, now=ctx.sandbox_now
             )
-    if route.method != "GET":
+    if writes:
         engine.work.set()
     return result
 
@@ -219,7 +238,7 @@ def _handle(ctx: Context, call: Call, route: Route, values: dict[str, str], para
     ctx.tx.sql("SAVEPOINT handler")
     try:
         paths = params.pop("expand", None) or []
-        made = _shown(route.handler(ctx, params, **values))
+        made = dressed(ctx, _shown(route.handler(ctx, params, **values)))
         ctx.tx.forget()
         shown = expand(ctx, made, paths)
     except ApiError as error:
@@ -300,7 +319,7 @@ def _check_version(call: Call) -> None:
 def _respond(call: Call, stored: Stored, *, replayed: bool = False) -> Response:
     headers = CROSS_ORIGIN | {
         "Request-Id": call.id,
-        "Stripe-Version": call.headers.get("stripe-version", API_VERSION),
+        "Stripe-Version": call.version,
         "Cache-Control": "no-cache, no-store",
     }
     if call.idempotency_key:

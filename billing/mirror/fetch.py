@@ -16,7 +16,7 @@ from billing.mirror.gate import FAR
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_client import refuse_calls
-from billing.stripe_reading import LONG_AGO, Answer, read
+from billing.stripe_reading import LONG_AGO, Answer, Missing, read
 
 Data = dict[str, Any]
 Inner = tuple[tuple[Ref, Data], ...]
@@ -63,10 +63,8 @@ def fetch(ref: Ref, *, account: StripeAccount | None = None) -> Fetched:
         raise CannotBeAsked(f"Stripe cannot be asked for a single {ref.kind}.")
     try:
         answer = read(f"{kind.path}/{quote(ref.id, safe='')}", {"expand": kind.expand}, account=account)
-    except stripe.InvalidRequestError as error:
-        if error.http_status == 404 and error.code == "resource_missing":
-            return Fetched(ref, None, *error.stamp)  # type: ignore[attr-defined]
-        raise
+    except Missing as missing:
+        return Fetched(ref, None, missing.low, missing.high)
     if answer.data.get("deleted"):
         return Fetched(ref, None, answer.low, answer.high)
     return as_fetched(kind, complete(kind, answer, account=account))

@@ -1,11 +1,13 @@
 """What happens later: with a clock that the test moves, in this process, without waiting."""
 
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
 
 from sandbox import jobs, webhooks
+from sandbox.app import Call, answer
 from sandbox.context import Context, Scope
 from sandbox.events import KEPT_FOR
 from tests.sandbox.travel import Travel
@@ -140,3 +142,13 @@ def test_a_job_that_raises_holds_up_no_other_and_is_tried_again(
 def test_the_next_attempt_is_due_as_the_schedule_says(status: int | None, attempts: int, state: str, wait: int) -> None:
     outcome = webhooks.Outcome(status, None, 5)
     assert webhooks._next_state(outcome, attempts, 1000, (10, 600, 7200)) == (state, 1000 + wait)
+
+
+def test_answers_are_dated_in_the_time_of_the_sandbox(travel: Travel) -> None:
+    def date() -> float:
+        call = Call("GET", "/v1/balance", "", {"authorization": f"Bearer {travel.key}"}, b"", "http://sandbox.example")
+        return parsedate_to_datetime(answer(travel.engine, call).headers["Date"]).timestamp()
+
+    before = date()
+    travel.advance(30 * DAY)
+    assert 30 * DAY <= date() - before <= 30 * DAY + 5

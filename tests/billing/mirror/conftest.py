@@ -1,11 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import stripe as stripe_library
 from django.conf import LazySettings
+from django.utils import timezone
+
+from billing.mirror import asking
+from billing.mirror.fetch import Fetched
+from billing.mirror.kinds import Ref
 
 
 @dataclass
@@ -82,5 +88,44 @@ def use_key(stripe: stripe_library.StripeClient, settings: LazySettings) -> Call
     def use(key: str) -> None:
         settings.STRIPE_SECRET_KEY = key
         stripe_client.cache_clear()
+
+    return use
+
+
+@pytest.fixture
+def fault(sandbox: str, stripe: stripe_library.StripeClient, stripe_key: str) -> Iterator[Callable[..., None]]:
+    """Make the sandbox's API refuse, hang or dawdle for this test's account: fault("rate_limit", count=2)."""
+    made: list[int] = []
+    with httpx.Client(base_url=sandbox, trust_env=False) as http:
+
+        def ask_for(effect: str, **fields: Any) -> None:
+            said = http.post("/_sandbox/faults", json={"effect": effect, "key": stripe_key, **fields})
+            assert said.status_code == 200, said.text
+            made.append(said.json()["id"])
+
+        yield ask_for
+        for number in made:
+            http.delete(f"/_sandbox/faults/{number}")
+
+
+@pytest.fixture
+def answer_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Ref], Any]], None]:
+    """Stand between the mirror and Stripe: the function is called for each question, and returns (or raises) the answer.
+
+    `fetch(ref, account=…)` asks Stripe itself; None says that Stripe has the object no more.
+    """
+
+    def answer(ref: Ref, function: Callable[[Ref], Any]) -> Fetched | Exception:
+        try:
+            found = function(ref)
+        except Exception as error:
+            return error
+        if isinstance(found, Fetched):
+            return found
+        second = int(timezone.now().timestamp())
+        return Fetched(ref, found, second - 1, second)
+
+    def use(function: Callable[[Ref], Any]) -> None:
+        monkeypatch.setattr(asking, "fetch_many", lambda refs, *, account: {ref: answer(ref, function) for ref in refs})
 
     return use
