@@ -4,6 +4,7 @@ What is here is shared by two ways to the same door: Django's view, and `asgi_do
 """
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -100,13 +101,20 @@ def read_json(body: bytes) -> tuple[Any, str | None]:
     except ValueError:  # half a surrogate pair, for one: JSON, though not orjson's
         pass
     try:
-        return json.loads(text, parse_constant=refuse_constant), None
+        return json.loads(text, parse_constant=refuse_constant, parse_float=finite), None
     except (ValueError, RecursionError):
         raise Refused("The body is not JSON.", reason=Reason.NOT_JSON)
 
 
 def refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)  # NaN and Infinity are Python's JSON, not JSON
+
+
+def finite(written: str) -> float:
+    number = float(written)
+    if math.isinf(number):
+        raise ValueError(written)
+    return number
 
 
 def bound(payload: Any, text: str | None, signed_by: Sequence[StripeAccount], *, now: datetime) -> Arrival:
