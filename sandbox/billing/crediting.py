@@ -13,7 +13,7 @@ from sandbox.billing import balances, collection, invoicing
 from sandbox.billing.reckoning import Rate, Row, reckon
 from sandbox.billing.tiers import rounded
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, new_document, render
+from sandbox.documents import merge_metadata, new_document, random_text, render
 from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc
 from sandbox.money import in_words
@@ -28,16 +28,33 @@ def drafted(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
             f"You can only create a credit note for an open or paid invoice. This invoice is {invoice['status']}.",
             param="invoice",
         )
+    shipping = _shipping(ctx, invoice, params)
     lines = _lines(ctx, invoice, params)
-    total = sum(line["amount"] - line["discount_amount"] + _added(line) for line in lines)
-    if not lines or total <= 0:
+    net = sum(line["amount"] - line["discount_amount"] + _added(line) for line in lines)
+    total = net + shipping["amount_shipping"]
+    if total <= 0:
         raise ApiError("One of `amount`, `lines` or `shipping_cost` must be provided.", param="lines")
-    note = new_document(ctx, "credit_note", _fields(ctx, invoice, params) | _sums(lines, total))
+    note = new_document(ctx, "credit_note", _fields(ctx, invoice, params) | shipping | _sums(lines, total))
     note["lines"] = list_object(lines, url=f"/v1/credit_notes/{note['id']}/lines")
     return note | _ways(invoice, params, total)
 
 
+def _shipping(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
+    """The invoice's shipping, when it is taken back; that is possible once."""
+    if "shipping_cost" not in params:
+        return {"amount_shipping": 0, "shipping_cost": None}
+    cost = invoice["shipping_cost"] or {}
+    if cost.get("shipping_rate") != params["shipping_cost"]["shipping_rate"]:
+        raise ApiError("The shipping rate must be the invoice's.", param="shipping_cost[shipping_rate]")
+    notes = objects.query(ctx, "credit_note", invoice=invoice["id"])
+    if any(note["shipping_cost"] for note in notes if note["status"] == "issued"):
+        raise ApiError("The shipping of this invoice was credited already.", param="shipping_cost")
+    return {"amount_shipping": invoice["amount_shipping"], "shipping_cost": cost}
+
+
 def _lines(ctx: Context, invoice: Doc, params: dict[str, Any]) -> list[Doc]:
+    if "amount" not in params and "lines" not in params and "shipping_cost" in params:
+        return []
     if ("amount" in params) == bool(params.get("lines")):
         raise ApiError("You must specify exactly one of `amount` or `lines`.", param="lines")
     if "amount" in params:
@@ -123,10 +140,9 @@ def _added(line: Doc) -> int:
 
 def _fields(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
     known = len(objects.query(ctx, "credit_note", invoice=invoice["id"])) + 1
-    address = f"{ctx.base_url}/credit_notes/{ctx.account}/{invoice['id']}/{known}/pdf"
-    nothing = dict.fromkeys(("customer_account", "customer_balance_transaction", "shipping_cost", "voided_at"))
+    token = f"{'live' if ctx.livemode else 'test'}_{random_text(48)}"
+    nothing = dict.fromkeys(("customer_account", "customer_balance_transaction", "voided_at"))
     return nothing | {
-        "amount_shipping": 0,
         "currency": invoice["currency"],
         "customer": invoice["customer"],
         "effective_at": params.get("effective_at", ctx.now),
@@ -134,11 +150,12 @@ def _fields(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
         "memo": params.get("memo"),
         "metadata": merge_metadata({}, params.get("metadata")),
         "number": f"{invoice['number']}-CN-{known:02d}",
-        "pdf": address,
+        "pdf": f"{ctx.base_url}/credit_notes/{ctx.account}/{token}/pdf",
         "pretax_credit_amounts": [],
         "reason": params.get("reason"),
         "refunds": [],
         "status": "issued",
+        "_token": token,
     }
 
 
@@ -191,8 +208,8 @@ def _ways(invoice: Doc, params: dict[str, Any], total: int) -> Doc:
 
 def issue(ctx: Context, invoice: Doc, note: Doc, params: dict[str, Any]) -> Doc:
     """Store it and move what it says. The invoice is paid when nothing is left to ask for."""
-    for one in params.get("refunds") or []:
-        objects.load(ctx, "refund", one.get("refund", ""), param="refunds")
+    for number, one in enumerate(params.get("refunds") or []):
+        _check_refund(ctx, invoice, one, f"refunds[{number}]")
     linked = [_refund(one["refund"], one["amount_refunded"]) for one in params.get("refunds") or []]
     if params.get("refund_amount"):
         made = refunds.refund(ctx, _charge(ctx, invoice), params["refund_amount"], reason=None, metadata={})
@@ -203,6 +220,23 @@ def issue(ctx: Context, invoice: Doc, note: Doc, params: dict[str, Any]) -> Doc:
     objects.announce(ctx, "credit_note.created", note)
     _lower(ctx, invoice, before=note["pre_payment_amount"], after=note["post_payment_amount"])
     return note
+
+
+def _check_refund(ctx: Context, invoice: Doc, one: dict[str, Any], path: str) -> None:
+    """A refund that was made before: of a payment of this invoice, and counted once."""
+    made = objects.load(ctx, "refund", one["refund"], param=f"{path}[refund]")
+    paid = objects.query(ctx, "invoice_payment", invoice=invoice["id"], status="paid")
+    if made["payment_intent"] not in [payment["payment"]["payment_intent"] for payment in paid]:
+        raise ApiError("The refund is not of a payment of this invoice.", param=f"{path}[refund]")
+    notes = [note for note in objects.query(ctx, "credit_note", invoice=invoice["id"]) if note["status"] == "issued"]
+    counted = [known for note in notes for known in note["refunds"] if known["refund"] == made["id"]]
+    left = made["amount"] - sum(known["amount_refunded"] for known in counted)
+    if one["amount_refunded"] > left:
+        raise ApiError(
+            f"The amount ({in_words(one['amount_refunded'], invoice['currency'])}) is greater than what is left of the "
+            f"refund ({in_words(left, invoice['currency'])}).",
+            param=f"{path}[amount_refunded]",
+        )
 
 
 def _refund(id: str, amount: int) -> Doc:

@@ -17,7 +17,7 @@ CREDIT_NOTE = kind(
     "credit_note",
     prefix="cn",
     label="credit note",
-    indexed=("customer", "invoice"),
+    indexed=("customer", "invoice", "_token"),
     expandable={
         "customer": "customer",
         "customer_balance_transaction": "customer_balance_transaction",
@@ -56,7 +56,7 @@ CREATE: dict[str, Param] = {
             "refund": Str(required=True), "type": Enum("refund", "payment_record_refund"),
         })
     ),
-    "shipping_cost": Ignored(),
+    "shipping_cost": Hash({"shipping_rate": Str(required=True)}),
 }  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 """What credit notes take back, and where the money goes."""
 
+import re
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
@@ -97,3 +99,56 @@ def test_a_draft_has_no_credit_notes(v1: Any) -> None:
     draft = v1.invoices.create({"customer": customer(v1)})
     with pytest.raises(stripe.InvalidRequestError, match="open or paid"):
         v1.credit_notes.create({"invoice": draft.id, "amount": 1})
+
+
+def test_shipping_is_given_back_once(v1: Any) -> None:
+    owner = customer(v1)
+    rate = v1.shipping_rates.create({"display_name": "Post", "fixed_amount": {"amount": 500, "currency": "usd"}})
+    made = v1.invoices.create({"customer": owner, "currency": "usd", "shipping_cost": {"shipping_rate": rate.id}})
+    v1.invoices.add_lines(made.id, {"lines": [{"amount": 2000}]})
+    paid = v1.invoices.pay(v1.invoices.finalize_invoice(made.id).id)
+    back = {"invoice": paid.id, "shipping_cost": {"shipping_rate": rate.id}, "refund_amount": 500}
+    note = v1.credit_notes.create(back)
+    assert (note.total, note.amount_shipping, note.subtotal, note.shipping_cost.amount_total) == (500, 500, 0, 500)
+    with pytest.raises(stripe.InvalidRequestError, match="credited already"):
+        v1.credit_notes.create(back)
+
+
+def test_a_refund_that_was_made_before_is_counted_once(v1: Any) -> None:
+    invoice = _paid(v1)
+    [payment] = v1.invoice_payments.list({"invoice": invoice.id, "status": "paid"}).data
+    refund = v1.refunds.create({"payment_intent": payment.payment.payment_intent, "amount": 1000})
+    linked = {"refunds": [{"refund": refund.id, "amount_refunded": 1000}]}
+    note = v1.credit_notes.create({"invoice": invoice.id, "amount": 1000, **linked})
+    assert (note.refunds[0].refund, note.post_payment_amount) == (refund.id, 1000)
+    with pytest.raises(stripe.InvalidRequestError, match="left of the refund"):
+        v1.credit_notes.create({"invoice": invoice.id, "amount": 1000, **linked})
+    other = _paid(v1)
+    with pytest.raises(stripe.InvalidRequestError, match="not of a payment of this invoice"):
+        v1.credit_notes.create({"invoice": other.id, "amount": 1000, **linked})
+
+
+def written(body: bytes) -> tuple[int, str]:
+    """How many pages a PDF of the sandbox has, and its words."""
+    runs = re.findall(rb"/(F\d) [\d.]+ Tf [\d. ]+ Td <([0-9a-f]*)> Tj", body)
+    words = [bytes.fromhex(run.decode()).decode("utf-16-be" if font == b"F3" else "cp1252") for font, run in runs]
+    return body.count(b"/Type /Page /Parent"), "\n".join(words)
+
+
+def test_its_file_is_a_real_pdf_in_the_customers_language(v1: Any) -> None:
+    owner = customer(v1, name="Alice", preferred_locales=["ja"])
+    vat = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
+    lines = [{"amount": 1000 + number, "description": f"No. {number}"} for number in range(40)]
+    made = v1.invoices.create({"customer": owner, "currency": "usd", "default_tax_rates": [vat.id]})
+    paid = v1.invoices.pay(v1.invoices.add_lines(made.id, {"lines": lines}).id)
+    listed = v1.invoices.line_items.list(paid.id, {"limit": 40}).data
+    credited = [{"type": "invoice_line_item", "invoice_line_item": line.id, "amount": line.amount} for line in listed]
+    terms = {"lines": credited, "refund_amount": paid.total, "memo": "Sorry."}
+    note = v1.credit_notes.create({"invoice": paid.id, **terms})
+    assert (len(note.lines.data), note.lines.has_more) == (10, True)
+    said = httpx.get(note.pdf, trust_env=False)
+    assert (said.headers["content-type"], said.content[:5]) == ("application/pdf", b"%PDF-")
+    pages, words = written(said.content)
+    assert pages == 2
+    assert {note.number, "No. 39", "No. 0", "Sorry.", "Alice", "クレジットノート番号"} <= set(words.split("\n"))
+    assert httpx.get(note.pdf.replace("test_", "test_x"), trust_env=False).status_code == 404
