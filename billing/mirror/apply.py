@@ -1,33 +1,50 @@
-"""Events to rows: claim what is due, mirror each object once, and give each failure its own row's error."""
+"""Events to rows: take what is due, write what payloads prove, ask Stripe about the rest, settle every event.
 
-import random
+One transaction looks at a few hundred events and writes all objects whose newest payload is surely newer than the
+mirror. What needs Stripe's word is leased, asked for with no transaction open, and written in a second transaction.
+Where a batch fails it is halved until the object that spoils it stands alone: its error stays with its own events.
+"""
+
 import time
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import groupby
 
-import stripe
 import structlog
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, transaction
 
-from billing.inbox.claim import claim, release
-from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror.djstripe import first_line
-from billing.mirror.kinds import Ref
-from billing.mirror.objects import mirror_object
+from billing import metrics
+from billing.inbox import claim
+from billing.inbox.claim import Settled, Waiting
+from billing.inbox.models import InboxState
+from billing.mirror import asking
+from billing.mirror.asking import Ask, parents_missing
+from billing.mirror.failing import StripeAway, describe, postponed
+from billing.mirror.gate import Verdict, Word, judge
+from billing.mirror.kinds import Ref, kind_for
+from billing.mirror.owner import owner_id
 from billing.mirror.triage import why_not
+from billing.mirror.words import Story, stories
+from billing.mirror.write import Change, Held, Snapshot, hold, write_held
+from billing.stripe_accounts import StripeAccount, configured
 
 log = structlog.get_logger(__name__)
 
-BATCH = 50  # events that one worker takes at once: few enough that others find work too
-ATTEMPTS = 8  # then a person looks; with the waits below that is after about twenty minutes
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(minutes=10)
-LONGEST_OUTAGE_WAIT = timedelta(minutes=2)  # Stripe comes back for everybody at once: look often
+BATCH = 500  # events that one worker takes at once
+ASKED_AT_ONCE = 100  # objects that are asked for between two looks at the time
 
 Clock = Callable[[], datetime]
 
 
-class StripeAway(Exception):
-    """Stripe does not answer, or not to our key. Everything stays due."""
+@dataclass(frozen=True)
+class Look:
+    """What came of the first look at a batch."""
+
+    events: int
+    asks: tuple[tuple[StripeAccount, Ask], ...]
 
 
 def mirror_due(clock: Clock, *, budget_seconds: float, on_full_batch: Callable[[], object] = lambda: None) -> int:
@@ -38,101 +55,166 @@ def mirror_due(clock: Clock, *, budget_seconds: float, on_full_batch: Callable[[
     end = time.monotonic() + budget_seconds
     looked_at = 0
     while time.monotonic() < end:
-        events = claim(limit=BATCH, now=clock())
-        if not events:
-            break
-        if len(events) == BATCH:
-            on_full_batch()
-        looked_at += len(events)
-        if not mirror_batch(events, clock, end=end):
+        try:
+            look = first_look(partial(claim.take, limit=BATCH, now=clock()), clock)
+            looked_at += look.events
+            if look.events == BATCH:
+                on_full_batch()
+            if not look.events or not second_look(look.asks, clock, end=end):
+                break
+        except StripeAway:
             break
     return looked_at
 
 
-def mirror_batch(events: list[InboxEvent], clock: Clock, *, end: float) -> bool:
-    """Mirror a claimed batch object by object; give back what was not reached. False: stop for now."""
-    groups = group_by_object(set_aside(events, now=clock()))
-    for ref in list(groups):
-        if time.monotonic() >= end:
-            release(event for group in groups.values() for event in group)
-            return False
+def first_look(take: Callable[[], list[Waiting]], clock: Clock) -> Look:
+    """Take events, write what payloads prove, settle what is settled, and lease what Stripe must be asked about."""
+    accounts = {account.name: account for account in configured()}
+    owners = {name: owner_id(account) for name, account in accounts.items()}  # asks Stripe once a process
+    events: list[Waiting] = []
+    try:
+        with transaction.atomic():
+            events = take()
+            asks = tuple(look_at(events, accounts, owners, now=clock()))
+            claim.lease((pk for _, ask in asks for pk in ask.pks), now=clock())
+    except (OperationalError, InterfaceError):
+        raise  # the database's trouble, and no event's
+    except Exception as error:
+        return apart(events, error, clock)
+    return Look(len(events), asks)
+
+
+def apart(events: list[Waiting], error: Exception, clock: Clock) -> Look:
+    """Look again at halves of a batch that failed; give the error to the events of one object that fails alone."""
+    objects = sorted({(event.object_kind, event.object_id) for event in events})
+    if len(objects) < 2:
+        log.warning("mirror:failed", object_id=objects[0][1] if objects else "", error=describe(error))
+        claim.settle_waiting(postponed(events, error, now=clock()))
+        return Look(len(events), ())
+    first = set(objects[: len(objects) // 2])
+    halves = ([e for e in events if ((e.object_kind, e.object_id) in first) is mine] for mine in (True, False))
+    looks = [first_look(partial(claim.take_again, [e.pk for e in half], now=clock()), clock) for half in halves]
+    return Look(len(events), tuple(ask for look in looks for ask in look.asks))
+
+
+def look_at(
+    events: Sequence[Waiting],
+    accounts: Mapping[str, StripeAccount],
+    owners: Mapping[str, str | None],
+    *,
+    now: datetime,
+) -> Iterable[tuple[StripeAccount, Ask]]:
+    """Settle these events as far as their payloads allow, in the caller's transaction; yield what must be asked."""
+    taken = set_aside(events, accounts)
+    for name, of_account in groupby(sorted(taken, key=lambda event: event.owner), key=lambda event: event.owner):
+        account = accounts[name]
+        told = stories(list(of_account), api_version=settings.STRIPE_API_VERSION)
+        for ask in write_proven(told, account=account, owner_id=owners[name], now=now):
+            yield account, ask
+
+
+def set_aside(events: Sequence[Waiting], accounts: Mapping[str, StripeAccount]) -> list[Waiting]:
+    """Settle those that the mirror does not take up as stored, each with its reason; return the others."""
+    reasons = {event.pk: why_not(event, accounts.get(event.owner)) for event in events}
+    claim.settle(
+        [
+            Settled(event.pk, InboxState.STORED, event.attempts, error=reason)
+            for event in events
+            if (reason := reasons[event.pk]) is not None
+        ]
+    )
+    return [event for event in events if reasons[event.pk] is None]
+
+
+def write_proven(
+    told: Mapping[Ref, Story], *, account: StripeAccount, owner_id: str | None, now: datetime
+) -> list[Ask]:
+    """Write the objects whose newest payload is surely the newest state; return those that Stripe must be asked about."""
+    held = hold(told, account=account)
+    proven: dict[Ref, Snapshot] = {}
+    covered: list[Story] = []
+    asks: list[Ask] = []
+    for ref, story in told.items():
+        verdict, word = judge(held.gates[ref], story.words, stored=held.stored.get(ref))
+        if verdict is Verdict.COVERED:
+            covered.append(story)
+        elif verdict is Verdict.ASK or word is None:
+            asks.append(Ask(ref, story))
+        else:
+            proven[ref] = snapshot_of(story, word, held)
+    lacking = parents_missing(proven.values(), owner_id=owner_id, now=now)
+    asks += [Ask(ref, told[ref], proven[ref]) for ref in lacking]
+    ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
+    changes = write_held(held, ready, account=account, owner_id=owner_id, now=now)
+    settle_stories(covered, {}, account=account, now=now, how="covered")
+    settle_stories([told[snapshot.ref] for snapshot in ready], changes, account=account, now=now, how="payload")
+    return asks
+
+
+def snapshot_of(story: Story, word: Word, held: Held) -> Snapshot:
+    gate = held.gates[story.ref]
+    data = None if word.data is None else dict(word.data)
+    steps = story.steps(gate, until=word.created)
+    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=story.newest.occurred_at)
+
+
+def second_look(asks: Sequence[tuple[StripeAccount, Ask]], clock: Clock, *, end: float) -> bool:
+    """Ask Stripe about what the payloads left open; give back what there is no time for. False: stop for now."""
+    parts = list(in_parts(asks))
+    for number, (account, part) in enumerate(parts):
         try:
-            mirror_group(ref, groups.pop(ref), now=clock())
+            if time.monotonic() >= end:
+                raise StripeAway
+            how = partial(settle_asked, account=account, clock=clock)
+            asking.ask(part, account=account, clock=clock, how=how)
         except StripeAway:
-            release(event for group in groups.values() for event in group)
+            claim.release(pk for _, rest in parts[number:] for entry in rest for pk in entry.pks)
             return False
     return True
 
 
-def set_aside(events: list[InboxEvent], *, now: datetime) -> list[InboxEvent]:
-    """Mark those that the mirror does not take up as stored, each with its reason; return the others."""
-    taken = []
-    for event in events:
-        reason = why_not(event)
-        if reason is None:
-            taken.append(event)
-            continue
-        InboxEvent.objects.filter(pk=event.pk, state=InboxState.RECEIVED).update(
-            state=InboxState.STORED, error=reason, due_at=None, claimed_until=None
-        )
-        log.info("event:stored", event_id=event.external_id, type=event.type, reason=reason or "no table for it")
-    return taken
+def in_parts(asks: Sequence[tuple[StripeAccount, Ask]]) -> Iterator[tuple[StripeAccount, list[Ask]]]:
+    for name, entries in groupby(sorted(asks, key=lambda entry: entry[0].name), key=lambda entry: entry[0].name):
+        of_account = list(entries)
+        for start in range(0, len(of_account), ASKED_AT_ONCE):
+            part = of_account[start : start + ASKED_AT_ONCE]
+            yield part[0][0], [entry for _, entry in part]
 
 
-def group_by_object(events: list[InboxEvent]) -> dict[Ref, list[InboxEvent]]:
-    groups: dict[Ref, list[InboxEvent]] = {}
-    for event in events:
-        groups.setdefault(Ref(event.object_kind, event.object_id), []).append(event)
-    return groups
+def settle_asked(told: Sequence[Story], changes: Mapping[Ref, Change], *, account: StripeAccount, clock: Clock) -> None:
+    """Settle the events of objects that Stripe was asked about, in the transaction that writes them."""
+    settle_stories(told, changes, account=account, now=clock(), how="fetched")
 
 
-def mirror_group(ref: Ref, events: list[InboxEvent], *, now: datetime) -> None:
-    """Mirror one object. A failure is written to its events and stays with them; only StripeAway is raised."""
-    try:
-        change = mirror_object(ref, now=now, only_if_waiting=True)
-    except Exception as error:
-        away = is_outage(error)
-        postpone(events, error, now=now, for_ever=away)
-        log.warning("mirror:failed", object_id=ref.id, error=describe(error))
-        if away and not isinstance(error, stripe.PermissionError):
-            raise StripeAway from error  # a key that may not read one kind may well read the others
-    else:
-        log.info("mirror:done", object_id=ref.id, change=change.value, events=len(events))
+def settle_stories(
+    told: Sequence[Story], changes: Mapping[Ref, Change], *, account: StripeAccount, now: datetime, how: str
+) -> None:
+    """Settle the events of these objects, which this transaction has locked; refused ones keep theirs, with why."""
+    refused = [story for story in told if changes.get(story.ref) is Change.REFUSED]
+    done = [story for story in told if changes.get(story.ref) is not Change.REFUSED]
+    claim.settle([mirrored(entry.event, now) for story in done for entry in story.told])
+    for story in refused:
+        claim.settle(postponed([entry.event for entry in story.told], OtherAccount(), now=now))
+    healed = [(story.ref.kind, story.ref.id, story.newest.occurred_at) for story in done]
+    claim.heal(healed, owner=account.name, now=now)
+    count(done, changes, now=now, how=how)
 
 
-def is_outage(error: Exception) -> bool:
-    """Whether the trouble is Stripe's or the key's, so that every other object would meet it too."""
-    if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError)):
-        return True
-    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
-        return True
-    return isinstance(error, stripe.StripeError) and (error.http_status or 0) >= 500
+class OtherAccount(Exception):
+    """The mirror's row of this object belongs to another Stripe account, or to the other mode: it is left as it is."""
+
+    def __str__(self) -> str:
+        return str(self.__doc__)
 
 
-def postpone(events: list[InboxEvent], error: Exception, *, now: datetime, for_ever: bool) -> None:
-    """Give each event its error and its next time; after the last attempt it waits for a person or a replay.
-
-    An outage is nobody's fault here: it is tried again for as long as it lasts (`for_ever`).
-    """
-    for event in events:
-        attempts = event.attempts + 1
-        failed = attempts >= ATTEMPTS and not for_ever
-        InboxEvent.objects.filter(pk=event.pk, state=InboxState.RECEIVED).update(
-            state=InboxState.FAILED if failed else InboxState.RECEIVED,
-            due_at=None if failed else now + wait_before(attempts + 1, outage=for_ever),
-            attempts=attempts,
-            error=describe(error),
-            claimed_until=None,
-        )
+def mirrored(event: Waiting, now: datetime) -> Settled:
+    state = InboxState.MIRRORED if kind_for(event.object_kind).model else InboxState.STORED
+    return Settled(event.pk, state, event.attempts, mirrored_at=now)
 
 
-def wait_before(attempt: int, *, outage: bool) -> timedelta:
-    """Exponential, with jitter: those that failed together do not come back together."""
-    longest = LONGEST_OUTAGE_WAIT if outage else LONGEST_WAIT
-    wait = min(FIRST_WAIT * 2.0 ** min(attempt - 2, 20), longest)
-    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-
-
-def describe(error: Exception) -> str:
-    """One line for the console. Stripe's own messages mask keys."""
-    return f"{type(error).__name__}: {first_line(error)}"[:1000]
+def count(done: Sequence[Story], changes: Mapping[Ref, Change], *, now: datetime, how: str) -> None:
+    for story in done:
+        metrics.mirrored.labels(kind=story.ref.kind, how=how).inc(len(story.told))
+        for entry in story.told:
+            metrics.mirror_lag.observe(max(0.0, (now - entry.event.occurred_at).total_seconds()))
+        log.debug("mirror:done", object_id=story.ref.id, change=changes.get(story.ref), events=len(story.told), how=how)

@@ -1,31 +1,32 @@
-"""The Stripe account that our key belongs to: the owner of everything in the mirror."""
+"""The Stripe account that a key belongs to: the owner of everything that is mirrored with it."""
 
 from functools import lru_cache
 from typing import Any
 
 import stripe
-from django.conf import settings
 from djstripe.models import Account
 
 from billing.mirror.fetch import get
+from billing.stripe_accounts import StripeAccount
 
 
-def owner_account() -> Account | None:
-    """Return our account's row, made on first use; None for a restricted key, which may not ask.
+def owner_id(account: StripeAccount) -> str | None:
+    """Return the id of the account's row, made on first use; None for a restricted key, which may not ask.
 
-    Calls Stripe once for each key and process. Raises stripe.StripeError when Stripe cannot be asked.
+    Calls Stripe once for each key and process, unless the settings say the account's id. Raises stripe.StripeError
+    when Stripe cannot be asked.
     """
-    data = account_of(settings.STRIPE_SECRET_KEY)
+    data = {"id": account.account_id, "object": "account"} if account.account_id else account_of(account)
     if data is None:
         return None
-    account, _ = Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data})
-    return account
+    Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
+    return str(data["id"])
 
 
-@lru_cache(maxsize=8)
-def account_of(_key: str) -> dict[str, Any] | None:
-    """Ask Stripe whose the key in the settings is; `_key` is that key, so that another one is asked about anew."""
+@lru_cache(maxsize=64)
+def account_of(account: StripeAccount) -> dict[str, Any] | None:
+    """Ask Stripe whose the key is; an account with another key is another value, and asked about anew."""
     try:
-        return get("/v1/account")
+        return get("/v1/account", account=account)
     except stripe.PermissionError:
         return None  # Stripe docs: restricted keys have no permission that covers GET /v1/account

@@ -1,30 +1,24 @@
 """Which events the mirror takes up, and why it leaves the others as they are: stored, and counted."""
 
-from django.conf import settings
-from django.db.models import QuerySet
-
-from billing.inbox.intake import STRIPE
-from billing.inbox.models import InboxEvent
-from billing.mirror.kinds import KINDS
+from billing.inbox.claim import Waiting
+from billing.inbox.envelope import STRIPE
+from billing.stripe_accounts import StripeAccount
 
 # Objects that Stripe computes for the event and cannot be asked for.
 PREVIEWS = frozenset({"invoice.upcoming"})
 
 
-def ours() -> QuerySet[InboxEvent]:
-    """Stripe's events about our own account in the mode of our key."""
-    return InboxEvent.objects.filter(source=STRIPE, account="", livemode=settings.STRIPE_LIVE_MODE)
-
-
-def why_not(event: InboxEvent) -> str | None:
+def why_not(event: Waiting, account: StripeAccount | None) -> str | None:
     """Return None for an event to mirror, else the sentence to keep with it (empty: nothing is wrong)."""
     if event.source != STRIPE:
         return ""
-    if event.livemode != settings.STRIPE_LIVE_MODE:
-        return f"This is a {mode(event.livemode)} event; the configured key is a {mode(not event.livemode)} key."
-    if event.account:
+    if account is None:
+        return f"This event belongs to the Stripe account “{event.owner}”, which is configured no more."
+    if event.livemode != account.livemode:
+        return f"This is a {mode(event.livemode)} event; the configured key is a {mode(account.livemode)} key."
+    if event.account not in ("", account.account_id):
         return f"This event is about the connected account {event.account}; only our own account is mirrored."
-    if event.object_kind not in KINDS or not event.object_id or event.type in PREVIEWS:
+    if not event.object_kind or not event.object_id or event.type in PREVIEWS:
         return ""
     return None
 

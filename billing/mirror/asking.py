@@ -1,0 +1,276 @@
+"""Objects that Stripe must be asked about: fetched with the objects they refer to, then written through their gates.
+
+No transaction is open while Stripe is asked. An answer is written only if the object's gate is as it was before the
+question; if something else was written meanwhile, Stripe is asked again.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+import stripe
+import structlog
+from django.db import InterfaceError, OperationalError, transaction
+
+from billing import metrics
+from billing.inbox import claim
+from billing.mirror import gates, tables
+from billing.mirror.columns import Reference, references
+from billing.mirror.failing import StripeAway, concerns_all, postponed
+from billing.mirror.fetch import Fetched, fetch_many
+from billing.mirror.gate import Gate
+from billing.mirror.kinds import Ref
+from billing.mirror.owner import owner_id
+from billing.mirror.words import Story
+from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, write_held
+from billing.stripe_accounts import StripeAccount
+
+log = structlog.get_logger(__name__)
+
+ROUNDS = 5  # questions about one object that changes all the time, before its events wait for their next turn
+GENERATIONS = 12  # of parents: longer than any chain of references between Stripe's objects
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One object to ask Stripe about, for the sake of its waiting events or (without a story) of a person."""
+
+    ref: Ref
+    story: Story | None = None
+    snapshot: Snapshot | None = None  # known already: only objects that it refers to are missing
+
+    @property
+    def pks(self) -> list[int]:
+        return self.story.pks if self.story else []
+
+
+@dataclass
+class Answers:
+    """What was found out for some asks: states to write, references to leave empty, errors."""
+
+    snapshots: dict[Ref, Snapshot] = field(default_factory=dict)
+    absent: set[Ref] = field(default_factory=set)
+    bury: set[Ref] = field(default_factory=set)
+    errors: dict[Ref, Exception] = field(default_factory=dict)
+
+
+def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+    """Bring these objects, and the objects they refer to, to what Stripe says now.
+
+    Raises stripe.StripeError when Stripe does not answer or refuses.
+    """
+    changes, errors = ask_rounds([Ask(ref) for ref in refs], account=account, clock=clock)
+    for error in errors.values():
+        raise error
+    return changes
+
+
+def write_with_parents(snapshots: Sequence[Snapshot], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+    """Write what was listed, and first the objects it refers to that the mirror lacks.
+
+    STALE for an object that the mirror knows newer, REFUSED for one that the tables have no place for.
+    Raises stripe.StripeError when Stripe does not answer about a parent.
+    """
+    asks = [Ask(snapshot.ref, snapshot=snapshot) for snapshot in snapshots]
+    try:
+        changes, errors = ask_once(asks, account=account, clock=clock)
+    except (stripe.StripeError, OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        if len(snapshots) == 1:
+            log.warning("mirror:refused", object_id=snapshots[0].ref.id, error=str(error))
+            return {snapshots[0].ref: Change.REFUSED}
+        half = len(snapshots) // 2
+        parts = (snapshots[:half], snapshots[half:])
+        return {
+            ref: change
+            for part in parts
+            for ref, change in write_with_parents(part, account=account, clock=clock).items()
+        }
+    for error in errors.values():
+        raise error
+    return changes
+
+
+def ask(asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: "How") -> None:
+    """Ask about objects with waiting events, and settle these. Raises StripeAway when nothing else need be tried."""
+    try:
+        _, errors = ask_rounds(asks, account=account, clock=clock, how=how)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception as error:
+        if len(asks) == 1:
+            fail(asks, {asks[0].ref: error}, clock)
+            return
+        half = len(asks) // 2
+        for part in (asks[:half], asks[half:]):
+            ask(part, account=account, clock=clock, how=how)
+        return
+    fail(asks, errors, clock)
+    if any(concerns_all(error) for error in errors.values()):
+        raise StripeAway
+
+
+def fail(asks: Sequence[Ask], errors: Mapping[Ref, Exception], clock: Clock) -> None:
+    """Write each object's error to its events."""
+    for entry in asks:
+        error = errors.get(entry.ref)
+        if error is not None and entry.story:
+            log.warning("mirror:failed", object_id=entry.ref.id, error=type(error).__name__)
+            metrics.mirror_failed.labels(kind=entry.ref.kind).inc()
+            claim.settle_waiting(postponed([told.event for told in entry.story.told], error, now=clock()))
+
+
+How = Callable[[Sequence[Story], Mapping[Ref, Change]], None]
+
+
+def nothing(_told: Sequence[Story], _changes: Mapping[Ref, Change]) -> None:
+    """Nobody waits for these objects."""
+
+
+def ask_rounds(
+    asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: How = nothing
+) -> tuple[dict[Ref, Change], dict[Ref, Exception]]:
+    """Ask and write; ask again about what was written by somebody else meanwhile."""
+    changes: dict[Ref, Change] = {}
+    errors: dict[Ref, Exception] = {}
+    pending = list(asks)
+    for _ in range(ROUNDS):
+        done, failed = ask_once(pending, account=account, clock=clock, how=how)
+        changes |= done
+        errors |= failed
+        pending = [replace(entry, snapshot=None) for entry in pending if done.get(entry.ref) is Change.STALE]
+        if not pending:
+            break
+    claim.release(pk for entry in pending for pk in entry.pks)
+    return changes, errors
+
+
+def ask_once(
+    asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: How = nothing
+) -> tuple[dict[Ref, Change], dict[Ref, Exception]]:
+    """Ask once, and write all answers in one transaction in which `how` settles the events of what was written."""
+    owner = owner_id(account)
+    answers = find_out(asks, account=account, owner=owner, clock=clock)
+    ready = [entry for entry in asks if entry.ref not in answers.errors]
+    with transaction.atomic():
+        still = claim.still_waiting(pk for entry in ready for pk in entry.pks)
+        held = hold({*answers.snapshots, *answers.bury}, account=account)
+        tables.bury(answers.bury - held.stored.keys(), owner_id=owner, livemode=account.livemode, now=clock())
+        changes = write_held(
+            held,
+            [told_by(snapshot, asks, held) for snapshot in answers.snapshots.values()],
+            account=account,
+            owner_id=owner,
+            now=clock(),
+            absent=frozenset(answers.absent),
+        )
+        how([e.story for e in ready if e.story and settles(e, changes, still)], changes)
+    return changes, answers.errors
+
+
+def settles(entry: Ask, changes: Mapping[Ref, Change], still: Collection[int]) -> bool:
+    return changes.get(entry.ref) is not Change.STALE and all(pk in still for pk in entry.pks)
+
+
+def told_by(snapshot: Snapshot, asks: Sequence[Ask], held: Held) -> Snapshot:
+    """Give a fetched state the events that led to it; parents are told of by the events of their children."""
+    at = max((entry.story.newest.occurred_at for entry in asks if entry.story), default=None)
+    return snapshot if snapshot.at else replace(snapshot, at=at)
+
+
+def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock) -> Answers:
+    """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
+    answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
+    wanted = [entry.ref for entry in asks if entry.snapshot is None]
+    stories = {entry.ref: entry.story for entry in asks if entry.story}
+    required: dict[Ref, bool] = {}
+    for _ in range(GENERATIONS):
+        take_in(fetch_all(wanted, account=account), answers, stories, required)
+        missing = missing_references(answers, owner=owner, now=clock())
+        required = {reference.ref: reference.required for reference in missing}
+        wanted = list(required)
+        if not wanted:
+            break
+    give_up_on_failed(answers, owner=owner, now=clock())
+    return answers
+
+
+@dataclass(frozen=True)
+class Answer:
+    fetched: Fetched | Exception
+    gate: Gate | None
+
+
+def fetch_all(refs: Sequence[Ref], *, account: StripeAccount) -> dict[Ref, Answer]:
+    """Ask Stripe; each answer stands beside the gate as it was before the question."""
+    if not refs:
+        return {}
+    before = gates.read(refs, owner=account.name)
+    return {ref: Answer(fetched, before.get(ref)) for ref, fetched in fetch_many(refs, account=account).items()}
+
+
+def take_in(
+    found: Mapping[Ref, Answer], answers: Answers, stories: Mapping[Ref, Story], required: Mapping[Ref, bool]
+) -> None:
+    for ref, answer in found.items():
+        fetched = answer.fetched
+        if isinstance(fetched, Exception):
+            answers.errors[ref] = fetched
+        elif fetched.data is None and ref in required:
+            (answers.bury if required[ref] else answers.absent).add(ref)
+        else:
+            answers.snapshots[ref] = snapshot_of(fetched, answer.gate, stories.get(ref))
+
+
+def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
+    return Snapshot(
+        fetched.ref,
+        fetched.data,
+        fetched.low,
+        fetched.high,
+        expected_version=gate.version if gate else 0,
+        steps=story.steps(gate, until=fetched.high + 1) if story else (),
+        at=story.newest.occurred_at if story else None,
+    )
+
+
+def missing_references(answers: Answers, *, owner: str | None, now: datetime) -> list[Reference]:
+    """What the snapshots refer to that is neither mirrored, nor among them, nor known to be gone or out of reach."""
+    known = {*answers.snapshots, *answers.absent, *answers.bury, *answers.errors}
+    wanted: dict[Ref, Reference] = {}
+    for snapshot in answers.snapshots.values():
+        for reference in references_of(snapshot, owner, now):
+            if reference.ref not in known and (reference.required or reference.ref not in wanted):
+                wanted[reference.ref] = reference
+    there = tables.existing(wanted)
+    return [reference for ref, reference in wanted.items() if ref not in there]
+
+
+def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Collection[Reference]:
+    return references(own_rows(snapshot.ref, snapshot.data, owner, now)) if snapshot.data is not None else ()
+
+
+def parents_missing(snapshots: Iterable[Snapshot], *, owner_id: str | None, now: datetime) -> set[Ref]:
+    """Which of these cannot be written yet because they refer to what the mirror lacks: one statement for each kind."""
+    needs = {s.ref: {r.ref for r in references_of(s, owner_id, now)} for s in snapshots}
+    outside = {ref for refs in needs.values() for ref in refs if ref not in needs}
+    lacking = outside - tables.existing(outside)
+    while waiting := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
+        lacking |= waiting  # what refers to one that must wait must wait with it
+    return lacking & set(needs)
+
+
+def give_up_on_failed(answers: Answers, *, owner: str | None, now: datetime) -> None:
+    """What refers to an object that Stripe would not tell of fails with it."""
+    while True:
+        for ref, snapshot in list(answers.snapshots.items()):
+            failed = next((r.ref for r in references_of(snapshot, owner, now) if r.ref in answers.errors), None)
+            if failed:
+                answers.errors[ref] = answers.errors[failed]
+                del answers.snapshots[ref]
+                break
+        else:
+            return

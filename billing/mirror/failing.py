@@ -1,0 +1,66 @@
+"""When mirroring fails: whose trouble it is, when to try again, and when a person should look. Pure."""
+
+import random
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import stripe
+
+from billing.inbox.claim import Settled, Waiting
+from billing.inbox.models import InboxState
+
+ATTEMPTS = 8  # then a person looks; with the waits below that is after about twenty minutes
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=10)
+LONGEST_OUTAGE_WAIT = timedelta(minutes=2)  # Stripe comes back for everybody at once: look often
+
+
+class StripeAway(Exception):
+    """Stripe does not answer, or not to our key. Everything stays due."""
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the trouble is Stripe's or the key's, so that every other object would meet it too."""
+    if isinstance(error, (stripe.APIConnectionError, stripe.RateLimitError)):
+        return True
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        return True
+    return isinstance(error, stripe.StripeError) and (error.http_status or 0) >= 500
+
+
+def concerns_all(error: BaseException) -> bool:
+    """Whether nothing else need be tried now: a key that may not read one kind may well read the others."""
+    return is_outage(error) and not isinstance(error, stripe.PermissionError)
+
+
+def postponed(events: Iterable[Waiting], error: BaseException, *, now: datetime) -> list[Settled]:
+    """Give each event its error and its next time; after the last attempt it waits for a person or a replay.
+
+    An outage is nobody's fault here: it is tried again for as long as it lasts.
+    """
+    outage = is_outage(error)
+    settled = []
+    for event in events:
+        attempts = event.attempts + 1
+        failed = attempts >= ATTEMPTS and not outage
+        state = InboxState.FAILED if failed else InboxState.RECEIVED
+        due_at = None if failed else now + wait_before(attempts + 1, outage=outage)
+        settled.append(Settled(event.pk, state, attempts, error=describe(error), due_at=due_at))
+    return settled
+
+
+def wait_before(attempt: int, *, outage: bool) -> timedelta:
+    """Exponential, with jitter: those that failed together do not come back together."""
+    longest = LONGEST_OUTAGE_WAIT if outage else LONGEST_WAIT
+    wait = min(FIRST_WAIT * 2.0 ** min(attempt - 2, 20), longest)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+
+
+def describe(error: BaseException) -> str:
+    """One line for the console. Stripe's own messages mask keys."""
+    return f"{type(error).__name__}: {first_line(error)}"[:1000]
+
+
+def first_line(error: BaseException) -> str:
+    """What PostgreSQL says of an error, without the further lines, which quote the row."""
+    return (str(error).splitlines() or [""])[0]

@@ -1,0 +1,194 @@
+"""States of objects into the mirror's tables, many at once, in one transaction, each through its gate.
+
+Nothing here calls Stripe. Gates are locked first and in one order, so no two workers wait for each other in a circle;
+a state that is not surely newer than what the mirror holds is left out, and the caller asks Stripe again.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from django.db import transaction
+
+from billing.mirror import gates, readmodel, signals, tables
+from billing.mirror.columns import TableRow, departed, rows_of, without
+from billing.mirror.gate import Gate, may_write
+from billing.mirror.kinds import Ref, kind_for
+from billing.mirror.subscribers import subscribers_of
+from billing.reactions import Changed, Step, react
+from billing.stripe_accounts import StripeAccount
+
+Data = dict[str, Any]
+
+NEVER_WRITTEN = Gate(low=-1, high=-1, version=0)
+
+
+class Change(Enum):
+    """What became of one object's row."""
+
+    CREATED = "created"  # it was not in the mirror
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"  # the row says the same already
+    DELETED = "deleted"  # Stripe has it no more: the row stays, marked
+    ABSENT = "absent"  # neither Stripe nor the mirror has it
+    STALE = "stale"  # the mirror moved on meanwhile: nothing written, Stripe must be asked again
+    REFUSED = "refused"  # the row belongs to another Stripe account, or the tables have no place for the object
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What Stripe said of one object, and when: at some second between `low` and `high` of Stripe's time."""
+
+    ref: Ref
+    data: Data | None  # None: Stripe has it no more
+    low: int
+    high: int
+    expected_version: int | None = None  # of its gate, read before Stripe was asked
+    steps: tuple[Step, ...] = ()  # states on the way to this one, in order: they are news, but not written
+    at: datetime | None = None  # when an event said so; None when nobody announced it
+
+
+@dataclass(frozen=True)
+class Held:
+    """Objects whose gates this transaction holds, and what their rows say."""
+
+    gates: Mapping[Ref, Gate | None]
+    stored: Mapping[Ref, Data]
+
+
+def write_now(
+    snapshots: Sequence[Snapshot], *, account: StripeAccount, owner_id: str | None, now: datetime
+) -> dict[Ref, Change]:
+    """Write what was listed or fetched; say for each object what that changed.
+
+    What is unchanged costs no write at all, not even of its gate. Their parents must be there.
+    """
+    stored = stored_of(snapshot.ref for snapshot in snapshots)
+    differing = [snapshot for snapshot in snapshots if differs(snapshot, stored.get(snapshot.ref))]
+    changes = {snapshot.ref: Change.UNCHANGED for snapshot in snapshots}
+    if differing:
+        with transaction.atomic():
+            held = hold((snapshot.ref for snapshot in differing), account=account)
+            changes |= write_held(held, differing, account=account, owner_id=owner_id, now=now)
+    return changes
+
+
+def differs(snapshot: Snapshot, stored: Data | None) -> bool:
+    if snapshot.data is None:
+        return stored is None or not stored.get("deleted")
+    return snapshot.data != stored
+
+
+def hold(refs: Iterable[Ref], *, account: StripeAccount) -> Held:
+    """Lock the objects' gates until the transaction ends, and read their rows."""
+    refs = set(refs)
+    return Held(gates.lock(refs, owner=account.name), stored_of(refs))
+
+
+def stored_of(refs: Iterable[Ref]) -> dict[Ref, Data]:
+    """What the mirror's rows say: one statement for each kind."""
+    found: dict[Ref, Data] = {}
+    for kind, ids in by_kind(refs).items():
+        found |= {Ref(kind, object_id): data for object_id, data in tables.read(kind_for(kind), ids).items()}
+    return found
+
+
+def by_kind(refs: Iterable[Ref]) -> dict[str, list[str]]:
+    ids: defaultdict[str, list[str]] = defaultdict(list)
+    for ref in refs:
+        ids[ref.kind].append(ref.id)
+    return dict(ids)
+
+
+def write_held(
+    held: Held,
+    snapshots: Sequence[Snapshot],
+    *,
+    account: StripeAccount,
+    owner_id: str | None,
+    now: datetime,
+    absent: frozenset[Ref] = frozenset(),
+) -> dict[Ref, Change]:
+    """Write through gates that the caller's transaction holds. `absent` are references to leave empty."""
+    passed = [snapshot for snapshot in snapshots if passes(held, snapshot)]
+    new = {s.ref: s.data for s in passed if s.data is not None and s.data != held.stored.get(s.ref)}
+    rows = {ref: own_rows(ref, data, owner_id, now) for ref, data in new.items()}
+    point_to_subscribers(rows, now=now)
+    refused = tables.write(without([row for object_rows in rows.values() for row in object_rows], absent))
+    mark_departed(new, held, owner_id=owner_id, now=now)
+    gone = mark_gone([s.ref for s in passed if s.data is None], held, owner_id=owner_id, now=now)
+    after = {ref: data for ref, data in (new | gone).items() if ref.id not in refused}
+    changes = {s.ref: describe(s, held, after, refused) if s in passed else Change.STALE for s in snapshots}
+    written = [s for s in passed if changes[s.ref] is not Change.REFUSED]
+    gates.advance(((s.ref, s.low, s.high, s.data is None) for s in written), owner=account.name)
+    follow_up(written, held, after, account=account, now=now)
+    return changes
+
+
+def own_rows(ref: Ref, data: Data, owner_id: str | None, now: datetime) -> list[TableRow]:
+    """The rows of an object: its own first, then those of what stands inside it."""
+    return rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now)
+
+
+def passes(held: Held, snapshot: Snapshot) -> bool:
+    gate = held.gates.get(snapshot.ref) or NEVER_WRITTEN
+    return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version)
+
+
+def point_to_subscribers(rows: Mapping[Ref, list[TableRow]], *, now: datetime) -> None:
+    """Point customers to the organizations they are linked to: by our own link alone."""
+    customers = {ref: object_rows[0] for ref, object_rows in rows.items() if ref.kind == "customer"}
+    subscribers = subscribers_of([row.values["stripe_data"] for row in customers.values()], now=now)
+    for ref, row in customers.items():
+        row.values["subscriber_id"] = subscribers.get(ref.id)
+
+
+def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, now: datetime) -> None:
+    """Mark what stood inside an object and does so no more, a removed item of a subscription for one."""
+    left = [
+        child for ref in new if ref in held.stored for child in departed(kind_for(ref.kind), held.stored[ref], new[ref])
+    ]
+    for kind, ids in by_kind(left).items():
+        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
+
+
+def mark_gone(refs: Iterable[Ref], held: Held, *, owner_id: str | None, now: datetime) -> dict[Ref, Data]:
+    """Mark the rows of objects that Stripe has no more; return what the rows say that are marked by now.
+
+    Nothing is deleted: invoices go on pointing to prices, and whoever reads old rows still finds the names.
+    """
+    gone: dict[Ref, Data] = {}
+    for kind, ids in by_kind(ref for ref in refs if ref in held.stored).items():
+        marked = tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
+        for ref in (Ref(kind, object_id) for object_id in marked):
+            gone[ref] = held.stored[ref] | tables.what_gone_means(kind)
+    return gone
+
+
+def describe(snapshot: Snapshot, held: Held, after: Mapping[Ref, Data], refused: Collection[str]) -> Change:
+    ref, before = snapshot.ref, held.stored.get(snapshot.ref)
+    if ref in after:
+        if snapshot.data is None:
+            return Change.DELETED
+        return Change.CREATED if before is None else Change.UPDATED
+    if ref.id in refused:
+        return Change.REFUSED
+    if before is None:
+        return Change.ABSENT
+    if snapshot.data is None and not before.get("deleted"):
+        return Change.REFUSED  # a key of another account finds none of our objects: nothing was deleted
+    return Change.UNCHANGED
+
+
+def follow_up(
+    written: Sequence[Snapshot], held: Held, after: Mapping[Ref, Data], *, account: StripeAccount, now: datetime
+) -> None:
+    """What stands in other tables because of these objects: the read model, then orders and news."""
+    changed = [snapshot for snapshot in written if snapshot.ref in after]
+    for kind, ids in by_kind(snapshot.ref for snapshot in changed).items():
+        readmodel.update(kind, [after[Ref(kind, object_id)] for object_id in ids], now=now)
+    signals.after_write([(snapshot.ref, snapshot.ref not in held.stored) for snapshot in changed])
+    react([Changed(s.ref.kind, held.stored.get(s.ref), after[s.ref], s.steps, s.at) for s in changed], now=now)
