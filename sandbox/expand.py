@@ -11,6 +11,7 @@ from sandbox.context import Context
 from sandbox.documents import render
 from sandbox.errors import ApiError
 from sandbox.kinds import KINDS, Doc
+from sandbox.older_shapes import dressed, expandable
 
 MAX_DEPTH = 4
 
@@ -75,8 +76,9 @@ def _reached(ctx: Context, node: Doc, holder: Any, dotted: str) -> tuple[Any, bo
     kind, name = KINDS.get(node.get("object", "")), dotted.rpartition(".")[2]
     included = bool(kind and dotted in kind.includable)
     if kind and included and name not in holder:
-        holder[name] = kind.includable[dotted](ctx, node)
-    value, target = holder.get(name), kind.expandable.get(dotted) if kind else None
+        holder[name] = dressed(ctx, kind.includable[dotted](ctx, node))
+    targets = {**kind.expandable, **expandable(ctx, kind.name)} if kind else {}
+    value, target = holder.get(name), targets.get(dotted)
     if target and isinstance(value, str):
         value = holder[name] = _fetch(ctx, target, value)
     elif target and isinstance(value, list):
@@ -92,7 +94,7 @@ def _leads_somewhere(kind: Any, parts: list[str]) -> bool:
 
 def _fetch(ctx: Context, kind: str, id: str) -> Any:
     doc = ctx.tx.get_any(ctx.scope, id) if kind == "*" else ctx.tx.read(ctx.scope, kind, id)
-    return render(doc) if doc else id
+    return dressed(ctx, render(doc)) if doc else id
 
 
 def _not_expandable(path: str, *, hint: str = "") -> ApiError:

@@ -29,6 +29,8 @@ class Route:
     handler: Handler
     params: Mapping[str, Param]
     publishable: bool = False
+    makes: Callable[[Mapping[str, str]], bool] | None = None
+    """For a GET that makes something when its path's values are such."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -38,6 +40,9 @@ class Route:
     def resource(self) -> str:
         """The word that restricted keys' permissions speak of: "customers"."""
         return self.parts[1] if len(self.parts) > 1 else ""
+
+    def writes(self, values: Mapping[str, str]) -> bool:
+        return self.method != "GET" or (self.makes is not None and self.makes(values))
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,15 @@ _BY_LENGTH: dict[tuple[str, int], list[Route]] = {}
 
 
 def route(
-    method: str, path: str, *, params: Mapping[str, Param] | None = None, publishable: bool = False
+    method: str,
+    path: str,
+    *,
+    params: Mapping[str, Param] | None = None,
+    publishable: bool = False,
+    makes: Callable[[Mapping[str, str]], bool] | None = None,
 ) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
-        _add(ROUTES, Route(method, path, handler, {"expand": EXPAND, **(params or {})}, publishable))
+        _add(ROUTES, Route(method, path, handler, {"expand": EXPAND, **(params or {})}, publishable, makes))
         return handler
 
     return register

@@ -81,7 +81,11 @@ def place(ctx: Context, items: list[Doc], invoice: Doc) -> None:
 
 
 def open_payment(ctx: Context, invoice: Doc) -> Doc:
-    """The intent and its invoice payment, for an invoice that has just been finalised."""
+    """The intent and its invoice payment, for an invoice that has just been finalised. What would pay it is named and
+    waits to be confirmed. Source: Stripe docs, "Billing with the Payment Intents API"."""
+    ways = WAYS_TO_PAY[0](ctx, invoice)
+    payer = _payer(ctx, invoice) if invoice["collection_method"] == "charge_automatically" else None
+    named = payer and payer["type"] in ways.get("payment_method_types", ["card"])
     intent = payments.new_intent(
         ctx,
         {
@@ -92,7 +96,8 @@ def open_payment(ctx: Context, invoice: Doc) -> Doc:
             "receipt_email": None,
             "setup_future_usage": "off_session" if invoicing.subscription_of(invoice) else None,
             "_invoice": invoice["id"],
-            **WAYS_TO_PAY[0](ctx, invoice),
+            "payment_method": payer["id"] if payer and named else None,
+            **ways,
         },
     )
     return new_payment(ctx, invoice, intent, is_default=True)
@@ -348,11 +353,16 @@ def advance(ctx: Context, invoice: Doc) -> Doc:
     if invoice["collection_method"] == "send_invoice":
         objects.announce(ctx, "invoice.sent", invoice)
         return invoice
-    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
-    customer = objects.load(ctx, "customer", invoice["customer"])
+    return collect(ctx, invoice, _payer(ctx, invoice), off_session=True)[0]
+
+
+def _payer(ctx: Context, invoice: Doc) -> Doc | None:
+    """The invoice's own payment method, or its subscription's, or its customer's."""
     default = objects.find(ctx, "payment_method", invoice["default_payment_method"])
-    payment_method = default or payment_method_for(ctx, subscription, customer)
-    return collect(ctx, invoice, payment_method, off_session=True)[0]
+    if default:
+        return default
+    subscription = objects.find(ctx, "subscription", invoicing.subscription_of(invoice))
+    return payment_method_for(ctx, subscription, objects.load(ctx, "customer", invoice["customer"]))
 
 
 @jobs.job("invoice.retry")

@@ -11,7 +11,7 @@ from typing import Any
 
 from sandbox import objects, testbanks, testcards
 from sandbox.context import Context
-from sandbox.documents import BASE62, merge_metadata, new_document
+from sandbox.documents import BASE62, merge_metadata
 from sandbox.errors import ApiError, CardError, missing, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, paging
@@ -220,13 +220,10 @@ def list_payment_methods(ctx: Context, params: dict[str, Any]) -> Doc:
     return list_page(ctx, "payment_method", params, filters)
 
 
-@route("GET", "/v1/payment_methods/{id}")
+@route("GET", "/v1/payment_methods/{id}", makes=lambda values: values["id"].startswith("pm_card_"))
 def retrieve_payment_method(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """Retrieve a payment method"""
-    card = testcards.by_name(id) if id.startswith("pm_card_") else None
-    if card:
-        return new_document(ctx, "payment_method", _fields(ctx, card))
-    return objects.load(ctx, "payment_method", id, param="payment_method", in_path=True)
+    """Retrieve a payment method; one of the `pm_card_…` names makes a new one, which can be attached"""
+    return resolve(ctx, id, in_path=True)
 
 
 @route("POST", "/v1/payment_methods/{id}", params=UPDATE)

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import stripe
 
+from sandbox import API_VERSION, versions
 from tests.sandbox.declared import misfits
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +69,9 @@ class RunningSandbox:
 
 
 def _check_shape(answer: httpx.Response) -> None:
-    if answer.is_success and answer.request.url.path.startswith("/v1/") and answer.read():
+    spoken = answer.request.headers.get("stripe-version", API_VERSION)
+    today = not versions.is_before(spoken, versions.DAHLIA)  # an older client is shown more than is declared today
+    if today and answer.is_success and answer.request.url.path.startswith("/v1/") and answer.read():
         said = answer.json()
         assert not misfits(said), (answer.request.url.path, misfits(said))
 
