@@ -1,3 +1,5 @@
+"""Billing's start."""
+
 from django.apps import AppConfig
 
 
@@ -6,10 +8,8 @@ class BillingConfig(AppConfig):
     verbose_name = "Billing"
 
     def ready(self) -> None:
-        from billing.mirror.djstripe import adapt_djstripe
         from billing.mirror.relink import follow_links
         from billing.stripe_client import set_up_stripe_library
 
         set_up_stripe_library()
-        adapt_djstripe()
         follow_links()

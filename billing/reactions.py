@@ -1,23 +1,22 @@
-"""What follows from a mirrored object, in the mirror's own transaction: orders are settled, activities published.
+"""What follows from mirrored objects, in the mirror's own transaction: orders are settled, activities published.
 
-Nothing here calls the world. The mirror says what an object was before and is now; what changed between is news.
-An object seen for the first time is news only when an event brought it soon after it was made: a resync that fills
-an empty mirror tells no stories.
+Nothing here calls the world. The mirror says what an object was before, what states it went through and what it is
+now; what changed from one to the next is news. An object seen for the first time is news only when an event brought
+it soon after it was made: a resync that fills an empty mirror tells no stories.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from djstripe import models as mirror
 
-from accounts.customers import organization_of
-from accounts.models import Organization
+from accounts.models import CustomerLink
 from billing.activity import verbs
-from billing.activity.publish import publish
+from billing.activity.publish import News, publish_many
 from billing.checkout.models import CheckoutOrder, OrderState
-from billing.checkout.settle import settle_by_session, settle_by_subscription
-from billing.inbox.models import InboxEvent
+from billing.checkout.settle import settle_by_session, settle_by_subscription, with_orders
 from billing.mirror.facts import (
     InvoiceFacts,
     SubscriptionFacts,
@@ -33,26 +32,92 @@ FRESH = timedelta(days=1)
 Data = dict[str, Any]
 
 
-def after_mirrored(kind: str, before: Data | None, after: Data, *, event: InboxEvent | None, now: datetime) -> None:
-    """React to one mirrored object; `kind` is Stripe's `object`, `before` None when it was not mirrored yet."""
-    reaction = REACTIONS.get(kind)
-    if reaction:
-        at = event.occurred_at if event else now
-        fresh = before is not None or (event is not None and now - required_time(after.get("created") or 0) < FRESH)
-        reaction(before, after, fresh=fresh, at=at, now=now)
+@dataclass(frozen=True)
+class Step:
+    """A state that an object went through, and when."""
+
+    data: Data
+    at: datetime
 
 
-def react_to_subscription(before: Data | None, after: Data, *, fresh: bool, at: datetime, now: datetime) -> None:
+@dataclass(frozen=True)
+class Changed:
+    """One object that was mirrored: what it was before (None: not mirrored), went through, and is now."""
+
+    kind: str  # Stripe's `object`
+    before: Data | None
+    after: Data
+    steps: tuple[Step, ...] = ()
+    at: datetime | None = None  # when it happened, by the event that told; None when no event did
+
+
+@dataclass(frozen=True)
+class Told:
+    """News about a customer, who may be nobody's; `key` makes the same fact the same, whichever event brought it."""
+
+    customer_id: str
+    verb: str
+    subject_id: str
+    data: Data
+    key: str
+    at: datetime
+
+    def of(self, organization_id: int) -> News:
+        return News(organization_id, self.verb, self.subject_id, self.data, f"{self.verb}:{self.key}", self.at)
+
+
+@dataclass
+class Batch:
+    """What is looked up once for all the objects that are written together, and the news they make."""
+
+    now: datetime
+    orders: set[str]  # subscriptions that an unpaid order may wait for
+    told: list[Told] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)  # of organizations that are known already
+
+
+def react(changes: Sequence[Changed], *, now: datetime) -> None:
+    """React to objects that one transaction mirrors. A fixed number of statements when nothing special happened."""
+    relevant = [change for change in changes if change.kind in REACTIONS]
+    if not relevant:
+        return
+    batch = Batch(now, orders=with_orders(change.after for change in relevant if change.kind == "subscription"))
+    for change in relevant:
+        for before, after, at in transitions(change, now=now):
+            fresh = before is not None or (change.at is not None and now - made_at(after) < FRESH)
+            REACTIONS[change.kind](before, after, batch, fresh=fresh, at=at)
+    publish_many([*batch.news, *news_of_customers(batch.told)])
+
+
+def transitions(change: Changed, *, now: datetime) -> Iterable[tuple[Data | None, Data, datetime]]:
+    before = change.before
+    for step in (*change.steps, Step(change.after, change.at or now)):
+        yield before, step.data, step.at
+        before = step.data
+
+
+def made_at(data: Data) -> datetime:
+    return required_time(data.get("created") or 0)
+
+
+def news_of_customers(told: Sequence[Told]) -> list[News]:
+    """Address what was told about customers to their organizations; what concerns nobody is left out."""
+    if not told:
+        return []
+    links = CustomerLink.objects.filter(customer_id__in={news.customer_id for news in told})
+    owners = dict(links.values_list("customer_id", "organization_id"))
+    return [news.of(owners[news.customer_id]) for news in told if news.customer_id in owners]
+
+
+def react_to_subscription(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
     old, new = subscription_facts(before) if before else None, subscription_facts(after)
-    order = settle_by_subscription(new, now=now)
+    order = settle_by_subscription(new, now=batch.now) if new.id in batch.orders else None
     if not fresh and order is None:
         return
-    news = [*news_of_status(old, new), *news_of_ending(old, new), *news_of_plan(old, new)]
-    organization = organization_of(new.customer_id) if news else None
-    for verb, key in news:
-        tell(organization, verb, new.id, describe(new), key=f"{new.id}:{key}", at=at)
+    for verb, key in [*news_of_status(old, new), *news_of_ending(old, new), *news_of_plan(old, new)]:
+        batch.told.append(Told(new.customer_id, verb, new.id, describe(new), f"{new.id}:{key}", at))
     tell_new_method(
-        old.default_payment_method_id if old else None, new.default_payment_method_id, new.customer_id, at=at
+        batch, old.default_payment_method_id if old else None, new.default_payment_method_id, new.customer_id, at=at
     )
 
 
@@ -95,12 +160,12 @@ def news_of_plan(old: SubscriptionFacts | None, new: SubscriptionFacts) -> list[
     return [(verbs.SUBSCRIPTION_CHANGED, f"{new.price_id}:{new.latest_invoice_id}")]
 
 
-def react_to_invoice(before: Data | None, after: Data, *, fresh: bool, at: datetime, now: datetime) -> None:
+def react_to_invoice(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
     if not fresh:
         return
     old, new = invoice_facts(before) if before else None, invoice_facts(after)
     if new.paid_at and new.amount_paid > 0 and not (old and old.paid_at):
-        tell_invoice(verbs.INVOICE_PAID, new, {"amount": new.amount_paid}, key=new.id, at=at)
+        tell_invoice(batch, verbs.INVOICE_PAID, new, {"amount": new.amount_paid}, key=new.id, at=at)
     tried = old.attempt_count if old else 0
     if new.failed and new.attempt_count > tried:
         failure = failure_of(new)
@@ -108,39 +173,44 @@ def react_to_invoice(before: Data | None, after: Data, *, fresh: bool, at: datet
             {"code": failure.code, "decline_code": failure.decline_code, "message": failure.message} if failure else {}
         )
         data = {"amount": new.amount_remaining, **words}
-        tell_invoice(verbs.INVOICE_PAYMENT_FAILED, new, data, key=f"{new.id}:{new.attempt_count}", at=at)
+        tell_invoice(batch, verbs.INVOICE_PAYMENT_FAILED, new, data, key=f"{new.id}:{new.attempt_count}", at=at)
 
 
-def tell_invoice(verb: str, invoice: InvoiceFacts, data: Data, *, key: str, at: datetime) -> None:
+def tell_invoice(batch: Batch, verb: str, invoice: InvoiceFacts, data: Data, *, key: str, at: datetime) -> None:
     data = {"currency": invoice.currency, "number": invoice.number, **data}
-    tell(organization_of(invoice.customer_id), verb, invoice.id, data, key=key, at=at)
+    batch.told.append(Told(invoice.customer_id, verb, invoice.id, data, key, at))
 
 
-def react_to_session(before: Data | None, after: Data, *, fresh: bool, at: datetime, now: datetime) -> None:
-    order = settle_by_session(after, now=now) or CheckoutOrder.objects.filter(session_id=after["id"]).first()
+def react_to_session(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
+    order = settle_by_session(after, now=batch.now) or CheckoutOrder.objects.filter(session_id=after["id"]).first()
     if order is None:
         return
     product = mirror.Price.objects.filter(id=order.price_id).values_list("product_id", flat=True).first() or ""
     data = {"product_id": product, "price_id": order.price_id}
+    verb = None
     if after.get("status") == "complete":
-        tell(order.organization, verbs.CHECKOUT_COMPLETED, after["id"], data, key=after["id"], at=at)
+        verb = verbs.CHECKOUT_COMPLETED
     elif order.state == OrderState.EXPIRED:
-        tell(order.organization, verbs.CHECKOUT_EXPIRED, after["id"], data, key=after["id"], at=at)
+        verb = verbs.CHECKOUT_EXPIRED
+    if verb:
+        batch.news.append(Told("", verb, after["id"], data, after["id"], at).of(order.organization_id))
 
 
-def react_to_customer(before: Data | None, after: Data, *, fresh: bool, at: datetime, now: datetime) -> None:
+def react_to_customer(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
     """A customer's default pays only for subscriptions that have none of their own: those tell it themselves."""
-    organization = organization_of(after["id"]) if before is not None else None
-    living = living_subscription(organization) if organization else None
-    if before is not None and not (living and living.default_payment_method_id):
-        tell_new_method(default_method(before), default_method(after), after["id"], at=at)
+    if before is None or default_method(before) == default_method(after):
+        return
+    link = CustomerLink.objects.select_related("organization").filter(customer_id=after["id"]).first()
+    living = living_subscription(link.organization) if link else None
+    if not (living and living.default_payment_method_id):
+        tell_new_method(batch, default_method(before), default_method(after), after["id"], at=at)
 
 
 def default_method(customer: Data) -> str:
     return id_of((customer.get("invoice_settings") or {}).get("default_payment_method"))
 
 
-def tell_new_method(old: str | None, new: str, customer_id: str, *, at: datetime) -> None:
+def tell_new_method(batch: Batch, old: str | None, new: str, customer_id: str, *, at: datetime) -> None:
     """Tell that another payment method pays from now on. Pages listen: by now the mirror must say so too."""
     if old is None or not new or old == new:
         return
@@ -148,13 +218,7 @@ def tell_new_method(old: str | None, new: str, customer_id: str, *, at: datetime
     details = data.get(data.get("type") or "") or {}
     news = {"type": data.get("type"), "brand": details.get("brand"), "last4": details.get("last4")}
     key = f"{customer_id}:{new}:{at:%Y-%m-%dT%H}"
-    tell(organization_of(customer_id), verbs.PAYMENT_METHOD_CHANGED, new, news, key=key, at=at)
-
-
-def tell(organization: Organization | None, verb: str, subject: str, data: Data, *, key: str, at: datetime) -> None:
-    """Publish, when we know whose news it is; the same fact has the same key, whichever event brought it."""
-    if organization:
-        publish(organization, verb, subject_id=subject, data=data, dedup_key=f"{verb}:{key}", now=at)
+    batch.told.append(Told(customer_id, verbs.PAYMENT_METHOD_CHANGED, new, news, key, at))
 
 
 REACTIONS: dict[str, Callable[..., None]] = {

@@ -1,5 +1,6 @@
 """How an order ends: paid when its subscription is in the mirror, expired when Stripe says that its page has."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,17 @@ from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, subscrip
 from billing.mirror.shapes import id_of
 
 UNPAID_YET = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
+
+
+def with_orders(subscriptions: Iterable[dict[str, Any]]) -> set[str]:
+    """Return the ids of those subscriptions for which an order may be waiting: one statement, none without any."""
+    keys = {data["id"]: subscription_facts(data).order_key for data in subscriptions}
+    if not keys:
+        return set()
+    by_key = Q(idempotency_key__in=[key for key in keys.values() if key])
+    orders = CheckoutOrder.objects.filter(Q(subscription_id__in=list(keys)) | by_key).exclude(state=OrderState.PAID)
+    waiting = {name for order in orders.values_list("subscription_id", "idempotency_key") for name in order if name}
+    return {subscription_id for subscription_id, key in keys.items() if {subscription_id, key} & waiting}
 
 
 def settle_by_subscription(subscription: SubscriptionFacts, *, now: datetime) -> CheckoutOrder | None:

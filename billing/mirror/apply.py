@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 from itertools import groupby
 
+import stripe
 import structlog
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, transaction
@@ -62,9 +63,15 @@ def mirror_due(clock: Clock, *, budget_seconds: float, on_full_batch: Callable[[
                 on_full_batch()
             if not look.events or not second_look(look.asks, clock, end=end):
                 break
-        except StripeAway:
+        except stripe.StripeError as error:  # nobody said whose the key is: nothing can be written
+            postpone_due(error, now=clock())
             break
     return looked_at
+
+
+def postpone_due(error: stripe.StripeError, *, now: datetime) -> None:
+    with transaction.atomic():
+        claim.settle(postponed(claim.take(limit=BATCH, now=now), error, now=now))
 
 
 def first_look(take: Callable[[], list[Waiting]], clock: Clock) -> Look:
@@ -129,7 +136,7 @@ def set_aside(events: Sequence[Waiting], accounts: Mapping[str, StripeAccount]) 
 def write_proven(
     told: Mapping[Ref, Story], *, account: StripeAccount, owner_id: str | None, now: datetime
 ) -> list[Ask]:
-    """Write the objects whose newest payload is surely the newest state; return those that Stripe must be asked about."""
+    """Write the objects whose newest payload is surely their newest state; return what Stripe must be asked about."""
     held = hold(told, account=account)
     proven: dict[Ref, Snapshot] = {}
     covered: list[Story] = []
@@ -174,7 +181,7 @@ def second_look(asks: Sequence[tuple[StripeAccount, Ask]], clock: Clock, *, end:
 
 
 def in_parts(asks: Sequence[tuple[StripeAccount, Ask]]) -> Iterator[tuple[StripeAccount, list[Ask]]]:
-    for name, entries in groupby(sorted(asks, key=lambda entry: entry[0].name), key=lambda entry: entry[0].name):
+    for _, entries in groupby(sorted(asks, key=lambda entry: entry[0].name), key=lambda entry: entry[0].name):
         of_account = list(entries)
         for start in range(0, len(of_account), ASKED_AT_ONCE):
             part = of_account[start : start + ASKED_AT_ONCE]

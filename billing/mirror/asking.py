@@ -17,8 +17,8 @@ from billing.inbox import claim
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, references
 from billing.mirror.failing import StripeAway, concerns_all, postponed
-from billing.mirror.fetch import Fetched, fetch_many
-from billing.mirror.gate import Gate
+from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
+from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.owner import owner_id
 from billing.mirror.words import Story
@@ -217,12 +217,28 @@ def take_in(
 ) -> None:
     for ref, answer in found.items():
         fetched = answer.fetched
-        if isinstance(fetched, Exception):
+        if isinstance(fetched, CannotBeAsked):
+            take_events_word(ref, answer.gate, stories.get(ref), answers)
+        elif isinstance(fetched, Exception):
             answers.errors[ref] = fetched
         elif fetched.data is None and ref in required:
             (answers.bury if required[ref] else answers.absent).add(ref)
         else:
             answers.snapshots[ref] = snapshot_of(fetched, answer.gate, stories.get(ref))
+
+
+def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
+    """Where Stripe answers no single object of a kind (a discount), the latest event has the last word."""
+    word = story.told[-1].word if story else None
+    if story is None or word is None:
+        answers.absent.add(ref)
+    elif word.says is Says.NOTHING or word.created < (gate.low if gate else 0):
+        answers.errors[ref] = CannotBeAsked(f"Stripe answers no single {ref.kind}, and its event holds none.")
+    else:
+        data = None if word.data is None else dict(word.data)
+        version = gate.version if gate else 0
+        at = story.newest.occurred_at
+        answers.snapshots[ref] = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at)
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
@@ -239,24 +255,34 @@ def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Sna
 
 def missing_references(answers: Answers, *, owner: str | None, now: datetime) -> list[Reference]:
     """What the snapshots refer to that is neither mirrored, nor among them, nor known to be gone or out of reach."""
-    known = {*answers.snapshots, *answers.absent, *answers.bury, *answers.errors}
+    wanted = references_lacking(answers, owner=owner, now=now)
+    gone = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is None}
+    for ref in wanted.keys() & gone:
+        (answers.bury if wanted[ref].required else answers.absent).add(ref)
+    return [reference for ref, reference in wanted.items() if ref not in gone]
+
+
+def references_lacking(answers: Answers, *, owner: str | None, now: datetime) -> dict[Ref, Reference]:
+    living = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is not None}
+    known = {*living, *answers.absent, *answers.bury, *answers.errors}
     wanted: dict[Ref, Reference] = {}
     for snapshot in answers.snapshots.values():
         for reference in references_of(snapshot, owner, now):
             if reference.ref not in known and (reference.required or reference.ref not in wanted):
                 wanted[reference.ref] = reference
     there = tables.existing(wanted)
-    return [reference for ref, reference in wanted.items() if ref not in there]
+    return {ref: reference for ref, reference in wanted.items() if ref not in there}
 
 
 def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Collection[Reference]:
     return references(own_rows(snapshot.ref, snapshot.data, owner, now)) if snapshot.data is not None else ()
 
 
-def parents_missing(snapshots: Iterable[Snapshot], *, owner_id: str | None, now: datetime) -> set[Ref]:
+def parents_missing(snapshots: Collection[Snapshot], *, owner_id: str | None, now: datetime) -> set[Ref]:
     """Which of these cannot be written yet because they refer to what the mirror lacks: one statement for each kind."""
     needs = {s.ref: {r.ref for r in references_of(s, owner_id, now)} for s in snapshots}
-    outside = {ref for refs in needs.values() for ref in refs if ref not in needs}
+    living = {s.ref for s in snapshots if s.data is not None}
+    outside = {ref for refs in needs.values() for ref in refs if ref not in living}
     lacking = outside - tables.existing(outside)
     while waiting := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
         lacking |= waiting  # what refers to one that must wait must wait with it

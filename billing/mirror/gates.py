@@ -1,6 +1,7 @@
 """The gates' table: locked in one order, opened a step at a time."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -42,7 +43,7 @@ def lock(refs: Iterable[Ref], *, owner: str) -> dict[Ref, Gate | None]:
         return {Ref(kind, object_id): gate_of(row) for kind, object_id, *row in cursor.fetchall()}
 
 
-def gate_of(row: Sequence[int]) -> Gate | None:
+def gate_of(row: Sequence[Any]) -> Gate | None:
     gate = Gate(*row)
     return gate if gate.version else None
 

@@ -4,8 +4,27 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import orjson
+from django.db import connection
+
 from accounts.customers import METADATA_KEY, adopt_customer
 from accounts.models import CustomerLink
+
+POINT = """
+    UPDATE djstripe_customer AS customer SET subscriber_id = new.subscriber_id
+    FROM jsonb_to_recordset(%s::jsonb) AS new (id text, subscriber_id bigint)
+    WHERE customer.id = new.id AND customer.subscriber_id IS DISTINCT FROM new.subscriber_id
+"""
+
+
+def point_to_subscribers(customers: Sequence[dict[str, Any]], *, now: datetime) -> None:
+    """Point mirrored customers to the organizations that they are linked to: a statement to look, one to write."""
+    if not customers:
+        return
+    owners = subscribers_of(customers, now=now)
+    rows = [{"id": customer["id"], "subscriber_id": owners.get(customer["id"])} for customer in customers]
+    with connection.cursor() as cursor:
+        cursor.execute(POINT, [orjson.dumps(rows).decode()])
 
 
 def subscribers_of(customers: Sequence[dict[str, Any]], *, now: datetime) -> dict[str, int]:

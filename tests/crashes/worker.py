@@ -12,7 +12,8 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402 - after the setup
 
-from billing.mirror import apply, objects  # noqa: E402
+from billing.inbox import claim  # noqa: E402
+from billing.mirror import apply, asking, gates, tables, write  # noqa: E402
 
 
 def die(*_args: Any, **_more: Any) -> Any:
@@ -27,14 +28,24 @@ def die_after(function: Callable[..., Any]) -> Callable[..., Any]:
     return dying
 
 
-COMMAS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
-    "after the claim": (apply, "mirror_batch", lambda _: die),
-    "after the fetch": (objects, "fetch", die_after),
-    "after the write": (objects, "write", die_after),
-    "after the reaction": (objects, "after_mirrored", die_after),
-    "before the commit": (objects, "mark_mirrored", die_after),
-    "after the commit": (objects, "describe_change", lambda _: die),
+# The sentence of the first look, in one transaction; then the one of a question, with the answer between two.
+PROVEN: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
+    "after the events were taken": (claim, "take", die_after),
+    "after the gates were locked": (gates, "lock", die_after),
+    "after the rows were written": (tables, "write", die_after),
+    "after the gates were stamped": (gates, "advance", die_after),
+    "after the reaction": (write, "react", die_after),
+    "before the commit": (claim, "lease", die_after),
+    "after the commit": (apply, "second_look", lambda _: die),
 }
+ASKED: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
+    "before the question": (asking, "fetch_many", lambda _: die),
+    "after the answer": (asking, "fetch_many", die_after),
+    "after the answer was written": (asking, "write_held", die_after),
+    "after its events were settled": (apply, "settle_asked", die_after),
+    "after the second commit": (asking, "fail", lambda _: die),
+}
+COMMAS = PROVEN | ASKED
 
 
 def main(comma: str) -> None:

@@ -15,7 +15,7 @@ from billing.inbox.replay import replay
 from billing.mirror.apply import mirror_due
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import KINDS, Ref
-from billing.mirror.resync import as_stored
+from billing.mirror.columns import as_stripe_has_it
 
 STEPS = st.lists(st.sampled_from(["rename", "another", "delete", "price", "reprice"]), min_size=1, max_size=6)
 
@@ -68,10 +68,10 @@ def refs_of(products: list[str], prices: list[str]) -> set[Ref]:
 def check(refs: set[Ref]) -> None:
     assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
     for ref in refs:
-        there = fetch(ref)
+        there = fetch(ref).data
         here = KINDS[ref.kind].model.objects.filter(id=ref.id).values_list("stripe_data", flat=True).first()
         if there is None:
             assert here is None or here["deleted"] is True
         else:
-            assert here == as_stored(KINDS[ref.kind], there)
+            assert as_stripe_has_it(KINDS[ref.kind], here) == there
     assert djstripe.APIKey.objects.count() == 0

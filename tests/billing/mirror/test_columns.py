@@ -60,5 +60,3 @@ def test_stripes_example_of_every_kind_makes_the_rows_that_dj_stripe_makes(examp
     oracle.put_parents(rows, examples)
     differences = set(oracle.differences(rows, oracle.theirs(kind, data, rows), oracle.ours(rows)))
     assert differences == {column for column in differences if column in OURS_DIFFER}
-
-

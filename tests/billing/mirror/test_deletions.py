@@ -6,13 +6,18 @@ from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
 from billing.inbox.replay import replay
-from billing.mirror import objects
+from billing.mirror import asking
 from billing.mirror.apply import mirror_due
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import Ref
-from billing.mirror.objects import Change, mirror_object
+from billing.mirror.write import Change
+from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db
+
+
+def refresh(ref: Ref) -> Change:
+    return asking.refresh([ref], account=primary(), clock=timezone.now)[ref]
 
 
 def test_a_deleted_customer_keeps_its_row_and_stripe_is_asked_to_delete_nothing(shop, mirror_events, methods):
@@ -53,16 +58,16 @@ def test_the_deletion_of_a_customer_that_was_never_mirrored_leaves_nothing_to_do
     assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
 
 
-def test_a_deleted_product_is_inactive_and_its_prices_and_subscriptions_stay(shop, mirror_events, monkeypatch):
+def test_a_deleted_product_is_inactive_and_its_prices_and_subscriptions_stay(shop, mirror_events, answer_with):
     price = shop.price(shop.product().id)
     customer = shop.customer()
     shop.give_card(customer.id)
     shop.subscription(customer.id, price.id)
     mirror_events()
     # Stripe refuses to delete a product with prices; its dashboard, and time, can make it gone all the same.
-    monkeypatch.setattr(objects, "fetch", lambda _ref: None)
-    assert mirror_object(Ref("product", price.product), now=timezone.now()) is Change.DELETED
-    assert mirror_object(Ref("price", price.id), now=timezone.now()) is Change.DELETED
+    answer_with(lambda _ref: None)
+    assert refresh(Ref("product", price.product)) is Change.DELETED
+    assert refresh(Ref("price", price.id)) is Change.DELETED
     product = djstripe.Product.objects.get()
     assert (product.active, product.stripe_data["active"], product.stripe_data["deleted"]) == (False, False, True)
     mirrored = djstripe.Price.objects.get()
@@ -80,14 +85,14 @@ def test_a_product_deleted_at_stripe_is_marked_by_its_event(shop, mirror_events)
     assert set(InboxEvent.objects.values_list("state", flat=True)) == {InboxState.MIRRORED}
 
 
-def test_a_subscription_that_stripe_does_not_know_is_not_active_for_ever(shop, mirror_events, monkeypatch):
+def test_a_subscription_that_stripe_does_not_know_is_not_active_for_ever(shop, mirror_events, answer_with):
     price = shop.price(shop.product().id)
     customer = shop.customer()
     shop.give_card(customer.id)
     subscription = shop.subscription(customer.id, price.id)
     mirror_events()
-    monkeypatch.setattr(objects, "fetch", lambda _ref: None)
-    mirror_object(Ref("subscription", subscription.id), now=timezone.now())
+    answer_with(lambda _ref: None)
+    refresh(Ref("subscription", subscription.id))
     row = djstripe.Subscription.objects.get()
     assert (row.stripe_data["status"], row.stripe_data["deleted"]) == ("canceled", True)
 
@@ -106,8 +111,7 @@ def test_a_key_of_another_account_does_not_read_as_if_everything_had_been_delete
     product = shop.product()
     mirror_events()
     use_key("sk_test_51" + "Z" * 15 + "0" * 16)
-    with pytest.raises(objects.OtherAccount):
-        mirror_object(Ref("product", product.id), now=timezone.now())
+    assert refresh(Ref("product", product.id)) is Change.REFUSED
     assert djstripe.Product.objects.get().active is True
 
 
@@ -123,20 +127,20 @@ def test_what_a_deleted_customer_left_behind_is_mirrored_and_the_customer_has_a_
     row = djstripe.Subscription.objects.get(id=subscription.id)
     assert row.stripe_data["status"] == "canceled"
     assert row.customer.date_purged
-    assert row.customer.stripe_data == {"id": customer.id, "object": "customer", "deleted": True}
+    assert row.customer.stripe_data["deleted"] is True
     assert djstripe.Invoice.objects.get().customer == row.customer
     left = InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED])
     assert list(left.values_list("type", "error")) == []
 
 
 def test_an_object_that_the_tables_cannot_hold_says_why_in_one_line_without_its_contents(
-    shop, mirror_events, monkeypatch
+    shop, mirror_events, answer_with
 ):
     price = shop.price(shop.product().id)
     without_product = {**json.loads(str(price)), "product": None, "nickname": "a secret offer"}
-    monkeypatch.setattr(objects, "fetch", lambda ref: without_product if ref.kind == "price" else fetch(ref))
+    answer_with(lambda ref: without_product if ref.kind == "price" else fetch(ref))
     mirror_events()
     error = InboxEvent.objects.get(object_id=price.id).error
-    assert error.startswith(f"Unwritable: price {price.id} has no place in the mirror: null value in column")
+    assert error.startswith("IntegrityError: null value in column")
     assert "\n" not in error
     assert "a secret offer" not in error

@@ -9,8 +9,8 @@ import pytest
 from accounts.models import Organization
 from billing.activity import verbs
 from billing.activity.models import Activity
-from billing.inbox.models import Door, InboxEvent
-from billing.reactions import after_mirrored
+from billing.reactions import Changed, Step
+from billing.reactions import react as react_to
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import END, NOW, card, declined_intent, invoice, item, open_invoice, subscription, ts
 
@@ -25,10 +25,16 @@ def customer(acme: Organization, customer_of: Callable[..., None]) -> Organizati
     return acme
 
 
-def react(before: dict[str, Any] | None, after: dict[str, Any], *, event: bool = True) -> list[str]:
-    """Mirror one change; return the verbs of the news there is now, oldest first."""
-    inbox_event = InboxEvent(door=Door.WEBHOOK, occurred_at=NOW) if event else None
-    after_mirrored(after["object"], before, after, event=inbox_event, now=NOW)
+def react(
+    before: dict[str, Any] | None,
+    after: dict[str, Any],
+    *,
+    event: bool = True,
+    through: tuple[dict[str, Any], ...] = (),
+) -> list[str]:
+    """Mirror one change, which may have gone `through` states; return the verbs of the news there is now, oldest first."""
+    steps = tuple(Step(state, NOW) for state in through)
+    react_to([Changed(after["object"], before, after, steps, at=NOW if event else None)], now=NOW)
     return list(Activity.objects.order_by("id").values_list("verb", flat=True))
 
 
@@ -127,3 +133,25 @@ def test_a_new_payment_method_is_told_once_though_stripe_says_it_twice(customer:
 
 def test_what_customers_are_not_told_of_changes_nothing(customer: Organization) -> None:
     assert react(None, {"id": "txr_1", "object": "tax_rate", "created": ts(NOW)}) == []
+
+
+def test_what_an_object_went_through_in_one_batch_is_told_too(customer: Organization) -> None:
+    """Under a backlog the mirror writes only the last state: that a payment failed before it succeeded is news still."""
+    put_in_mirror(declined_intent())
+    failed, paid = open_invoice("in_1", attempt_count=1), invoice()
+    assert react(open_invoice("in_1", attempt_count=0, attempted=False), paid, through=(failed,)) == [
+        verbs.INVOICE_PAYMENT_FAILED,
+        verbs.INVOICE_PAID,
+    ]
+
+
+def test_many_objects_cost_no_more_statements_than_few(
+    customer: Organization, django_assert_num_queries: Callable[..., Any]
+) -> None:
+    changes = [
+        Changed("subscription", subscription(status="incomplete"), subscription(id=f"sub_{number}"), at=NOW)
+        for number in range(20)
+    ]
+    with django_assert_num_queries(6):  # orders, links, and the news: savepoint, locks, rows
+        react_to(changes, now=NOW)
+    assert Activity.objects.count() == 20
