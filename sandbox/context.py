@@ -6,6 +6,7 @@ of a test clock sets it to that clock's time), `ctx.tx` (store.Transaction), `ct
 """
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sandbox import API_VERSION
 from sandbox.store import Transaction
@@ -18,8 +19,13 @@ class Scope:
     account: str
     livemode: bool
 
-    def __str__(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """By which the store knows it."""
         return f"{self.account}:{'live' if self.livemode else 'test'}"
+
+    def __str__(self) -> str:
+        return self.text
 
     @classmethod
     def parse(cls, text: str) -> "Scope":
@@ -50,7 +56,7 @@ class Context:
 
     @property
     def scope(self) -> str:
-        return str(self.owner)
+        return self.owner.text
 
     @property
     def account(self) -> str:

@@ -12,7 +12,7 @@ from sandbox.kinds import Doc, kind
 KEPT_FOR = 30 * 24 * 3600
 LISTENERS: dict[str, list[Callable[[Context, Doc], None]]] = defaultdict(list)
 """Functions (ctx, object) told of the events whose type begins so: what follows from one kind of object for others."""
-EVENT = kind("event", prefix="evt", indexed=("type", "_delivered", "_object"))
+EVENT = kind("event", prefix="evt", indexed=("type", "_delivered"))
 
 
 def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None) -> Doc:
@@ -29,7 +29,6 @@ def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None)
             "request": {"id": ctx.request_id, "idempotency_key": ctx.idempotency_key},
             "type": type,
             "_delivered": not endpoints,
-            "_object": snapshot.get("id"),
             **({"_clock": ctx.clock} if ctx.clock else {}),
         },
     )

@@ -69,10 +69,15 @@ def update(ctx: Context, doc: Doc, changes: Doc, *, event: str | None = None) ->
     if ctx.clock and changes.get("customer"):
         changed["_clock"] = ctx.clock
     ctx.tx.save(ctx.scope, changed)
-    previous = events.previous_attributes(render(doc), render(changed))
-    if event and previous:
-        events.emit(ctx, event, render(changed), previous=previous)
+    if event:
+        before, after = render(doc), render(changed)
+        if previous := events.previous_attributes(_among(before, changes), _among(after, changes)):
+            events.emit(ctx, event, after, previous=previous)
     return changed
+
+
+def _among(doc: Doc, names: Doc) -> Doc:
+    return {name: doc[name] for name in names if name in doc}
 
 
 def announce(ctx: Context, type: str, doc: Doc, *, previous: Doc | None = None) -> None:

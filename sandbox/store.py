@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -252,13 +253,17 @@ def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]],
     """The entries (field, value) that a document no longer has, and those that it has now. A deleted one has none."""
     gone: set[tuple[str, str]] = set()
     come: set[tuple[str, str]] = set()
-    fields = (*KINDS[kind].indexed, "_clock") if kind in KINDS else ("_clock",)
-    for field in fields:
+    for field in _indexed(kind):
         before, after = dig(old, field), dig(new, field)
         if before != after:
             gone |= _entries(field, before)
             come |= _entries(field, after)
     return gone - come, come - gone
+
+
+@cache
+def _indexed(kind: str) -> tuple[str, ...]:
+    return (*KINDS[kind].indexed, "_clock") if kind in KINDS else ("_clock",)
 
 
 def _entries(field: str, value: Any) -> set[tuple[str, str]]:
@@ -333,7 +338,13 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=30)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "temp_store=MEMORY", "cache_size=-16000"):
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "temp_store=MEMORY",
+            "cache_size=-16000",
+            "wal_autocheckpoint=16000",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII alone.
         connection.create_function("folded", 1, lambda text: str(text).lower(), deterministic=True)
