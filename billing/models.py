@@ -4,6 +4,7 @@ from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.models import MirrorGate
+from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "OrderState",
     "PollCursor",
     "PollState",
+    "RawObject",
     "SubscriptionRow",
 ]

@@ -16,6 +16,7 @@ from djstripe import models as djstripe
 from billing.mirror.collapse import collapse as collapse
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of
+from billing.mirror.raw import RawObject
 from billing.mirror.shapes import id_of, listed
 
 
@@ -62,6 +63,8 @@ def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow
     values: dict[str, Any] = {name: read(data) for name, read in layout.reads}
     values[CREATED] = values[UPDATED] = stamp
     values[DATA] = as_kept(kind, data)
+    if kind.model is None:
+        values["kind"] = kind.name
     values[OWNER] = None if kind.model in UNOWNED else owner_id
     return TableRow(layout.table, values["id"], values)
 
@@ -72,16 +75,16 @@ def source_rows(charge: Data) -> list[TableRow]:
     if not object_id:
         return []
     kind_name = SOURCES.get(object_id.partition("_")[0], f"UNSUPPORTED_{object_id}")
-    return [TableRow(layout_of(djstripe.DjstripePaymentMethod).table, object_id, {"id": object_id, "type": kind_name[:50]})]
+    return [
+        TableRow(layout_of(djstripe.DjstripePaymentMethod).table, object_id, {"id": object_id, "type": kind_name[:50]})
+    ]
 
 
 SOURCES = {"card": "card", "src": "source", "ba": "bank_account", "acct": "account"}
 
 
 def layout_for(kind: Kind) -> Layout:
-    if kind.model is None:
-        raise NotImplementedError(kind.name)
-    return layout_of(kind.model)
+    return layout_of(kind.model or RawObject)
 
 
 # Stripe's own, the same for every account.
@@ -176,7 +179,8 @@ def without(rows: Sequence[TableRow], absent: set[Ref]) -> list[TableRow]:
 
 def emptied(row: TableRow, absent: set[Ref]) -> TableRow:
     empty = {
-        name: None for name, kind_name, _table, _required in targets_of(row.table)
+        name: None
+        for name, kind_name, _table, _required in targets_of(row.table)
         if row.values[name] is not None and Ref(kind_name, row.values[name]) in absent
     }
     return replace(row, values={**row.values, **empty}) if empty else row
@@ -193,7 +197,7 @@ def targets_of(table: str) -> tuple[tuple[str, str, str, bool], ...]:
     )
 
 
-MODELS = {model._meta.db_table: model for model in (*MODEL_KINDS, djstripe.DjstripePaymentMethod)}
+MODELS = {model._meta.db_table: model for model in (*MODEL_KINDS, djstripe.DjstripePaymentMethod, RawObject)}
 
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:

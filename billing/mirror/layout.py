@@ -5,17 +5,18 @@ What dj-stripe's own sync does otherwise in its hooks, and what newer API versio
 it looks at, stands in `PLACES`, each with its reason.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 from django.db import models
 from djstripe import models as djstripe
 from djstripe.fields import StripeDateTimeField, StripeDecimalCurrencyAmountField
 
+from billing.mirror.raw import RawObject
 from billing.mirror.shapes import id_of
 
 Data = dict[str, Any]
@@ -32,11 +33,11 @@ class Column:
 
     name: str
     read: Read | None  # None: the writer knows it, the object does not (owner, times, the object itself)
-    type: str  # as PostgreSQL reads it from JSON
+    sql_type: str  # as PostgreSQL reads it from JSON
     value: str  # the SQL of what is written; `r` is the row as it was sent
     keeps: bool = False  # an empty value does not overwrite what the row has
     only_new: bool = False  # written when the row is made, and never again
-    target: type[models.Model] | None = None  # the model that a foreign key points to
+    target: Any = None  # the model that a foreign key points to
     required: bool = False  # a foreign key that may not be empty
 
 
@@ -60,12 +61,12 @@ class Layout:
 def at(*keys: str) -> Read:
     """Read a value, which may lie deeper in the object; None when anything on the way is missing."""
     if len(keys) == 1:
-        return lambda data, key=keys[0]: data.get(key)
+        return partial(top, keys[0])
 
     def read(data: Data) -> Any:
         value: Any = data
         for key in keys:
-            if not isinstance(value, Mapping):
+            if not value:
                 return None
             value = value.get(key)
         return value
@@ -73,9 +74,17 @@ def at(*keys: str) -> Read:
     return read
 
 
+def top(key: str, data: Data) -> Any:
+    return data.get(key)
+
+
 def first_of(*reads: Read) -> Read:
     def read(data: Data) -> Any:
-        return next((value for value in (read(data) for read in reads) if value), None)
+        for one in reads:
+            value = one(data)
+            if value:
+                return value
+        return None
 
     return read
 
@@ -93,6 +102,10 @@ PLACES: dict[tuple[type[models.Model], str], Read] = {
     (djstripe.Event, "request_id"): at("request", "id"),
     (djstripe.Event, "idempotency_key"): at("request", "idempotency_key"),
     (djstripe.AccountV2, "created"): seconds_of,
+    (RawObject, "created"): seconds_of,
+    (RawObject, "kind"): at("object"),
+    (RawObject, "id"): first_of(at("id"), at("customer")),
+    (RawObject, "customer_id"): lambda data: id_of(data.get("customer")),
     # Moved by Stripe since dj-stripe looked (Stripe's changelog, 2025-03-31.basil): it leaves these empty.
     (djstripe.Invoice, "subscription"): first_of(
         at("subscription"), at("parent", "subscription_details", "subscription")
@@ -143,43 +156,48 @@ def layout_of(model: type[models.Model]) -> Layout:
 
 
 def key_of(model: type[models.Model]) -> tuple[str, ...]:
-    """Stripe's id, but for coupons: theirs are chosen by people, and may be the same in live and in test mode."""
-    if model._meta.get_field("id").unique:
+    """Stripe's id; coupons' are chosen by people, and may be the same in live and in test mode."""
+    if model is RawObject:
+        return ("kind", "id")
+    field: Any = model._meta.get_field("id")
+    if field.unique:
         return ("id",)
     return tuple(model._meta.unique_together[0])
 
 
-def column_of(model: type[models.Model], field: "models.Field[Any, Any]") -> Column:
+def column_of(model: type[models.Model], field: Any) -> Column:
     if field.column in WRITERS:
         return WRITERS[field.column]
     special = SPECIAL.get((model, field.name))
     if special is not None:
         return special
+    name: str = field.column
     place = PLACES.get((model, field.name), at(field.name))
     if isinstance(field, models.ForeignKey):
         return foreign_key(model, field, place)
     if isinstance(field, (StripeDateTimeField, models.DateTimeField)):
-        return Column(field.column, place, "double precision", f"to_timestamp(r.{field.column})")
+        return Column(name, place, "double precision", f"to_timestamp(r.{name})")
     if isinstance(field, models.JSONField):
-        return Column(field.column, place, "jsonb", f"r.{field.column}")
+        return Column(name, place, "jsonb", f"r.{name}")
     if isinstance(field, StripeDecimalCurrencyAmountField):
-        return Column(field.column, hundredths(place), "numeric", f"r.{field.column}")
+        return Column(name, hundredths(place), "numeric", f"r.{name}")
     if isinstance(field, (models.CharField, models.TextField)):
         longest = field.max_length if isinstance(field, models.CharField) else None
-        return Column(field.column, text(place, longest), "text", f"r.{field.column}")
+        return Column(name, text(place, longest), "text", f"r.{name}")
     if isinstance(field, models.BooleanField):
-        return Column(field.column, place, "boolean", f"r.{field.column}")
+        return Column(name, place, "boolean", f"r.{name}")
     if isinstance(field, models.IntegerField):
-        return Column(field.column, place, "bigint", f"r.{field.column}")
+        return Column(name, place, "bigint", f"r.{name}")
     raise TypeError(f"{model.__name__}.{field.name} is of a type that no column of the mirror has had yet.")
 
 
-def foreign_key(model: type[models.Model], field: "models.ForeignKey[Any, Any]", place: Read) -> Column:
+def foreign_key(model: type[models.Model], field: Any, place: Read) -> Column:
     """Most point to Stripe's id; a few to the other table's own number, which PostgreSQL looks up as it writes."""
-    target: Any = field.related_model
+    target = field.related_model
     value = f"r.{field.column}"
     if field.target_field.column not in ("id",):
-        value = f'(SELECT p.{field.target_field.column} FROM "{target._meta.db_table}" p WHERE p.id = r.{field.column})'
+        number, table = field.target_field.column, target._meta.db_table
+        value = f'(SELECT p.{number} FROM "{table}" p WHERE p.id = r.{field.column})'  # noqa: S608
     return Column(
         field.column,
         reference(place),
@@ -193,7 +211,8 @@ def foreign_key(model: type[models.Model], field: "models.ForeignKey[Any, Any]",
 
 def reference(place: Read) -> Read:
     def read(data: Data) -> str | None:
-        return id_of(place(data)) or None
+        value = place(data)
+        return value or None if type(value) is str else id_of(value) or None
 
     return read
 

@@ -8,11 +8,17 @@ from typing import Any
 
 import orjson
 from django.db import connection
+from django.db.backends.postgresql.base import ServerBindingCursor
+from djstripe import models as djstripe
+from psycopg.types.json import Jsonb
 
 from billing.inbox.intake import storable
 from billing.mirror.columns import MODELS, TableRow, as_stripe_has_it, layout_for, rows_of
-from billing.mirror.kinds import KINDS, MODEL_KINDS, Kind, Ref, kind_for
-from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Column, Data, Layout, layout_of
+from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, layout_of
+from billing.mirror.raw import RawObject
+
+Key = tuple[Any, ...]  # the values of a table's unique columns
 
 
 def read(kind: Kind, ids: Iterable[str], *, livemode: bool | None = None) -> dict[str, Data]:
@@ -22,12 +28,16 @@ def read(kind: Kind, ids: Iterable[str], *, livemode: bool | None = None) -> dic
     """
     layout = layout_for(kind)
     mode = "AND coalesce(livemode = %(mode)s, true)" if "livemode" in layout.key else ""
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(
-            f'SELECT id, {DATA} FROM "{layout.table}" WHERE id = ANY(%(ids)s) {mode}',  # noqa: S608
-            {"ids": list(ids), "mode": livemode},
+            f'SELECT id, {DATA}::text FROM "{layout.table}" WHERE id = ANY(%(ids)s) {of_kind(layout)} {mode}',  # noqa: S608
+            {"ids": list(ids), "mode": livemode, "kind": kind.name},
         )
         return {object_id: as_stripe_has_it(kind, orjson.loads(data)) for object_id, data in cursor.fetchall()}
+
+
+def of_kind(layout: Layout) -> str:
+    return "AND kind = %(kind)s" if "kind" in layout.key else ""
 
 
 def existing(refs: Iterable[Ref]) -> set[Ref]:
@@ -37,9 +47,17 @@ def existing(refs: Iterable[Ref]) -> set[Ref]:
         ids[ref.kind].append(ref.id)
     if not ids:
         return set()
-    parts = [f"SELECT '{name}', id FROM \"{layout_for(kind_for(name)).table}\" WHERE id = ANY(%s)" for name in ids]  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(" UNION ALL ".join(parts), list(ids.values()))
+    parts: list[str] = []
+    values: list[Any] = []
+    for name, wanted in ids.items():
+        kind = kind_for(name)
+        parts.append(f'SELECT %s, id FROM "{layout_for(kind).table}" WHERE id = ANY(%s)')  # noqa: S608
+        values += [name, wanted]
+        if kind.model is None:
+            parts[-1] += " AND kind = %s"
+            values.append(name)
+    with sending_cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(parts), values)
         return {Ref(kind_name, object_id) for kind_name, object_id in cursor.fetchall()}
 
 
@@ -50,9 +68,9 @@ def write(rows: Sequence[TableRow]) -> set[str]:
     the same id the later one counts. Parents stand before children, ids in order, so that no two writers wait for
     each other in a circle. Must run in a transaction.
     """
-    tables: dict[str, dict[str, TableRow]] = defaultdict(dict)
+    tables: dict[str, dict[Key, TableRow]] = defaultdict(dict)
     for row in rows:
-        tables[row.table][row.id] = row
+        tables[row.table][key_in(layout_of(MODELS[row.table]), row)] = row
     refused: set[str] = set()
     for table in sorted(tables, key=ORDER.__getitem__):
         refused |= upsert(layout_of(MODELS[table]), tables[table])
@@ -62,23 +80,33 @@ def write(rows: Sequence[TableRow]) -> set[str]:
 ORDER = {table: number for number, table in enumerate(MODELS)}
 
 
-def upsert(layout: Layout, rows: dict[str, TableRow]) -> set[str]:
-    body = as_json([rows[object_id].values for object_id in sorted(rows)])
-    with connection.cursor() as cursor:
+def key_in(layout: Layout, row: TableRow) -> Key:
+    return tuple(row.values[name] for name in layout.key)
+
+
+def upsert(layout: Layout, rows: dict[Key, TableRow]) -> set[str]:
+    body = as_json([rows[key].values for key in sorted(rows)])
+    with sending_cursor() as cursor:
         cursor.execute(upsert_sql(layout), [body])
-        written = {object_id for object_id, _created in cursor.fetchall()}
-    return foreign(layout, rows, rows.keys() - written)
+        written = set(cursor.fetchall())
+    return foreign(layout, [row for key, row in rows.items() if key not in written])
 
 
-def as_json(values: list[dict[str, Any]]) -> str:
+def sending_cursor() -> Any:
+    """A cursor that sends large parameters as they are, where Django's would quote them into the statement."""
+    connection.ensure_connection()
+    django: Any = connection
+    cursor: Any = ServerBindingCursor
+    return django._prepare_cursor(cursor(django.connection))
+
+
+def as_json(values: Any) -> Jsonb:
     """Write JSON that PostgreSQL takes: it keeps neither NUL nor half a surrogate pair."""
     try:
         body = orjson.dumps(values)
-        if b"\\u0000" not in body:
-            return body.decode()
     except TypeError:
-        pass
-    return orjson.dumps([storable(value) for value in values]).decode()
+        body = orjson.dumps(storable(values))
+    return Jsonb(orjson.dumps(storable(values)) if b"\\u0000" in body else body, dumps=bytes)
 
 
 @cache
@@ -90,13 +118,13 @@ def upsert_sql(layout: Layout) -> str:
     return f"""
         INSERT INTO "{layout.table}" AS t ({", ".join(column.name for column in columns)})
         SELECT {", ".join(column.value for column in columns)}
-        FROM jsonb_to_recordset(%s) AS r({", ".join(f"{column.name} {column.type}" for column in columns)})
+        FROM jsonb_to_recordset(%s) AS r({", ".join(f"{column.name} {column.sql_type}" for column in columns)})
         ON CONFLICT ({", ".join(layout.key)}) DO UPDATE SET
             {", ".join(f"{column.name} = {value_after(column)}" for column in changing)}
-        WHERE {same_owner(layout, "EXCLUDED")}
+        WHERE {same_owner(layout)}
           AND ({", ".join(f"t.{column.name}" for column in compared)})
               IS DISTINCT FROM ({", ".join(value_after(column) for column in compared)})
-        RETURNING id, xmax = 0
+        RETURNING {", ".join(f"t.{name}" for name in layout.key)}
     """  # noqa: S608
 
 
@@ -104,29 +132,31 @@ def value_after(column: Column) -> str:
     return f"coalesce(EXCLUDED.{column.name}, t.{column.name})" if column.keeps else f"EXCLUDED.{column.name}"
 
 
-def same_owner(layout: Layout, other: str) -> str:
+def same_owner(layout: Layout) -> str:
     """Two Stripe accounts, and live and test mode, never mix. What is not known of a row does not part it."""
-    conditions = [
-        f"coalesce(t.{name} = {other}.{name}, true)" for name in (OWNER, "livemode") if name in layout.names
-    ]
+    conditions = [f"coalesce(t.{name} = EXCLUDED.{name}, true)" for name in (OWNER, "livemode") if name in layout.names]
     return " AND ".join(conditions) or "true"
 
 
-def foreign(layout: Layout, rows: dict[str, TableRow], unwritten: Iterable[str]) -> set[str]:
+def foreign(layout: Layout, unwritten: Iterable[TableRow]) -> set[str]:
     """Return those of the rows not written that belong to another account or mode; the others were up to date."""
-    ids = sorted(unwritten)
-    if not ids or OWNER not in layout.names:
+    if OWNER not in layout.names:
         return set()
-    asked = [{name: rows[object_id].values.get(name) for name in ("id", OWNER, "livemode")} for object_id in ids]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT id FROM jsonb_to_recordset(%s) AS r(id text, {OWNER} text, livemode boolean)
-            JOIN "{layout.table}" t USING (id) WHERE NOT ({same_owner(layout, "r")})
-            """,  # noqa: S608
-            [as_json(asked)],
-        )
-        return {object_id for (object_id,) in cursor.fetchall()}
+    groups: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for row in unwritten:
+        values = row.values
+        groups[values[OWNER], values.get("livemode"), values.get("kind")].append(row.id)
+    found: set[str] = set()
+    for (owner, livemode, kind_name), ids in groups.items():
+        mode = "coalesce(livemode = %(mode)s, true)" if "livemode" in layout.names else "true"
+        with sending_cursor() as cursor:
+            cursor.execute(
+                f'SELECT id FROM "{layout.table}" WHERE id = ANY(%(ids)s) {of_kind(layout)} '  # noqa: S608
+                f"AND NOT (coalesce({OWNER} = %(owner)s, true) AND {mode})",
+                {"ids": ids, "owner": owner, "mode": livemode, "kind": kind_name},
+            )
+            found |= {object_id for (object_id,) in cursor.fetchall()}
+    return found
 
 
 def bury(refs: Iterable[Ref], *, owner_id: str | None, livemode: bool | None, now: datetime) -> set[Ref]:
@@ -142,23 +172,19 @@ def bury(refs: Iterable[Ref], *, owner_id: str | None, livemode: bool | None, no
         stone = rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now)[0]
         stones.append(stone)
     write(stones)
-    for kind_name in {ref.kind for ref in buried}:
-        mark_purged(kind_for(kind_name), [ref.id for ref in buried if ref.kind == kind_name], now)
+    mark_purged([stone.id for stone in stones if stone.table == CUSTOMERS], now)
     return buried
 
 
-@cache
-def may_be_buried_model(model: Any) -> bool:
-    fields = {field.column: field for field in model._meta.local_concrete_fields}
+def may_be_buried(kind: Kind) -> bool:
+    """Whether all columns of the kind's table can do without what Stripe said."""
+    model: Any = kind.model or RawObject
+    may_be_empty = {field.column for field in model._meta.local_concrete_fields if field.null}
     return all(
-        fields[column.name].null or column.type == "text" and column.target is None
+        column.name in may_be_empty or (column.sql_type == "text" and column.target is None)
         for column in layout_of(model).columns
         if column.read is not None
     )
-
-
-def may_be_buried(kind: Kind) -> bool:
-    return may_be_buried_model(kind.model)
 
 
 def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: datetime) -> set[str]:
@@ -169,29 +195,33 @@ def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: date
     """
     layout = layout_for(kind)
     gone = what_gone_means(kind.name)
+    owned = f"AND coalesce(t.{OWNER} = %(owner)s, true)" if OWNER in layout.names else ""
     active = ", active = false" if "active" in layout.names else ""
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE "{layout.table}" t SET {DATA} = t.{DATA} || %(gone)s, {UPDATED} = %(now)s {active}
-            WHERE id = ANY(%(ids)s) AND NOT t.{DATA} @> %(gone)s
-              AND coalesce(t.{OWNER} = %(owner)s, true)
+            WHERE id = ANY(%(ids)s) AND NOT t.{DATA} @> %(gone)s {of_kind(layout)} {owned}
             RETURNING id
             """,  # noqa: S608
-            {"gone": as_json(gone), "now": now, "ids": sorted(ids), "owner": owner_id},
+            {"gone": as_json(gone), "now": now, "ids": sorted(ids), "owner": owner_id, "kind": kind.name},
         )
         marked = {object_id for (object_id,) in cursor.fetchall()}
-    mark_purged(kind, marked, now)
+    if layout.table == CUSTOMERS:
+        mark_purged(marked, now)
     return marked
 
 
-def mark_purged(kind: Kind, ids: Iterable[str], now: datetime) -> None:
-    if kind.name == "customer":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE djstripe_customer SET date_purged = %s WHERE id = ANY(%s) AND date_purged IS NULL",
-                [now, sorted(ids)],
-            )
+CUSTOMERS = layout_of(djstripe.Customer).table
+
+
+def mark_purged(ids: Iterable[str], now: datetime) -> None:
+    """dj-stripe keeps beside a deleted customer since when it is gone."""
+    with sending_cursor() as cursor:
+        cursor.execute(
+            f'UPDATE "{CUSTOMERS}" SET date_purged = %s WHERE id = ANY(%s) AND date_purged IS NULL',  # noqa: S608
+            [now, sorted(ids)],
+        )
 
 
 def what_gone_means(kind_name: str) -> Data:
