@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox import banking, ledger, objects
 from sandbox.context import Context
+from sandbox.documents import render
 from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc
 from sandbox.ledger import Entry
@@ -207,6 +208,7 @@ def apply_customer_balance(ctx: Context, params: dict[str, Any], id: str) -> Doc
         raise ApiError(
             f"This PaymentIntent has a status of {intent['status']} and does not wait for a bank transfer.",
             code="payment_intent_unexpected_state",
+            payment_intent=render(intent),
         )
     here = available(ctx, intent["customer"], intent["currency"])
     amount = params.get("amount") or min(here, _missing(intent))

@@ -47,6 +47,7 @@ INVOICE = kind(
         "on_behalf_of": "*",
         "parent.subscription_details.subscription": "subscription",
         "test_clock": "test_helpers.test_clock",
+        "total_discount_amounts.discount": "discount",
     },
     includable={"confirmation_secret": _confirmation_secret, "payments": _payments},
     pages=("lines",),
@@ -57,6 +58,7 @@ LINE_ITEM = kind(
     label="line item",
     without=("created",),
     expandable={
+        "discount_amounts.discount": "discount",
         "discounts": "discount",
         "pricing.price_details.price": "price",
         "subscription": "subscription",
@@ -219,7 +221,7 @@ def update_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     invoice = _load(ctx, id, param="id")
     late = sorted(set(params) - AFTER_FINALIZED)
     if invoice["status"] != "draft" and late:
-        raise ApiError("Finalized invoices can't be updated in this way", param=late[0])
+        raise ApiError("Finalized invoices can't be updated in this way", code="invoice_not_editable", param=late[0])
     fields = _fields(ctx, invoice["customer"], invoice, params)
     if "auto_advance" in fields and invoice["status"] == "draft":
         fields = invoicing.schedule_of(invoice | fields, invoice["created"]) | fields
