@@ -30,6 +30,11 @@ from sandbox.events import previous_attributes
 from sandbox.kinds import Doc
 from sandbox.resources.payment_methods import card_of, declined
 
+PREVIEWED = (
+    "billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "default_tax_rates", "items", "metadata",
+    "proration_behavior", "proration_date", "trial_end",
+)  # fmt: skip
+"""What a preview may ask of a change."""
 COPIED = ("collection_method", "days_until_due", "description", "trial_settings")
 
 
