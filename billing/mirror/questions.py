@@ -92,7 +92,7 @@ class SubscriptionQuestions(QuerySet[Any]):
 
     def by_status(self) -> list[tuple[str, int]]:
         """Count them by Stripe's status, the most frequent first."""
-        counts = self.order_by().values_list("status").annotate(count=Count("pk")).order_by("-count", "status")
+        counts = self.order_by().values_list("status").annotate(count=Count("*")).order_by("-count", "status")
         return list(counts)
 
 

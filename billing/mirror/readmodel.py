@@ -87,6 +87,14 @@ def rebuild(kind_name: str, *, now: datetime) -> Iterator[tuple[int, int]]:
         yield len(found), written
 
 
+def read_model_is_there() -> bool:
+    """Say whether the read model was ever made: False for a mirror that is older than its read model."""
+    return all(
+        table.model._default_manager.exists() or not table.mirrored._default_manager.exists()
+        for table in TABLES.values()
+    )
+
+
 def objects_after(table: Table, after: int) -> list[tuple[int, Data]]:
     """Return the next batch of mirrored objects by key, locked (in the order of the writer's locks) against change."""
     rows = table.mirrored._default_manager

@@ -76,7 +76,7 @@ class SubscriptionRow(ReadRow):
             models.Index(fields=["status", "-created_at"], name="subrow_by_status"),
             models.Index(fields=["product_id", "-created_at"], name="subrow_by_product"),
             models.Index(fields=["period_ends_at"], name="subrow_by_period_end"),
-            models.Index(fields=["ends_at"], condition=Q(ends_at__isnull=False), name="subrow_ending"),
+            models.Index(fields=["ends_at"], name="subrow_ending"),
             models.Index(fields=["trial_ends_at"], condition=Q(status="trialing"), name="subrow_trials"),
             GinIndex(fields=["product_ids"], condition=Q(item_count__gt=1), name="subrow_by_products"),
             models.Index(
@@ -84,6 +84,11 @@ class SubscriptionRow(ReadRow):
                 include=["monthly_amount", "item_count"],
                 condition=Q(status__in=EARNING),
                 name="subrow_earning",
+            ),
+            models.Index(
+                fields=["livemode"],
+                condition=Q(status__in=EARNING, item_count__gt=1),
+                name="subrow_earning_combined",
             ),
         ]
 

@@ -118,7 +118,7 @@ class InvoiceAdmin(MirrorAdmin):
     def number(self, row: Invoice) -> SafeString:
         return format_html("<code>{}</code>", row.stripe_data.get("number") or row.id)
 
-    @display(description=gettext_lazy("organization"), ordering="customer__subscriber__name")
+    @display(description=gettext_lazy("organization"))
     def organization(self, row: Invoice) -> SafeString | str:
         customer = row.customer
         return str(customer.subscriber or customer.email or customer.id) if customer else "–"
@@ -127,7 +127,7 @@ class InvoiceAdmin(MirrorAdmin):
     def status(self, row: Invoice) -> SafeString:
         return stripe_pill(INVOICE_STATES, row.stripe_data.get("status"))
 
-    @display(description=gettext_lazy("total"), ordering="row__total")
+    @display(description=gettext_lazy("total"))
     def total(self, row: Invoice) -> SafeString:
         data = row.stripe_data
         money = format_money(data.get("total") or 0, data.get("currency") or "", get_language() or "en")

@@ -122,12 +122,12 @@ class SubscriptionAdmin(PageAdmin):
     def page_context(self, request: HttpRequest, row: Subscription) -> dict[str, Any]:
         return subscription_context(row)
 
-    @display(description=gettext_lazy("organization"), ordering="customer__subscriber__name")
+    @display(description=gettext_lazy("organization"))
     def who(self, row: Subscription) -> SafeString:
         name = row.customer.subscriber or row.customer.email or row.customer_id
         return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', name, row.id)
 
-    @display(description=gettext_lazy("plan"), ordering="plan_name")
+    @display(description=gettext_lazy("plan"))
     def plan(self, row: Subscription) -> str:
         items = facts_of(row).items
         name = row.plan_name or (items[0].product_id if items else "–")
@@ -137,7 +137,7 @@ class SubscriptionAdmin(PageAdmin):
     def status(self, row: Subscription) -> SafeString:
         return stripe_pill(SUBSCRIPTION_STATES, row.stripe_data.get("status"))
 
-    @display(description=gettext_lazy("amount"), ordering="row__monthly_amount")
+    @display(description=gettext_lazy("amount"))
     def amount(self, row: Subscription) -> SafeString:
         return format_html('<span class="figure">{}</span>', amount_words(facts_of(row)))
 

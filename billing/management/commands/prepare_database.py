@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
 
+from billing.mirror.readmodel import read_model_is_there
 from billing.mirror.schema import prepare_database
 
 
@@ -19,3 +21,5 @@ class Command(BaseCommand):
         made = prepare_database(connection, verbosity=options["verbosity"])
         if made and options["verbosity"]:
             self.stdout.write("dj-stripe's tables were made at once; its migrations are recorded as applied.")
+        if not read_model_is_there():
+            call_command("rebuild_read_model", stdout=self.stdout, verbosity=options["verbosity"])

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -206,3 +207,21 @@ def test_amounts_are_kept_to_the_last_digit() -> None:
     put_in_mirror(objects.invoice(total=999_999_999_999, amount_due=999_999_999_999))
     assert InvoiceRow.objects.get().total == 999_999_999_999
     assert InvoiceRow.objects.get().created_at == datetime(2026, 2, 3, 9, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("strangers")
+def test_the_command_says_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    put_in_mirror(objects.subscription(), objects.invoice())
+    SubscriptionRow.objects.all().delete()
+    assert not readmodel.read_model_is_there()
+    call_command("rebuild_read_model", verbosity=0)
+    assert capsys.readouterr().out == "subscription: 1 looked at, 1 written.\ninvoice: 1 looked at, 0 written.\n"
+    assert readmodel.read_model_is_there()
+
+
+@pytest.mark.django_db
+def test_the_command_names_the_kinds_it_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        call_command("rebuild_read_model", "product")
+    assert stop.value.code == 2
+    assert "There is one of subscription, invoice." in capsys.readouterr().err
