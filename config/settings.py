@@ -139,6 +139,12 @@ STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRET", default=[])
 STRIPE_WEBHOOK_TOLERANCE_SECONDS = 300
 STRIPE_ACCOUNT_ID = env.str("STRIPE_ACCOUNT_ID", default="")
 STRIPE_ACCOUNTS = read_accounts(env)  # further accounts, or the other mode of the same one
+# The queue behind EventBridge that `manage.py receive_sqs` empties.
+EVENTS_QUEUE_URL = env.str("EVENTS_QUEUE_URL", default="")
+# Stripe's events API finds what the other doors missed. Their events get so long to come by themselves:
+STRIPE_POLL_GRACE_SECONDS = env.int("STRIPE_POLL_GRACE_SECONDS", default=120)
+# Events may appear in the API's list late: so much of what was read is read again.
+STRIPE_POLL_OVERLAP_SECONDS = env.int("STRIPE_POLL_OVERLAP_SECONDS", default=300)
 # Only a sandbox is reached by another address; without it every call goes to Stripe itself.
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
