@@ -51,6 +51,9 @@ class Context:
     advancing: bool = False
     """That clock is under way: what lives in its time may be read and not changed."""
 
+    rehearsing: bool = False
+    """What is done will be undone: nobody is told of it."""
+
     def __post_init__(self) -> None:
         self.sandbox_now = self.sandbox_now or self.now
 

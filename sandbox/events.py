@@ -15,8 +15,17 @@ LISTENERS: dict[str, list[Callable[[Context, Doc], None]]] = defaultdict(list)
 EVENT = kind("event", prefix="evt", indexed=("type", "_delivered"))
 
 
-def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None) -> Doc:
+def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None) -> None:
     """`snapshot` is the rendered object; `previous` the earlier values of what changed (for `*.updated`)."""
+    if not ctx.rehearsing:
+        _store(ctx, type, snapshot, previous)
+    for head, listeners in LISTENERS.items():
+        if type.startswith(head):
+            for tell in listeners:
+                tell(ctx, snapshot)
+
+
+def _store(ctx: Context, type: str, snapshot: Doc, previous: Doc | None) -> None:
     data: Doc = {"object": snapshot} | ({"previous_attributes": previous} if previous else {})
     endpoints = webhooks.endpoints_for(ctx, type)
     event = new_document(
@@ -35,11 +44,6 @@ def emit(ctx: Context, type: str, snapshot: Doc, *, previous: Doc | None = None)
     ctx.tx.insert(ctx.scope, event)
     for endpoint in endpoints:
         webhooks.queue(ctx, event["id"], endpoint["id"])
-    for head, listeners in LISTENERS.items():
-        if type.startswith(head):
-            for tell in listeners:
-                tell(ctx, snapshot)
-    return event
 
 
 def previous_attributes(old: Doc, new: Doc) -> Doc:

@@ -301,14 +301,17 @@ class Store:
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / "sandbox.sqlite3"
         self._writer = self._connect()
-        self._lock = threading.Lock()
+        self._lock, self._next = threading.Lock(), threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         schema.prepare(self._writer)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """One writer at a time; not to be entered twice by one thread. No network inside."""
-        with self._lock:
+        """One writer at a time; not to be entered twice by one thread. No network inside. Whoever waits is next, also
+        when the last writer comes again at once, as one that does many jobs."""
+        with self._next:
+            self._lock.acquire()
+        try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(self._writer)
@@ -316,6 +319,8 @@ class Store:
                 self._writer.execute("ROLLBACK")
                 raise
             self._writer.execute("COMMIT")
+        finally:
+            self._lock.release()
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

@@ -21,10 +21,13 @@ def tell(ctx: Context, payload: Doc) -> None:
     subscription = objects.find(ctx, "subscription", payload["subscription"])
     if subscription is None or not is_told(subscription):
         return
+    ctx.rehearsing = True
     try:
         invoice = preview.preview(ctx, {"subscription": subscription["id"]})
     except ApiError:
         return
+    finally:
+        ctx.rehearsing = False
     end = min(item["current_period_end"] for item in subscription["items"]["data"])
     shown = {name: value for name, value in invoice.items() if name != "id"}
     objects.announce(ctx, "invoice.upcoming", shown | {"next_payment_attempt": end + 3600})
