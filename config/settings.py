@@ -158,6 +158,9 @@ if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE  # the name under which dj-stripe looks for it
     SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]  # it warns of just that
 
+# Whether each event is also kept as a row of dj-stripe's Event, for code that reads those; the inbox holds them anyway.
+MIRROR_STRIPE_EVENTS = env.bool("MIRROR_STRIPE_EVENTS", default=False)
+
 DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Organization"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # Metadata edited in Stripe's dashboard must not re-point a customer: the link table alone says whose it is.

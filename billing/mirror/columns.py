@@ -5,7 +5,7 @@ invoice's lines). `stripe_data` is the object as Stripe's retrieve answers it, w
 models add to it and read again (`added_keys`); `as_stripe_has_it` takes them off.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -37,25 +37,24 @@ class Reference:
     required: bool
 
 
-@dataclass(frozen=True)
-class Child:
-    """An object inside another one, which has a row of its own."""
-
-    kind: str
-    data: Data
-
-
 def rows_of(kind: Kind, data: Data, *, owner_id: str | None, now: datetime) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of."""
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
     if kind.name == "charge":
         rows += source_rows(data)
-    find = CHILDREN.get(kind.name)
-    if find is not None:
-        for child in find(data):
-            rows += rows_of(kind_for(child.kind), child.data, owner_id=owner_id, now=now)
+    for child, inner in children_of(kind, data):
+        rows += rows_of(child, inner, owner_id=owner_id, now=now)
     return rows
+
+
+def children_of(kind: Kind, data: Data) -> Iterator[tuple[Kind, Data]]:
+    """Yield the objects inside an object that have rows of their own, each with its kind."""
+    children = CHILDREN.get(kind.name)
+    if children is not None:
+        child = kind_for(children.kind)
+        for inner in children.find(data):
+            yield child, inner
 
 
 def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow:
@@ -122,40 +121,48 @@ def added_keys(kind_name: str, data: Data) -> Data | None:
     return None
 
 
-def items_of(subscription: Data) -> Iterator[Child]:
+def items_of(subscription: Data) -> Iterator[Data]:
     for item in listed(subscription.get("items")):
-        yield Child("subscription_item", {"subscription": subscription["id"], **item})
+        yield {"subscription": subscription["id"], **item}
 
 
-def lines_of(invoice: Data) -> Iterator[Child]:
+def lines_of(invoice: Data) -> Iterator[Data]:
     """dj-stripe notes in each line whose invoice it stands on, and since when."""
     noted = {"invoice": invoice["id"], "customer": id_of(invoice.get("customer")), "date": invoice.get("created")}
     for line in listed(invoice.get("lines")):
-        yield Child("line_item", {**noted, **line})
+        yield {**noted, **line}
 
 
-def whole(name: str, kind_name: str) -> Any:
-    """Children that stand under a key of their parent, in a list of Stripe's or alone, as whole objects."""
+def under(name: str) -> Callable[[Data], Iterator[Data]]:
+    """Find whole objects under a key of their parent: one alone, several, or a list of Stripe's."""
 
-    def find(data: Data) -> Iterator[Child]:
+    def find(data: Data) -> Iterator[Data]:
         value = data.get(name)
         inner = listed(value) if isinstance(value, dict) and value.get("object") == "list" else value
         for one in inner if isinstance(inner, (list, tuple)) else [inner]:
             if isinstance(one, dict) and one.get("id"):
-                yield Child(kind_name, one)
+                yield one
 
     return find
 
 
-CHILDREN: dict[str, Any] = {
-    "subscription": items_of,
-    "invoice": lines_of,
-    "customer": whole("discount", "discount"),
-    "charge": whole("refunds", "refund"),
-    "dispute": whole("balance_transactions", "balance_transaction"),
-    "application_fee": whole("refunds", "fee_refund"),
-    "transfer": whole("reversals", "transfer_reversal"),
-    "entitlements.active_entitlement_summary": whole("entitlements", "entitlements.active_entitlement"),
+@dataclass(frozen=True)
+class Children:
+    """What Stripe keeps inside an object, as whole objects that have rows of their own."""
+
+    kind: str
+    find: Callable[[Data], Iterator[Data]]
+
+
+CHILDREN = {
+    "subscription": Children("subscription_item", items_of),
+    "invoice": Children("line_item", lines_of),
+    "customer": Children("discount", under("discount")),
+    "charge": Children("refund", under("refunds")),
+    "dispute": Children("balance_transaction", under("balance_transactions")),
+    "application_fee": Children("fee_refund", under("refunds")),
+    "transfer": Children("transfer_reversal", under("reversals")),
+    "entitlements.active_entitlement_summary": Children("entitlements.active_entitlement", under("entitlements")),
 }
 
 
@@ -202,9 +209,9 @@ MODELS = {model._meta.db_table: model for model in (*MODEL_KINDS, djstripe.Djstr
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
     """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
-    find = CHILDREN.get(kind.name)
-    if find is None or any(isinstance(value, dict) and value.get("has_more") for value in after.values()):
+    if any(isinstance(value, dict) and value.get("has_more") for value in after.values()):
         return []
-    still = {(child.kind, child.data["id"]) for child in find(after)}
-    gone = {(child.kind, child.data["id"]) for child in find(before)} - still
-    return sorted((Ref(*pair) for pair in gone), key=str)
+    was, still = (
+        {Ref(child.name, inner["id"]) for child, inner in children_of(kind, data)} for data in (before, after)
+    )
+    return sorted(was - still, key=str)

@@ -17,6 +17,7 @@ from billing.mirror.columns import MODELS, TableRow, as_stripe_has_it, layout_fo
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, layout_of
 from billing.mirror.raw import RawObject
+from billing.mirror.signals import before_write
 
 Key = tuple[Any, ...]  # the values of a table's unique columns
 
@@ -85,6 +86,7 @@ def key_in(layout: Layout, row: TableRow) -> Key:
 
 
 def upsert(layout: Layout, rows: dict[Key, TableRow]) -> set[str]:
+    before_write(MODELS[layout.table], list(rows.values()))
     body = as_json([rows[key].values for key in sorted(rows)])
     with sending_cursor() as cursor:
         cursor.execute(upsert_sql(layout), [body])
