@@ -1,14 +1,19 @@
 """Celery's doors into billing: each makes one domain call. What is to be done stands in the rows."""
 
+import random
+
 from celery import shared_task
 from django.utils import timezone
 
 from billing.customer_details import tell_stripe
 from billing.inbox.claim import due
 from billing.inbox.nudge import message_taken, mirror_soon
+from billing.inbox.poll import poll
 from billing.mirror import apply
+from billing.stripe_accounts import by_name, configured
 from billing.stripe_client import stripe_client
 
+JITTER_SECONDS = 15.0  # so that not everybody asks Stripe at the full minute
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
 
@@ -24,6 +29,21 @@ def sweep_inbox() -> None:
     """Look for due inbox events that no message announced, or whose worker died."""
     if due(timezone.now()).exists():
         mirror_soon()
+
+
+@shared_task(name="billing.tasks.poll_events")
+def poll_events() -> None:
+    """Read the events API of every account, each by a message of its own."""
+    for account in configured():
+        if account.secret_key:
+            wait = random.uniform(0, JITTER_SECONDS)  # noqa: S311 - not a secret
+            poll_account.apply_async(kwargs={"account": account.name}, countdown=wait, retry=False)
+
+
+@shared_task(name="billing.tasks.poll_account")
+def poll_account(*, account: str) -> None:
+    """Read one account's events API for what the other doors missed."""
+    poll(by_name(account), timezone.now)
 
 
 @shared_task(name="billing.tasks.tell_customer_details")

@@ -125,6 +125,7 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The sweep finds what a lost message left; a message that arrives makes it a no-op.
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
+    "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
 }
 

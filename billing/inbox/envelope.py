@@ -12,6 +12,8 @@ STRIPE = "stripe.com"  # the source under which Stripe's own events are stored
 LONGEST = 255  # characters; Stripe docs: "object IDs … will never exceed 255 characters"
 SNAPSHOT = "event"  # with a copy of its object; API reference "The Event object"
 THIN = "v2.core.event"  # with a reference to its object alone; API reference "Event (v2)"
+# Objects without an id of their own, of which each customer has one: they go by the customer's id.
+ONE_OF_A_CUSTOMER = frozenset({"cash_balance", "entitlements.active_entitlement_summary"})
 VERSION = re.compile(r"20\d\d-\d\d-\d\d\b.*")  # 2026-08-26.dahlia; older ones have no name, previews have more
 
 
@@ -57,7 +59,7 @@ def read_snapshot(payload: dict[str, Any]) -> Envelope:
         livemode=payload.get("livemode") is True,
         api_version=version(payload.get("api_version")),
         object_kind=kind,
-        object_id=text(subject, "id"),
+        object_id=id_of(subject.get("customer")) if kind in ONE_OF_A_CUSTOMER else text(subject, "id"),
         customer_id=text(subject, "id") if kind == "customer" else id_of(subject.get("customer")),
         occurred_at=moment(payload.get("created")),
     )

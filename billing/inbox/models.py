@@ -126,7 +126,7 @@ class PollCursor(models.Model):
     missed = models.PositiveBigIntegerField(_("missed by other doors"), default=0)  # since the beginning
     failures = models.PositiveIntegerField(default=0)  # in a row
     error = models.TextField(_("error"), blank=True, default="")
-    due_at = models.DateTimeField(null=True, blank=True)  # not polled before; null when at any time
+    due_at = models.DateTimeField(null=True, blank=True)  # not polled before: somebody is at it, or it failed
     polled_at = models.DateTimeField(_("last asked"), null=True, blank=True)  # our time
     started_at = models.DateTimeField()
 
