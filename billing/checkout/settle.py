@@ -10,7 +10,7 @@ from djstripe import models as mirror
 from accounts.customers import organization_of
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.checkout.orders import UNFINISHED
-from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, subscription_facts
+from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus, order_key, subscription_facts
 from billing.mirror.shapes import id_of
 
 UNPAID_YET = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
@@ -18,7 +18,7 @@ UNPAID_YET = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIR
 
 def with_orders(subscriptions: Iterable[dict[str, Any]]) -> set[str]:
     """Return the ids of those subscriptions for which an order may be waiting: one statement, none without any."""
-    keys = {data["id"]: subscription_facts(data).order_key for data in subscriptions}
+    keys = {data["id"]: order_key(data) for data in subscriptions}
     if not keys:
         return set()
     by_key = Q(idempotency_key__in=[key for key in keys.values() if key])

@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError, transaction
 from billing import metrics
 from billing.inbox import claim
 from billing.mirror import gates, tables
-from billing.mirror.columns import Reference, references
+from billing.mirror.columns import Reference, TableRow, references
 from billing.mirror.failing import StripeAway, concerns_all, postponed
 from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
@@ -89,8 +89,8 @@ def write_with_parents(snapshots: Sequence[Snapshot], *, account: StripeAccount,
             for part in parts
             for ref, change in write_with_parents(part, account=account, clock=clock).items()
         }
-    for error in errors.values():
-        raise error
+    for trouble in errors.values():
+        raise trouble
     return changes
 
 
@@ -278,11 +278,10 @@ def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Colle
     return references(own_rows(snapshot.ref, snapshot.data, owner, now)) if snapshot.data is not None else ()
 
 
-def parents_missing(snapshots: Collection[Snapshot], *, owner_id: str | None, now: datetime) -> set[Ref]:
-    """Which of these cannot be written yet because they refer to what the mirror lacks: one statement for each kind."""
-    needs = {s.ref: {r.ref for r in references_of(s, owner_id, now)} for s in snapshots}
-    living = {s.ref for s in snapshots if s.data is not None}
-    outside = {ref for refs in needs.values() for ref in refs if ref not in living}
+def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
+    """Which of these objects cannot be written yet because they refer to what the mirror lacks: one statement."""
+    needs = {ref: {reference.ref for reference in references(object_rows)} for ref, object_rows in rows.items()}
+    outside = {ref for refs in needs.values() for ref in refs if ref not in rows}
     lacking = outside - tables.existing(outside)
     while waiting := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
         lacking |= waiting  # what refers to one that must wait must wait with it

@@ -249,8 +249,13 @@ def subscription_facts(data: Data) -> SubscriptionFacts:
         schedule_id=id_of(data.get("schedule")),
         discounted=bool(data.get("discounts") or data.get("discount")),
         taxed=is_taxed(data),
-        order_key=(data.get("metadata") or {}).get("kessai_order") or "",
+        order_key=order_key(data),
     )
+
+
+def order_key(subscription: Data) -> str:
+    """The checkout order that a subscription came from, by its metadata; empty when it says none."""
+    return (subscription.get("metadata") or {}).get("kessai_order") or ""
 
 
 def item_facts(item: Data) -> ItemFacts:

@@ -83,8 +83,8 @@ def repeats(word: Word, gate: Gate, stored: Data | None) -> bool:
 
 def undisputed(last: Sequence[Word]) -> tuple[Verdict, Word | None]:
     """The words of the newest second, when they all say the same; else Stripe must be asked."""
-    first = last[0]
-    if any(word.says is Says.NOTHING or word.says is not first.says or word.data != first.data for word in last):
+    first, *others = last
+    if first.says is Says.NOTHING or any(word.says is not first.says or word.data != first.data for word in others):
         return Verdict.ASK, None
     return Verdict.WRITE, first
 

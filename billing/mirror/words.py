@@ -94,4 +94,7 @@ def is_timely(event: Waiting) -> bool:
 
 def is_cut_short(data: Data) -> bool:
     """Whether a nested list goes on at Stripe (an invoice shows its first ten lines)."""
-    return any(isinstance(value, dict) and value.get("has_more") for value in data.values())
+    for value in data.values():  # a loop, because this is asked of every event
+        if value.__class__ is dict and value.get("has_more"):
+            return True
+    return False

@@ -17,7 +17,7 @@ from billing.mirror import gates, readmodel, signals, tables
 from billing.mirror.columns import TableRow, departed, rows_of, without
 from billing.mirror.gate import Gate, may_write
 from billing.mirror.kinds import Ref, kind_for
-from billing.mirror.subscribers import subscribers_of
+from billing.mirror.subscribers import point_to_subscribers
 from billing.reactions import Changed, Step, react
 from billing.stripe_accounts import StripeAccount
 
@@ -66,7 +66,7 @@ def write_now(
 
     What is unchanged costs no write at all, not even of its gate. Their parents must be there.
     """
-    stored = stored_of(snapshot.ref for snapshot in snapshots)
+    stored = stored_of((snapshot.ref for snapshot in snapshots), livemode=account.livemode)
     differing = [snapshot for snapshot in snapshots if differs(snapshot, stored.get(snapshot.ref))]
     changes = {snapshot.ref: Change.UNCHANGED for snapshot in snapshots}
     if differing:
@@ -85,14 +85,17 @@ def differs(snapshot: Snapshot, stored: Data | None) -> bool:
 def hold(refs: Iterable[Ref], *, account: StripeAccount) -> Held:
     """Lock the objects' gates until the transaction ends, and read their rows."""
     refs = set(refs)
-    return Held(gates.lock(refs, owner=account.name), stored_of(refs))
+    return Held(gates.lock(refs, owner=account.name), stored_of(refs, livemode=account.livemode))
 
 
-def stored_of(refs: Iterable[Ref]) -> dict[Ref, Data]:
-    """What the mirror's rows say: one statement for each kind."""
+def stored_of(refs: Iterable[Ref], *, livemode: bool | None = None) -> dict[Ref, Data]:
+    """What the mirror's rows say: one statement for each kind. Coupons of both modes may have the same id."""
     found: dict[Ref, Data] = {}
     for kind, ids in by_kind(refs).items():
-        found |= {Ref(kind, object_id): data for object_id, data in tables.read(kind_for(kind), ids).items()}
+        found |= {
+            Ref(kind, object_id): data
+            for object_id, data in tables.read(kind_for(kind), ids, livemode=livemode).items()
+        }
     return found
 
 
@@ -111,13 +114,18 @@ def write_held(
     owner_id: str | None,
     now: datetime,
     absent: frozenset[Ref] = frozenset(),
+    rows: Mapping[Ref, list[TableRow]] | None = None,
 ) -> dict[Ref, Change]:
-    """Write through gates that the caller's transaction holds. `absent` are references to leave empty."""
+    """Write through gates that the caller's transaction holds. `absent` are references to leave empty.
+
+    `rows` are those of the caller's snapshots, as far as the caller has made them already.
+    """
     passed = [snapshot for snapshot in snapshots if passes(held, snapshot)]
     new = {s.ref: s.data for s in passed if s.data is not None and s.data != held.stored.get(s.ref)}
-    rows = {ref: own_rows(ref, data, owner_id, now) for ref, data in new.items()}
-    point_to_subscribers(rows, now=now)
-    refused = tables.write(without([row for object_rows in rows.values() for row in object_rows], absent))
+    made = rows or {}
+    flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, owner_id, now)]
+    refused = tables.write(without(flat, set(absent)) if absent else flat)
+    point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
     gone = mark_gone([s.ref for s in passed if s.data is None], held, owner_id=owner_id, now=now)
     after = {ref: data for ref, data in (new | gone).items() if ref.id not in refused}
@@ -136,14 +144,6 @@ def own_rows(ref: Ref, data: Data, owner_id: str | None, now: datetime) -> list[
 def passes(held: Held, snapshot: Snapshot) -> bool:
     gate = held.gates.get(snapshot.ref) or NEVER_WRITTEN
     return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version)
-
-
-def point_to_subscribers(rows: Mapping[Ref, list[TableRow]], *, now: datetime) -> None:
-    """Point customers to the organizations they are linked to: by our own link alone."""
-    customers = {ref: object_rows[0] for ref, object_rows in rows.items() if ref.kind == "customer"}
-    subscribers = subscribers_of([row.values["stripe_data"] for row in customers.values()], now=now)
-    for ref, row in customers.items():
-        row.values["subscriber_id"] = subscribers.get(ref.id)
 
 
 def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, now: datetime) -> None:
