@@ -14,6 +14,7 @@ Amounts are positive integers of the currency's minor unit.
 from enum import StrEnum
 
 from sandbox.context import Context
+from sandbox.store import Transaction
 
 
 class Entry(StrEnum):
@@ -87,3 +88,21 @@ def move(
         ctx.scope, ctx.now, entry.value, debit, credit, amount, currency, customer, cause,
         ctx.request_id, ctx.idempotency_key,
     )  # fmt: skip
+
+
+def standing(
+    tx: Transaction, *, account: str | None = None, entry: str | None = None, currency: str | None = None
+) -> dict[str, dict[str, int]]:
+    """What stands in each account of an API account (`acct_…`, or one mode of it) or of all, by currency: what came
+    less what went. It is kept with every movement, so only a few rows are added up here. The accounts that each customer
+    or payment has are one: `customer:*`, `cash:*`, `payment:*`."""
+    rows = tx.sql(
+        "SELECT currency, account, sum(amount) FROM ledger_sums "
+        "WHERE (?1 IS NULL OR scope=?1 OR scope LIKE ?1 || ':%') "
+        "AND (?2 IS NULL OR entry=?2) AND (?3 IS NULL OR currency=?3) GROUP BY currency, account ORDER BY 1, 2",
+        account, entry, currency,
+    )  # fmt: skip
+    sums: dict[str, dict[str, int]] = {}
+    for name, kept, amount in rows:
+        sums.setdefault(name, {})[kept] = amount
+    return sums

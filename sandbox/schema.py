@@ -43,6 +43,10 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE INDEX IF NOT EXISTS ledger_scope ON ledger (scope, id);
 CREATE INDEX IF NOT EXISTS ledger_customer ON ledger (customer, id);
 CREATE INDEX IF NOT EXISTS ledger_cause ON ledger (cause, id);
+CREATE INDEX IF NOT EXISTS ledger_key ON ledger (idempotency_key, id) WHERE idempotency_key IS NOT NULL;
+CREATE TABLE IF NOT EXISTS ledger_sums (
+  scope TEXT NOT NULL, entry TEXT NOT NULL, currency TEXT NOT NULL, account TEXT NOT NULL, amount INTEGER NOT NULL,
+  PRIMARY KEY (scope, entry, currency, account)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS usage (
   id INTEGER PRIMARY KEY AUTOINCREMENT, scope TEXT NOT NULL, meter TEXT NOT NULL, customer TEXT NOT NULL,
   at INTEGER NOT NULL, received_at INTEGER NOT NULL, identifier TEXT NOT NULL, whole INTEGER NOT NULL,
@@ -56,6 +60,24 @@ CREATE TABLE IF NOT EXISTS unsupported (
   what TEXT NOT NULL, name TEXT NOT NULL, count INTEGER NOT NULL, last_at INTEGER NOT NULL,
   PRIMARY KEY (what, name)) WITHOUT ROWID;
 """
+ADD_UP = """
+CREATE TRIGGER IF NOT EXISTS ledger_adds_up AFTER INSERT ON ledger BEGIN
+  INSERT INTO ledger_sums VALUES (new.scope, new.entry, new.currency,
+    iif(instr(new.credit, ':'), substr(new.credit, 1, instr(new.credit, ':')) || '*', new.credit), new.amount)
+    ON CONFLICT (scope, entry, currency, account) DO UPDATE SET amount = amount + excluded.amount;
+  INSERT INTO ledger_sums VALUES (new.scope, new.entry, new.currency,
+    iif(instr(new.debit, ':'), substr(new.debit, 1, instr(new.debit, ':')) || '*', new.debit), -new.amount)
+    ON CONFLICT (scope, entry, currency, account) DO UPDATE SET amount = amount + excluded.amount;
+END;
+INSERT INTO ledger_sums
+  SELECT scope, entry, currency, iif(instr(name, ':'), substr(name, 1, instr(name, ':')) || '*', name) AS account,
+    sum(amount)
+  FROM (SELECT scope, entry, currency, credit AS name, amount FROM ledger
+    UNION ALL SELECT scope, entry, currency, debit, -amount FROM ledger)
+  WHERE NOT EXISTS (SELECT 1 FROM ledger_sums) GROUP BY scope, entry, currency, account;
+"""
+"""What stands in each account, kept with every row; all customers' accounts are one, `customer:*`. The rows that an
+older file has are added up when it is opened."""
 SINCE = """
 DROP INDEX IF EXISTS jobs_due;
 DROP INDEX IF EXISTS objects_id;
@@ -65,8 +87,8 @@ CREATE INDEX IF NOT EXISTS jobs_next ON jobs (clock, due_at, id);
 """
 """What needs the columns that an older file gets only when it is opened."""
 TABLES = (
-    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "usage", "api_keys",
-    "settings", "unsupported",
+    "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "ledger_sums", "usage",
+    "api_keys", "settings", "unsupported",
 )  # fmt: skip
 
 
@@ -76,4 +98,4 @@ def prepare(connection: sqlite3.Connection) -> None:
     columns = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
     if "clock" not in columns:
         connection.execute("ALTER TABLE jobs ADD COLUMN clock TEXT NOT NULL DEFAULT ''")
-    connection.executescript(SINCE)
+    connection.executescript(SINCE + ADD_UP)

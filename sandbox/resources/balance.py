@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sandbox import ledger
 from sandbox.context import Context
 from sandbox.kinds import Doc
 from sandbox.routes import route
@@ -10,12 +11,9 @@ from sandbox.routes import route
 @route("GET", "/v1/balance")
 def retrieve_balance(ctx: Context, params: dict[str, Any]) -> Doc:
     """Retrieve the balance"""
-    rows = ctx.tx.sql(
-        "SELECT currency, sum(CASE credit WHEN 'balance' THEN amount ELSE -amount END) FROM ledger WHERE scope=? "
-        "AND 'balance' IN (credit, debit) GROUP BY currency ORDER BY currency",
-        ctx.scope,
-    ).fetchall()
-    sums = rows or [("usd", 0)]
+    stands = ledger.standing(ctx.tx, account=ctx.scope)
+    sums = [(currency, accounts[ledger.BALANCE]) for currency, accounts in stands.items() if ledger.BALANCE in accounts]
+    sums = sums or [("usd", 0)]
     return {
         "object": "balance",
         "available": [_amount(currency, amount) for currency, amount in sums],

@@ -1,11 +1,17 @@
 """Random walks over payments, refunds, disputes and transfers: whatever happens, the money adds up."""
 
+import re
+import sqlite3
 from collections import Counter
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sandbox import ledger
+from sandbox.store import Store
 from tests.sandbox.running import new_account
 from tests.sandbox.travel import Travel
 
@@ -88,9 +94,11 @@ def act_on_place(travel: Travel, name: str, value: Any) -> None:
 
 def check(travel: Travel, account: str, customer: str) -> None:
     """The ledger, the balance, its lines, the cash balance and every charge tell the same story."""
-    ledger = travel.get("/_sandbox/ledger", account=account)
-    assert ledger["balanced"]
-    sums = Counter(ledger["sums"].get("jpy", {}))
+    kept = travel.get("/_sandbox/ledger", account=account)
+    assert kept["balanced"] and kept["sums"] == added_up(kept["data"], of_each=False)
+    own = travel.get("/_sandbox/ledger", customer=customer)
+    assert own["balanced"] and own["sums"] == added_up(own["data"], of_each=True)
+    sums = Counter(own["sums"].get("jpy", {}))
     assert travel.get("/v1/balance")["available"][0]["amount"] == sums["balance"]
     assert sum(line["net"] for line in listed(travel, "balance_transactions")) == sums["balance"]
     cash = travel.get(f"/v1/customers/{customer}/cash_balance")["available"] or {}
@@ -98,6 +106,17 @@ def check(travel: Travel, account: str, customer: str) -> None:
     assert all(stands >= 0 for account, stands in sums.items() if account.startswith(("payment:", "fees")))
     for charge in listed(travel, "charges"):
         check_charge(travel, charge)
+
+
+def added_up(rows: list[Any], *, of_each: bool) -> dict[str, dict[str, int]]:
+    """What stands in each account after these movements; `of_each` customer, or of all together."""
+    sums: dict[str, dict[str, int]] = {}
+    for row in rows:
+        for account, amount in ((row["credit"], row["amount"]), (row["debit"], -row["amount"])):
+            name = account if of_each else re.sub(":.*", ":*", account)
+            accounts = sums.setdefault(row["currency"], {})
+            accounts[name] = accounts.get(name, 0) + amount
+    return sums
 
 
 def check_charge(travel: Travel, charge: Any) -> None:
@@ -138,3 +157,20 @@ def test_the_ledger_tells_the_cause_and_the_key_of_every_movement(travel: Travel
     assert (len(first["data"]), first["has_more"]) == (1, True)
     rest = travel.get("/_sandbox/ledger", before=str(first["data"][0]["id"]))
     assert [row["entry"] for row in rest["data"]] == ["charge"]
+    since = travel.get("/_sandbox/ledger", after=str(rest["data"][0]["id"]), account=travel.get("/v1/account")["id"])
+    assert [row["entry"] for row in since["data"]] == ["refund"]
+    assert travel.get("/_sandbox/ledger", cause=refund["id"])["data"] == rows
+
+
+def test_a_file_of_an_earlier_sandbox_has_its_sums_added_up(travel: Travel, tmp_path: Path) -> None:
+    form = {"amount": "5000", "currency": "jpy", "payment_method": "pm_card_visa", "confirm": "true"}
+    travel.post("/v1/payment_intents", **form, **{"payment_method_types[]": "card"})
+    with travel.engine.store.read() as tx:
+        kept = ledger.standing(tx)
+    with closing(sqlite3.connect(tmp_path / "sandbox.sqlite3", isolation_level=None)) as older:
+        older.execute("DROP TRIGGER ledger_adds_up")
+        older.execute("DROP TABLE ledger_sums")
+    store = Store(tmp_path)
+    with store.read() as tx:
+        assert ledger.standing(tx) == kept != {}
+    store.close()
