@@ -11,11 +11,12 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+from django.db.models import Model
 from djstripe import models as djstripe
 
 from billing.mirror.collapse import collapse as collapse
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
-from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of
+from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of, links_of
 from billing.mirror.raw import RawObject
 from billing.mirror.shapes import id_of, listed
 
@@ -41,6 +42,8 @@ def rows_of(kind: Kind, data: Data, *, owner_id: str | None, now: datetime) -> l
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of."""
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
+    if kind.model is not None and links_of(kind.model):
+        rows += link_rows(kind.model, data)
     if kind.name == "charge":
         rows += source_rows(data)
     for child, inner in children_of(kind, data):
@@ -66,6 +69,14 @@ def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow
         values["kind"] = kind.name
     values[OWNER] = None if kind.model in UNOWNED else owner_id
     return TableRow(layout.table, values["id"], values)
+
+
+def link_rows(model: type[Model], data: Data) -> list[TableRow]:
+    return [
+        TableRow(links.table, f"{data['id']} {target}", {links.owner_column: data["id"], links.target_column: target})
+        for links in links_of(model)
+        for target in dict.fromkeys(id_of(linked) for linked in data.get(links.key) or ())
+    ]
 
 
 def source_rows(charge: Data) -> list[TableRow]:
@@ -196,6 +207,9 @@ def emptied(row: TableRow, absent: set[Ref]) -> TableRow:
 @cache
 def targets_of(table: str) -> tuple[tuple[str, str, str, bool], ...]:
     """Return the foreign keys of a table: its column, the kind and table that it points to, whether it is required."""
+    if table in LINKS:
+        links = LINKS[table]
+        return ((links.target_column, MODEL_KINDS[links.target], links.target._meta.db_table, False),)
     model = MODELS[table]
     return tuple(
         (column.name, MODEL_KINDS[column.target], column.target._meta.db_table, column.required)
@@ -205,6 +219,9 @@ def targets_of(table: str) -> tuple[tuple[str, str, str, bool], ...]:
 
 
 MODELS = {model._meta.db_table: model for model in (*MODEL_KINDS, djstripe.DjstripePaymentMethod, RawObject)}
+
+
+LINKS = {links.table: links for model in MODEL_KINDS for links in links_of(model)}
 
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:

@@ -165,6 +165,34 @@ def key_of(model: type[models.Model]) -> tuple[str, ...]:
     return tuple(model._meta.unique_together[0])
 
 
+@dataclass(frozen=True)
+class Links:
+    """A table that links the rows of two others: an item and the tax rates that it lists."""
+
+    table: str
+    key: str  # in Stripe's object: the list of what is linked
+    owner_table: str
+    owner_column: str
+    target: Any  # the other model
+    target_column: str
+
+
+@cache
+def links_of(model: type[models.Model]) -> tuple[Links, ...]:
+    """Return the many-to-many tables of a model."""
+    return tuple(
+        Links(
+            table=field.m2m_db_table(),
+            key=field.name,
+            owner_table=model._meta.db_table,
+            owner_column=field.m2m_column_name(),
+            target=field.related_model,
+            target_column=field.m2m_reverse_name(),
+        )
+        for field in model._meta.local_many_to_many
+    )
+
+
 def column_of(model: type[models.Model], field: Any) -> Column:
     if field.column in WRITERS:
         return WRITERS[field.column]

@@ -76,7 +76,8 @@ def instances(model: Any, ids: Sequence[str]) -> list[Any]:
 
 def filled(instance: Any, row: TableRow) -> Any:
     """The instance with a row's values; keys that PostgreSQL looks up as it writes are left as they are."""
-    for column in layout_of(type(instance)).columns:
+    model: type[models.Model] = type(instance)
+    for column in layout_of(model).columns:
         if (column.name in row.values and column.value == f"r.{column.name}") or column.sql_type == "double precision":
             setattr(instance, column.name, as_python(column, row.values[column.name]))
     return instance

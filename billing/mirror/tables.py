@@ -1,7 +1,7 @@
 """The mirror's tables in bulk: one statement for each table, however many rows. The caller has the transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -13,9 +13,9 @@ from djstripe import models as djstripe
 from psycopg.types.json import Jsonb
 
 from billing.inbox.intake import storable
-from billing.mirror.columns import MODELS, TableRow, as_stripe_has_it, layout_for, rows_of
+from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, rows_of
 from billing.mirror.kinds import Kind, Ref, kind_for
-from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, layout_of
+from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
 from billing.mirror.signals import before_write
 
@@ -70,11 +70,19 @@ def write(rows: Sequence[TableRow]) -> set[str]:
     each other in a circle. Must run in a transaction.
     """
     tables: dict[str, dict[Key, TableRow]] = defaultdict(dict)
+    linking: list[TableRow] = []
     for row in rows:
-        tables[row.table][key_in(layout_of(MODELS[row.table]), row)] = row
+        if row.table in LINKS:
+            linking.append(row)
+        else:
+            tables[row.table][key_in(layout_of(MODELS[row.table]), row)] = row
     refused: set[str] = set()
     for table in sorted(tables, key=ORDER.__getitem__):
         refused |= upsert(layout_of(MODELS[table]), tables[table])
+    for links in LINKS.values():
+        if links.owner_table in tables:
+            owners = {row.id for row in tables[links.owner_table].values()} - refused
+            link(links, owners, [row.values for row in linking if row.table == links.table])
     return refused
 
 
@@ -138,6 +146,29 @@ def same_owner(layout: Layout) -> str:
     """Two Stripe accounts, and live and test mode, never mix. What is not known of a row does not part it."""
     conditions = [f"coalesce(t.{name} = EXCLUDED.{name}, true)" for name in (OWNER, "livemode") if name in layout.names]
     return " AND ".join(conditions) or "true"
+
+
+def link(links: Links, owners: Collection[str], wanted: Sequence[dict[str, Any]]) -> None:
+    """Make the rows of the owners be linked to what they list, and to nothing else."""
+    owner, target = links.owner_column, links.target_column
+    listed = f"""
+        SELECT o.djstripe_id AS {owner}, t.djstripe_id AS {target}
+        FROM jsonb_to_recordset(%(wanted)s) AS r({owner} text, {target} text)
+        JOIN "{links.owner_table}" o ON o.id = r.{owner}
+        JOIN "{links.target._meta.db_table}" t ON t.id = r.{target}
+    """  # noqa: S608
+    values = {"owners": sorted(owners), "wanted": as_json([row for row in wanted if row[owner] in owners])}
+    with sending_cursor() as cursor:
+        cursor.execute(
+            f"""
+            DELETE FROM "{links.table}"
+            WHERE {owner} IN (SELECT djstripe_id FROM "{links.owner_table}" WHERE id = ANY(%(owners)s))
+              AND ({owner}, {target}) NOT IN ({listed})
+            """,  # noqa: S608
+            values,
+        )
+        if wanted:
+            cursor.execute(f'INSERT INTO "{links.table}" ({owner}, {target}) {listed} ON CONFLICT DO NOTHING', values)
 
 
 def foreign(layout: Layout, unwritten: Iterable[TableRow]) -> set[str]:

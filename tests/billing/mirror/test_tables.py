@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from djstripe import models as djstripe
 
 from billing.mirror import tables
-from billing.mirror.columns import references, rows_of, without
+from billing.mirror.columns import departed, references, rows_of, without
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.raw import RawObject
 from tests.billing.objects import NOW, card, invoice, item, line, price, product, subscription
@@ -65,7 +65,7 @@ def test_a_batch_costs_one_statement_for_each_table():
         put(*many)
     written = [query["sql"] for query in queries if "INSERT" in query["sql"]]
     assert len(written) == 2
-    assert len(queries) == 2 + 2  # and the savepoint's two
+    assert len(queries) == 2 + 1 + 2  # the items' links, and the savepoint's two
 
 
 def test_the_time_of_creation_is_kept_and_that_of_the_update_moves():
@@ -130,6 +130,21 @@ def test_what_a_row_points_to_is_known_before_it_is_written():
     assert known == {(Ref("customer", "cus_1"), True), (Ref("price", "price_business"), False)}
 
 
+def test_an_item_is_linked_to_the_tax_rates_that_it_lists_and_to_no_other():
+    put_shop()
+    rates = [{"id": f"txr_{n}", "object": "tax_rate", "livemode": False} for n in (1, 2, 3)]
+    put(*rates[:2])
+    rows = rows_of(kind_for("subscription"), subscription(items=[item(tax_rates=rates)]), owner_id=ALICE, now=NOW)
+    assert Ref("tax_rate", "txr_3") in {reference.ref for reference in references(rows)}
+    tables.write(without(rows, {Ref("tax_rate", "txr_3")}))
+    linked = djstripe.SubscriptionItem.objects.get().tax_rates
+    assert {rate.id for rate in linked.all()} == {"txr_1", "txr_2"}
+    put(subscription(items=[item(tax_rates=rates[1:])]), rates[2])
+    assert {rate.id for rate in linked.all()} == {"txr_2", "txr_3"}
+    put(subscription(items=[item()]))
+    assert not linked.exists()
+
+
 def test_a_reference_to_what_is_not_there_can_be_left_empty():
     put(CUSTOMER)
     rows = rows_of(kind_for("invoice"), invoice(default_payment_method="pm_gone"), owner_id=ALICE, now=NOW)
@@ -171,6 +186,27 @@ def test_an_object_that_is_gone_is_marked_and_keeps_what_it_said():
     assert (row.active, row.name, row.stripe_data["deleted"]) == (False, "Business", True)
     assert djstripe.Customer.objects.get().date_purged == NOW
     assert djstripe.Subscription.objects.get().stripe_data["status"] == "canceled"
+
+
+def test_an_item_that_was_removed_is_read_no_more_but_old_lines_still_point_to_it():
+    put_shop()
+    both = subscription(items=[item(), item(id="si_2")])
+    put(both, invoice(lines=[line(subscription_item="si_2")]))
+    one = subscription(items=[item()])
+    left = departed(kind_for("subscription"), both, one)
+    assert left == [Ref("subscription_item", "si_2")]
+    put(one)
+    tables.mark_gone(kind_for("subscription_item"), ["si_2"], owner_id=ALICE, now=NOW)
+    assert [row.id for row in djstripe.Subscription.objects.get().items.all()] == ["si_1"]
+    assert djstripe.LineItem.objects.get().subscription_item.id == "si_2"
+    put(both)
+    assert djstripe.Subscription.objects.get().items.count() == 2
+
+
+def test_nothing_has_departed_from_a_list_that_is_cut_short():
+    short = subscription(items=[item()])
+    short["items"]["has_more"] = True
+    assert departed(kind_for("subscription"), subscription(items=[item(), item(id="si_2")]), short) == []
 
 
 def test_a_key_of_another_account_marks_nothing_as_gone():
