@@ -3,6 +3,7 @@
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
+from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
@@ -12,6 +13,8 @@ __all__ = [
     "AsideMessage",
     "CheckoutOrder",
     "Door",
+    "DriftCheck",
+    "DriftDifference",
     "InboxEvent",
     "InboxState",
     "InvoiceRow",
@@ -20,5 +23,7 @@ __all__ = [
     "PollCursor",
     "PollState",
     "RawObject",
+    "ResyncPart",
+    "ResyncRun",
     "SubscriptionRow",
 ]

@@ -34,7 +34,8 @@ class StripeHTTP(stripe.HTTPXClient):
 
     def request(self, method: str, url: str, headers: Mapping[str, str] | None, *args: Any, **kwargs: Any) -> Any:
         refuse_calls()
-        secret_key = (headers or {}).get("Authorization", "").removeprefix("Bearer ")
+        headers = headers or {}
+        secret_key = headers.get("Authorization", "").removeprefix("Bearer ")
         stripe_budget.take_for_page(secret_key)
         body, status, answered = super().request(method, url, headers, *args, **kwargs)
         if status == stripe_budget.TOO_MANY and not stripe_budget.concerns_one_object(answered):

@@ -3,13 +3,14 @@
 import random
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from billing.customer_details import tell_stripe
 from billing.inbox.claim import due
 from billing.inbox.nudge import message_taken, mirror_soon
 from billing.inbox.poll import poll
-from billing.mirror import apply
+from billing.mirror import apply, drift
 from billing.stripe_accounts import by_name, configured
 from billing.stripe_client import stripe_client
 
@@ -50,3 +51,17 @@ def poll_account(*, account: str) -> None:
 def tell_customer_details() -> None:
     """Tell Stripe the names and addresses that organizations have changed."""
     tell_stripe(stripe_client())
+
+
+@shared_task(name="billing.tasks.check_drift")
+def check_drift() -> None:
+    """Compare every account's mirror with Stripe, each by a message of its own."""
+    for account in configured():
+        if account.secret_key:
+            check_account_drift.apply_async(kwargs={"account": account.name}, retry=False)
+
+
+@shared_task(name="billing.tasks.check_account_drift")
+def check_account_drift(*, account: str) -> None:
+    """Compare a sample of each kind, and what changed lately, with Stripe; heal what differs."""
+    drift.check_drift(drift.comparable(), account=by_name(account), clock=timezone.now, sample=settings.DRIFT_SAMPLE)

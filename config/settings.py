@@ -126,6 +126,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The sweep finds what a lost message left; a message that arrives makes it a no-op.
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
+    "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
 }
 
@@ -155,6 +156,8 @@ STRIPE_RATE_LIMIT_LIVE = env.float("STRIPE_RATE_LIMIT_LIVE", default=80.0)
 STRIPE_RATE_LIMIT_TEST = env.float("STRIPE_RATE_LIMIT_TEST", default=500.0 if STRIPE_API_BASE else 20.0)
 STRIPE_RATE_LIMIT_LOCAL_SHARE = 0.25  # of the rate, for each process, while Redis is away
 STRIPE_CALLS_AT_ONCE = env.int("STRIPE_CALLS_AT_ONCE", default=16)  # by one worker or command
+DRIFT_SAMPLE = env.int("DRIFT_SAMPLE", default=10)  # objects of each kind, compared with Stripe every 15 minutes
+DRIFT_PATIENCE_SECONDS = 5.0  # before an object that differs is looked at again: its event may be on its way
 if STRIPE_API_BASE:
     STRIPE_API_HOST = STRIPE_API_BASE  # the name under which dj-stripe looks for it
     SILENCED_SYSTEM_CHECKS = ["djstripe.W002"]  # it warns of just that

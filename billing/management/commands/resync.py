@@ -1,135 +1,200 @@
-"""`manage.py resync`: bring the mirror to what Stripe has now."""
+"""`manage.py resync`: bring the mirror to what Stripe has now, or say in what it differs."""
 
 import json
+import re
+import signal
+import threading
 from argparse import ArgumentParser
 from collections import Counter
-from functools import partial
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from billing.mirror.djstripe import Unwritable, first_line
-from billing.mirror.kinds import KINDS, Kind, Ref
-from billing.mirror.objects import Change, OtherAccount
-from billing.mirror.resync import Unavailable, kind_of, listable, resync_kind, resync_object
+from billing.mirror import asking, drift, resync
+from billing.mirror.failing import first_line
+from billing.mirror.kinds import Kind, Ref
+from billing.mirror.listing import kind_of, listable, listed_by_default
+from billing.mirror.resync import AlreadyRunning, Outcome
+from billing.mirror.resync_pages import change_of
+from billing.mirror.resync_parts import Wanted
+from billing.mirror.resync_progress import ProgressLine, table_of
+from billing.mirror.write import Change
+from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, configured
 
-Outcome = Counter[Change] | Unavailable
-COLUMNS = (Change.CREATED, Change.UPDATED, Change.UNCHANGED, Change.DELETED, Change.REFUSED)
+SHOWN = (Change.CREATED, Change.UPDATED, Change.UNCHANGED, Change.DELETED, Change.REFUSED)
+SPAN = re.compile(r"(\d+)([hdw])")
+HOURS = {"h": 1, "d": 24, "w": 168}
 
 
 class Command(BaseCommand):
-    help = "Bring the mirror to what Stripe has now: all kinds of objects, some kinds, or one object."
+    help = (
+        "Bring the mirror to what Stripe has now: all kinds of objects, some kinds, one customer's, or one object. "
+        "Killed or stopped, the same command goes on where it was."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         names = ", ".join(kind.name for kind in listable())
-        parser.add_argument("kinds", nargs="*", metavar="kind", help=f"{names}; all of them when none is given")
+        parser.add_argument(
+            "kinds", nargs="*", metavar="kind", help=f"{names}; all that can be listed when none is given"
+        )
         parser.add_argument(
             "--object", metavar="ID", help="one object, cus_… for instance; a coupon needs its kind too"
         )
-        parser.add_argument("--dry-run", action="store_true", help="say what would change, and change nothing")
+        parser.add_argument("--customer", metavar="ID", default="", help="only what belongs to this customer")
+        parser.add_argument(
+            "--since", metavar="WHEN", help="only what was created since: 2026-02-01, or 12h, 30d, 4w ago"
+        )
+        parser.add_argument("--account", action="append", metavar="NAME", help="one of STRIPE_ACCOUNTS; all by default")
+        parser.add_argument(
+            "--check", "--dry-run", action="store_true", help="write nothing: report what differs from Stripe"
+        )
         parser.add_argument("--json", action="store_true", help="print the counts as JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             if options["object"]:
-                outcomes = self.resync_one(options)
+                self.one_object(options)
             else:
-                outcomes = self.resync_kinds(chosen_kinds(options["kinds"]), options)
-        except (stripe.StripeError, OtherAccount, Unwritable) as error:
+                self.many(options)
+        except (stripe.StripeError, AlreadyRunning) as error:
             raise CommandError(explain(error)) from error
-        self.report(outcomes, as_json=options["json"], dry_run=options["dry_run"])
-        refused = sum(outcome[Change.REFUSED] for outcome in outcomes.values() if isinstance(outcome, Counter))
-        if refused:
-            raise CommandError(
-                f"Objects that the mirror's tables have no place for: {refused}. The log names each and says why."
-            )
-        forbidden = [name for name, outcome in outcomes.items() if outcome is Unavailable.NOT_ALLOWED]
-        if forbidden:
-            raise CommandError(f"The Stripe key may not read: {', '.join(forbidden)}. Allow it in Stripe's dashboard.")
+        except KeyboardInterrupt:
+            raise CommandError("Stopped. What was done so far stays: the same command goes on where it was.")
 
-    def resync_one(self, options: dict[str, Any]) -> dict[str, Outcome]:
+    def one_object(self, options: dict[str, Any]) -> None:
         name = options["kinds"][0] if options["kinds"] else kind_of(options["object"])
-        if name not in KINDS:
+        if name is None:
             raise CommandError(f"Which kind of object is {options['object']}? Say it: `resync coupon --object …`.")
-        change = resync_object(Ref(name, options["object"]), timezone.now, dry_run=options["dry_run"])
+        account, ref = chosen_accounts(options["account"])[0], Ref(name, options["object"])
+        if options["check"]:
+            found = drift.look([ref], account=account)
+            for error in found.errors.values():
+                raise error
+            self.differences(found.differing, as_json=options["json"])
+            change = change_of(found.differing.get(ref))
+        else:
+            change = asking.refresh([ref], account=account, clock=timezone.now)[ref]
         if change is Change.ABSENT:
             raise CommandError(f"Neither Stripe nor the mirror knows the {name} {options['object']}.")
-        return {name: Counter([change])}
+        self.report({(account.name, name): Outcome(Counter([change.value]))}, options)
 
-    def resync_kinds(self, kinds: list[Kind], options: dict[str, Any]) -> dict[str, Outcome]:
-        outcomes: dict[str, Outcome] = {}
-        # Stripe does not say how many objects there are: the bar moves from kind to kind, the count within a kind.
-        with progress_bar(shown=not options["json"]) as progress:
-            overall = progress.add_task("all kinds", total=len(kinds))
-            for kind in kinds:
-                bar = progress.add_task(kind.name, total=None)
-                outcomes[kind.name] = resync_kind(
-                    kind, timezone.now, dry_run=options["dry_run"], seen=partial(progress.advance, bar)
-                )
-                progress.remove_task(bar)
-                progress.advance(overall)
-        return outcomes
+    def many(self, options: dict[str, Any]) -> None:
+        accounts = chosen_accounts(options["account"])
+        wanted = wanted_of(options, accounts)
+        resync.owners_known(accounts)
+        if wanted.customer:
+            self.customer_itself(wanted, accounts)
+        work = resync.begin(wanted, accounts, timezone.now)
+        with ProgressLine(work, shown=not options["json"]) as line:
+            resync.carry_out(work, watch=line.show)
+        self.differences(work.differing, as_json=options["json"])
+        self.report(resync.outcomes(work.run), options)
 
-    def report(self, outcomes: dict[str, Outcome], *, as_json: bool, dry_run: bool) -> None:
-        if as_json:
-            self.stdout.write(json.dumps({name: plain(outcome) for name, outcome in outcomes.items()}))
+    def customer_itself(self, wanted: Wanted, accounts: list[StripeAccount]) -> None:
+        if wanted.check or "customer" not in wanted.kinds:
             return
-        out: Any = self.stdout
-        Console(file=out).print(table_of(outcomes, dry_run=dry_run))
-        for reason in Unavailable:
-            names = [name for name, outcome in outcomes.items() if outcome is reason]
-            if names:
-                self.stdout.write(f"Left out, because {reason.value}: {', '.join(names)}.")
+        ref = Ref("customer", wanted.customer)
+        changes = [asking.refresh([ref], account=account, clock=timezone.now)[ref] for account in accounts]
+        if set(changes) == {Change.ABSENT}:
+            raise CommandError(f"Neither Stripe nor the mirror knows the customer {wanted.customer}.")
+
+    def differences(self, differing: Mapping[Ref, list[Any]], *, as_json: bool) -> None:
+        """Field by field; with JSON the counts alone are printed."""
+        for ref, found in {} if as_json else differing.items():
+            for difference in found:
+                ours, theirs = json.dumps(difference.ours), json.dumps(difference.theirs)
+                self.stdout.write(f"{ref} {difference.path}: {ours} in the mirror, {theirs} at Stripe")
+
+    def report(self, outcomes: dict[tuple[str, str], Outcome], options: dict[str, Any]) -> None:
+        """Say what became of each kind. Raises CommandError when something was refused or may not be read."""
+        if options["json"]:
+            self.stdout.write(json.dumps(plain(outcomes)))
+        else:
+            out: Any = self.stdout
+            Console(file=out).print(table_of(outcomes, SHOWN, check=options["check"]))
+            for (owner, name), outcome in outcomes.items():
+                if outcome.unavailable:
+                    self.stdout.write(f"Left out: {label(owner, name)}. {outcome.unavailable}")
+        refused = sum(outcome.counts[Change.REFUSED.value] for outcome in outcomes.values())
+        if refused:
+            raise CommandError(
+                f"Objects that the mirror's tables have no place for, or that belong to another Stripe account: "
+                f"{refused}. The log names each and says why."
+            )
+
+
+def chosen_accounts(names: list[str] | None) -> list[StripeAccount]:
+    try:
+        accounts = [by_name(name) for name in names] if names else [a for a in configured() if a.secret_key]
+    except UnknownAccount as error:
+        raise CommandError(str(error))
+    if not accounts:
+        raise CommandError("No Stripe key is set (STRIPE_SECRET_KEY): there is nothing to ask.")
+    return accounts
+
+
+def wanted_of(options: dict[str, Any], accounts: list[StripeAccount]) -> Wanted:
+    return Wanted(
+        kinds=tuple(kind.name for kind in chosen_kinds(options["kinds"])),
+        accounts=tuple(account.name for account in accounts),
+        since=seconds_of(options["since"], timezone.now()) if options["since"] else None,
+        customer=options["customer"],
+        check=options["check"],
+    )
 
 
 def chosen_kinds(names: list[str]) -> list[Kind]:
     """The kinds to resync, parents first whatever the order they were named in."""
+    if not names:
+        return listed_by_default()
     known = {kind.name for kind in listable()}
     unknown = [name for name in names if name not in known]
     if unknown:
         raise CommandError(f"There is no kind {', '.join(unknown)}. The kinds are: {', '.join(sorted(known))}.")
-    return [kind for kind in listable() if not names or kind.name in names]
+    return [kind for kind in listable() if kind.name in names]
 
 
-def progress_bar(*, shown: bool) -> Progress:
-    return Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
-        transient=True,
-    )
+def seconds_of(when: str, now: datetime) -> int:
+    """A date, a moment, or a span back from this full hour (so that the same words mean the same), as Unix seconds."""
+    span = SPAN.fullmatch(when)
+    if span:
+        back = timedelta(hours=int(span[1]) * HOURS[span[2]])
+        return int((now.replace(minute=0, second=0, microsecond=0) - back).timestamp())
+    try:
+        moment = datetime.fromisoformat(when)
+    except ValueError:
+        raise CommandError(f"{when} is no time. Write 2026-02-01, 2026-02-01T12:00, or 12h, 30d, 4w for a span back.")
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def plain(outcome: Outcome) -> dict[str, int | str]:
-    if isinstance(outcome, Unavailable):
-        return {"unavailable": outcome.value}
-    return {change.value: outcome[change] for change in COLUMNS}
+def plain(outcomes: dict[tuple[str, str], Outcome]) -> dict[str, Any]:
+    """kind → counts; kinds of another account than the primary one under `kind@account`."""
+    found: dict[str, Any] = {}
+    for (owner, name), outcome in outcomes.items():
+        counts = {change.value: outcome.counts[change.value] for change in SHOWN}
+        found[label(owner, name)] = {"unavailable": outcome.unavailable} if outcome.unavailable else counts
+    return found
 
 
-def table_of(outcomes: dict[str, Outcome], *, dry_run: bool) -> Table:
-    table = Table(title="Nothing was written: this would change" if dry_run else None)
-    table.add_column("kind")
-    for change in COLUMNS:
-        table.add_column(change.value, justify="right")
-    for name, outcome in outcomes.items():
-        if isinstance(outcome, Counter):
-            table.add_row(name, *(str(outcome[change] or "·") for change in COLUMNS))
-    return table
+def label(owner: str, name: str) -> str:
+    return f"{name}@{owner}" if owner else name
 
 
 def explain(error: Exception) -> str:
     """What went wrong and what to do, in a sentence; Stripe's own messages mask keys."""
+    if isinstance(error, AlreadyRunning):
+        return (
+            "This resync is running already, in another process. Its place is kept: wait, or stop it and start again."
+        )
     if isinstance(error, stripe.AuthenticationError):
         return f"Stripe refused the key ({error.user_message}). Check STRIPE_SECRET_KEY; what was done so far stays."
     if isinstance(error, stripe.APIConnectionError):
-        return "Stripe cannot be reached. What was done so far stays: run the same command again later."
-    return f"{first_line(error)} What was done so far stays: run the same command again."
+        return "Stripe cannot be reached. What was done so far stays: the same command goes on where it was."
+    return f"{first_line(error)} What was done so far stays: the same command goes on where it was."

@@ -1,0 +1,193 @@
+"""One listed page into the mirror: compared with its rows in one statement; only what differs is looked at again."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+
+from billing.mirror import asking, tables
+from billing.mirror.columns import layout_for
+from billing.mirror.compare import Difference
+from billing.mirror.drift import look
+from billing.mirror.fetch import Fetched, Listed, as_fetched, complete
+from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.listing import NESTED, PARTIAL
+from billing.mirror.resync_parts import rows_of
+from billing.mirror.write import Change, Snapshot, differs, stored_of
+from billing.stripe_accounts import StripeAccount
+from billing.stripe_reading import Answer
+
+Clock = Callable[[], datetime]
+Data = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """What of the mirror a page should have listed: `created` after one second and until another (Unix seconds, the
+    latter included), or the children of some parents."""
+
+    after: int | None = None
+    until: int | None = None
+    parents: tuple[str, ...] = ()
+    customer: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Objects as they were listed, nested lists complete, references as ids; and what they brought along."""
+
+    kind: Kind
+    objects: tuple[Fetched, ...]
+    window: Window | None
+    carried: frozenset[str] = frozenset()  # listed on the page before, and of the window's last second
+
+
+@dataclass
+class Settled:
+    """What became of a page's objects, of what they brought along, and (when only checking) in what they differ."""
+
+    changes: dict[Ref, Change] = field(default_factory=dict)
+    brought: dict[Ref, Change] = field(default_factory=dict)
+    differing: dict[Ref, list[Difference]] = field(default_factory=dict)
+
+
+def taken(kind: Kind, page: Listed, objects: Sequence[Data], *, account: StripeAccount) -> tuple[Fetched, ...]:
+    """The objects of a page in the mirror's form. Asks Stripe for what nested lists leave out."""
+    return tuple(taken_one(kind, data, page.low, page.high, account=account) for data in objects)
+
+
+def taken_one(kind: Kind, data: Data, low: int, high: int, *, account: StripeAccount) -> Fetched:
+    nested = list(nested_in(kind, data, low, high, account=account))
+    own = {name: value for name, value in data.items() if name not in NESTED.get(kind.name, ())}
+    fetched = as_fetched(kind, complete(kind, Answer(own, low, high), account=account))
+    inner = [(ref, whole(ref, brought, low, high, account=account)) for ref, brought in fetched.inner]
+    return Fetched(fetched.ref, fetched.data, fetched.low, fetched.high, (*inner, *nested))
+
+
+def whole(ref: Ref, data: Data, low: int, high: int, *, account: StripeAccount) -> Data:
+    return complete(kind_for(ref.kind), Answer(data, low, high), account=account).data
+
+
+def nested_in(kind: Kind, data: Data, low: int, high: int, *, account: StripeAccount) -> Iterator[tuple[Ref, Data]]:
+    """What stands in lists that were asked for to spare calls (a customer's tax ids)."""
+    for name in NESTED.get(kind.name, ()):
+        if isinstance(data.get(name), dict):
+            filled = complete(kind, Answer({name: data[name]}, low, high), account=account).data
+            for child in filled[name]["data"]:
+                yield Ref(child["object"], child["id"]), child
+
+
+def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock) -> Settled:
+    """Write what differs (or, with `check`, say in what). Events that come meanwhile win: Stripe is asked again."""
+    snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page)}
+    stored = stored_of(snapshots)
+    different = [snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))]
+    unlisted = unlisted_rows(page, account=account)
+    own = [fetched.ref for fetched in page.objects]
+    if check:
+        return checked(own, [s.ref for s in different], unlisted, account=account)
+    changes = written(different, account=account, clock=clock)
+    changes |= asking.refresh(unlisted, account=account, clock=clock) if unlisted else {}
+    mine = {ref: changes.pop(ref, Change.UNCHANGED) for ref in (*own, *unlisted)}
+    return Settled(mine, brought={ref: changes[ref] for ref in snapshots.keys() & changes.keys()})
+
+
+def snapshots_of(page: Page) -> Iterator[Snapshot]:
+    """The objects and what they brought along; where both have an object, its own place in the list counts."""
+    for fetched in page.objects:
+        for ref, data in fetched.inner:
+            yield Snapshot(ref, data, fetched.low, fetched.high)
+    for fetched in page.objects:
+        yield Snapshot(fetched.ref, fetched.data, fetched.low, fetched.high)
+
+
+def written(different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+    if not different:
+        return {}
+    changes = asking.write_with_parents(different, account=account, clock=clock)
+    stale = [ref for ref, change in changes.items() if change is Change.STALE]
+    return changes | (asking.refresh(stale, account=account, clock=clock) if stale else {})
+
+
+def checked(
+    own: Iterable[Ref], different: Iterable[Ref], unlisted: Sequence[Ref], *, account: StripeAccount
+) -> Settled:
+    """Look closer at what seems to differ: it may have changed meanwhile, or its event may be on its way."""
+    own = list(own)
+    suspects = [ref for ref in different if ref in set(own)] + list(unlisted)
+    found = look(suspects, account=account)
+    for error in found.errors.values():
+        raise error
+    changes = {ref: change_of(found.differing.get(ref)) for ref in own}
+    changes |= {ref: change_of(found.differing[ref]) for ref in unlisted if ref in found.differing}
+    return Settled(changes, differing=found.differing)
+
+
+def change_of(differences: Sequence[Difference] | None) -> Change:
+    """What a resync would do about it."""
+    if not differences:
+        return Change.UNCHANGED
+    if differences[0].path == "":
+        return Change.CREATED if differences[0].ours is None else Change.DELETED
+    return Change.UPDATED
+
+
+def unlisted_rows(page: Page, *, account: StripeAccount) -> list[Ref]:
+    """Objects of the mirror that the page should have listed and did not: perhaps Stripe has them no more."""
+    if page.window is None or page.kind.name in PARTIAL:
+        return []
+    condition, params = rows_in(page.kind, page.window)
+    if not condition:
+        return []
+    rows, more = rows_of(page.kind, account)
+    listed = [*(fetched.ref.id for fetched in page.objects), *page.carried]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {rows} AND {condition} AND NOT id = ANY(%(listed)s)",  # noqa: S608
+            {**params, **more, "listed": listed},
+        )
+        ids = [object_id for (object_id,) in cursor.fetchall()]
+    held = tables.read(page.kind, ids, livemode=account.livemode) if ids else {}
+    clocked = customers_by_clock(held.values(), account)
+    return [Ref(page.kind.name, object_id) for object_id, data in held.items() if listed_here(data, page, clocked)]
+
+
+def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
+    """The window as an SQL condition; empty where the table cannot tell."""
+    names = layout_for(kind).names
+    if window.parents:
+        column = "customer_id" if kind.under and kind.under.kind == "customer" else "product_id"
+        return (f"{column} = ANY(%(parents)s)", {"parents": list(window.parents)}) if column in names else ("", {})
+    if "created" not in names:
+        return "", {}
+    conditions, params = ["created IS NOT NULL"], dict[str, Any]()
+    if window.customer:
+        if "customer_id" not in names:
+            return "", {}
+        conditions.append("customer_id = %(customer)s")
+        params["customer"] = window.customer
+    for name, sign, second in (("after", ">", window.after), ("until", "<=", window.until)):
+        if second is not None:
+            conditions.append(f"created {sign} %({name})s")
+            params[name] = datetime.fromtimestamp(second, UTC)
+    return " AND ".join(conditions), params
+
+
+def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:
+    """Whether Stripe would list this row there: neither what is gone nor what lives by a test clock."""
+    if data.get("deleted"):
+        return False
+    if page.window and page.window.customer:
+        return True
+    return not data.get("test_clock") and data.get("customer") not in clocked
+
+
+def customers_by_clock(rows: Iterable[Data], account: StripeAccount) -> set[str]:
+    """Which of the customers of these rows live by a test clock."""
+    if account.livemode:
+        return set()
+    customers = {row["customer"] for row in rows if isinstance(row.get("customer"), str)}
+    held = tables.read(kind_for("customer"), customers) if customers else {}
+    return {customer for customer, data in held.items() if data.get("test_clock")}
