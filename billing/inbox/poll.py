@@ -126,7 +126,7 @@ def next_page(cursor: PollCursor, account: StripeAccount, *, now: datetime) -> P
 
 
 def ask(account: StripeAccount, *, since: datetime | None, after: str, now: datetime) -> Page:
-    params = {"limit": PAGE, "starting_after": after or None}
+    params: dict[str, Any] = {"limit": PAGE, "starting_after": after or None}
     if since:
         params["created"] = {"gte": int(since.timestamp())}
     answer = read(EVENTS, params, account=account)

@@ -170,8 +170,8 @@ class Receiver:
                 batch.refused.append((message, refusal))
             except Exception as error:  # ours to mend; the queue must not stand still over it
                 log.exception("sqs:unreadable", message_id=message.id)
-                refusal = Refused(f"The message could not be read: {type(error).__name__}.", reason=Reason.UNSTORABLE)
-                batch.refused.append((message, refusal))
+                said = f"The message could not be read: {type(error).__name__}."
+                batch.refused.append((message, Refused(said, reason=Reason.UNSTORABLE)))
         return batch
 
     def _read_one(self, message: Message) -> Arrival:

@@ -64,7 +64,7 @@ class Command(BaseCommand):
 
 def read_until(account: StripeAccount) -> datetime | None:
     cursor = PollCursor.objects.filter(owner=account.name, livemode=account.livemode).first()
-    return cursor and cursor.read_until
+    return cursor.read_until if cursor else None
 
 
 def poll_to_the_end(account: StripeAccount) -> Polled:
