@@ -92,10 +92,18 @@ TABLES = (
 )  # fmt: skip
 
 
-def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or give an older file the columns and indices that it lacks."""
+VERSION = 1
+"""Counts up when the index has entries that the documents of older files lack."""
+
+
+def prepare(connection: sqlite3.Connection) -> bool:
+    """Make the tables, or give an older file the columns and indices that it lacks. Whether it holds documents that
+    have to be indexed anew."""
     connection.executescript(SCHEMA)
     columns = {row[1] for row in connection.execute("PRAGMA table_info(jobs)")}
     if "clock" not in columns:
         connection.execute("ALTER TABLE jobs ADD COLUMN clock TEXT NOT NULL DEFAULT ''")
     connection.executescript(SINCE + ADD_UP)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute(f"PRAGMA user_version={VERSION}")
+    return bool(version < VERSION and connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone())

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox import search_index
 from sandbox.errors import ApiError
 
 CLAUSE = re.compile(
@@ -27,6 +28,8 @@ STORED = {
     "last_finalization_error_type": "json_extract(t.body, '$.last_finalization_error.type')",
 }
 """Where a field lies that is not found under its own name."""
+IDS = ("_subscription", "customer", "product")
+"""Fields that hold ids, which are compared letter by letter where the index knows them."""
 TRUTH = {"true": 1, "false": 0}
 
 
@@ -56,6 +59,17 @@ class Clause:
             values = [*values, *values, self.value.lower()]
         return (f"NOT coalesce({condition}, 0)" if self.negated else condition), values
 
+    def entry(self, kind: str, indexed: Collection[str]) -> tuple[str, str] | None:
+        """The entry of the index that this clause asks for, if there is one."""
+        value, field = self.value or "", {"subscription": "_subscription"}.get(self.field, self.field)
+        if self.key is not None:
+            return search_index.metadata(self.key), search_index.fold(value)
+        if field in search_index.WORDS[kind]:
+            return search_index.word(field), search_index.fold(value)
+        if field not in indexed:
+            return None
+        return field, value if field in IDS else value.lower()
+
     def _held(self) -> tuple[str, list[Any]]:
         if self.key is not None:
             return "(SELECT value FROM json_each(t.body, '$.metadata') WHERE key=?)", [self.key]
@@ -80,6 +94,20 @@ class Query:
         return joint.join(condition for condition, _ in conditions), [
             value for _, values in conditions for value in values
         ]
+
+    def entry(self, kind: str, indexed: Collection[str]) -> tuple[str, str] | None:
+        """The entry of the index that everything found has, the rarest first; None when there is no such. `indexed`
+        are the fields by which lists filter."""
+        sure = [one for one in self.clauses if one.operator == ":" and one.value is not None and not one.negated]
+        if not (self.every or len(self.clauses) == 1):
+            return None
+        entries = [one.entry(kind, indexed) for one in sure]
+        return min((entry for entry in entries if entry), key=lambda entry: _rank(entry[0]), default=None)
+
+
+def _rank(field: str) -> int:
+    """Words and metadata are rarer than customers, those rarer than states."""
+    return 0 if field.startswith("~") else 1 if field in IDS else 2
 
 
 def parse(text: str, fields: Collection[str], resource: str) -> Query:

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from sandbox import schema
+from sandbox import schema, search_index
 from sandbox.kinds import KINDS, Doc
 
 
@@ -31,6 +31,10 @@ class Cursor:
 
     created: int
     seq: int
+
+
+Entry = tuple[str, str] | None
+"""A field and a value of the index."""
 
 
 @dataclass(frozen=True)
@@ -147,23 +151,32 @@ class Transaction:
         return docs[::-1] if before else docs
 
     def matching(
-        self, scope: str, kind: str, condition: str, values: Sequence[Any], *, limit: int, offset: int
+        self, scope: str, kind: str, condition: str, values: Sequence[Any], *, entry: Entry, limit: int, offset: int
     ) -> list[Doc]:
-        """Documents that fit an SQL condition on `t` (created, body), newest first."""
+        """Documents that fit an SQL condition on `t` (created, body), newest first; only those that have this entry of
+        the index, if one is given."""
+        source, wanted = _candidates(scope, kind, entry)
         rows = self.sql(
-            f"SELECT t.body FROM objects t WHERE t.scope=? AND t.kind=? AND t.deleted=0 AND ({condition}) "  # noqa: S608
-            "ORDER BY t.created DESC, t.seq DESC LIMIT ? OFFSET ?",
-            scope, kind, *values, limit, offset,
+            f"SELECT t.body {source} AND ({condition}) ORDER BY c.created DESC, c.seq DESC LIMIT ? OFFSET ?",
+            *wanted, *values, limit, offset,
         )  # fmt: skip
         return [_load(row[0]) for row in rows.fetchall()]
 
-    def count_matching(self, scope: str, kind: str, condition: str, values: Sequence[Any]) -> int:
-        statement = f"SELECT count(*) FROM objects t WHERE t.scope=? AND t.kind=? AND t.deleted=0 AND ({condition})"  # noqa: S608
-        return int(self.sql(statement, scope, kind, *values).fetchone()[0])
+    def count_matching(self, scope: str, kind: str, condition: str, values: Sequence[Any], *, entry: Entry) -> int:
+        source, wanted = _candidates(scope, kind, entry)
+        return int(self.sql(f"SELECT count(*) {source} AND ({condition})", *wanted, *values).fetchone()[0])
 
     def count(self, scope: str, kind: str, filters: Mapping[str, Any] | None = None) -> int:
         statement, values = _page_query(scope, kind, filters or {}, {}, None, None)
         return int(self.sql(f"SELECT count(*) FROM ({statement})", *values).fetchone()[0])  # noqa: S608
+
+    def index_words(self) -> None:
+        """Make the entries of words that a file of an earlier sandbox lacks."""
+        for kind in search_index.WORDS:
+            rows = self.sql("SELECT scope, created, seq, body FROM objects WHERE kind=? AND deleted=0", kind)
+            for scope, created, seq, body in rows.fetchall():
+                new = [(scope, kind, *entry, created, seq) for entry in search_index.entries(kind, _load(body))]
+                self._connection.executemany(INDEX.replace("INSERT", "INSERT OR IGNORE"), new)
 
     def _row(self, scope: str, kind: str, id: str) -> Known | None:
         if known := self._known.get((scope, kind, id)):
@@ -199,6 +212,16 @@ class Transaction:
 
 INDEX = "INSERT INTO object_index VALUES (?,?,?,?,?,?)"
 UNINDEX = "DELETE FROM object_index WHERE scope=? AND kind=? AND field=? AND value=? AND created=? AND seq=?"
+
+
+def _candidates(scope: str, kind: str, entry: Entry) -> tuple[str, list[Any]]:
+    """Where a search looks: `t` are the documents, `c` says in which order they come."""
+    if entry is None:
+        return "FROM objects t, objects c ON c.seq=t.seq WHERE c.scope=? AND c.kind=? AND c.deleted=0", [scope, kind]
+    return (
+        "FROM object_index c JOIN objects t ON t.seq=c.seq WHERE c.scope=? AND c.kind=? AND c.field=? AND c.value=?",
+        [scope, kind, *entry],
+    )
 
 
 def _page_query(
@@ -258,6 +281,9 @@ def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]],
         if before != after:
             gone |= _entries(field, before)
             come |= _entries(field, after)
+    if kind in search_index.WORDS:
+        gone |= search_index.entries(kind, old)
+        come |= search_index.entries(kind, new)
     return gone - come, come - gone
 
 
@@ -303,7 +329,10 @@ class Store:
         self._writer = self._connect()
         self._lock, self._next = threading.Lock(), threading.Lock()
         self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
-        schema.prepare(self._writer)
+        older = schema.prepare(self._writer)
+        if older:
+            with self.write() as tx:
+                tx.index_words()
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:

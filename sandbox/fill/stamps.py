@@ -16,6 +16,7 @@ from typing import Any
 from sandbox.billing.periods import DAY
 from sandbox.documents import LETTERS
 from sandbox.fill.lives import MAIL, NAME, Moment
+from sandbox.search_index import fold
 
 LONG_ID = 24
 """Letters of an id that begins with a digit, the time and the account; the last eight are random."""
@@ -47,6 +48,8 @@ class Gaps:
         """What stands before the gap, its number, what stands after it."""
         if run == NAME:
             return "", self.number("name", run), ""
+        if run == fold(NAME):
+            return "", self.number("folded name", run), ""
         if run == MAIL:
             return "", self.number("mail", run), ""
         if run in self._texts:
@@ -76,7 +79,7 @@ class Gaps:
         if kind == "date":
             day = datetime.datetime.strptime(text, "%d %b %Y").replace(tzinfo=datetime.UTC)
             return (day + datetime.timedelta(days=person.shift // DAY)).strftime("%d %b %Y")
-        return person.name if kind == "name" else person.mail
+        return {"name": person.name, "folded name": fold(person.name), "mail": person.mail}[kind]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sandbox.billing import items
 from sandbox.context import Context
 from sandbox.errors import ApiError
-from sandbox.kinds import Doc
+from sandbox.kinds import KINDS, Doc
 from sandbox.params import Int, Param, Str
 from sandbox.routes import Handler, route
 from sandbox.searching import parse
@@ -37,8 +37,9 @@ def _search(kind: str) -> Handler:
     def search(ctx: Context, params: dict[str, Any]) -> Doc:
         query = parse(params["query"], FIELDS[kind], f"{kind}s")
         condition, values = query.sql()
+        entry = query.entry(kind, KINDS[kind].indexed)
         begin, limit = _offset(params.get("page")), params.get("limit", 10)
-        found = ctx.tx.matching(ctx.scope, kind, condition, values, limit=limit + 1, offset=begin)
+        found = ctx.tx.matching(ctx.scope, kind, condition, values, entry=entry, limit=limit + 1, offset=begin)
         more = len(found) > limit
         return {
             "object": "search_result",
@@ -46,7 +47,7 @@ def _search(kind: str) -> Handler:
             "has_more": more,
             "next_page": base64.b64encode(str(begin + limit).encode()).decode() if more else None,
             "url": f"/v1/{kind}s/search",
-            "_total_count": lambda: ctx.tx.count_matching(ctx.scope, kind, condition, values),
+            "_total_count": lambda: ctx.tx.count_matching(ctx.scope, kind, condition, values, entry=entry),
         }
 
     search.__doc__ = f"Search {kind.replace('_', ' ')}s"
