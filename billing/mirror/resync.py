@@ -190,7 +190,9 @@ def listings_of(resync: Resync, walk: Walk) -> Iterator[Listing]:
     except stripe.InvalidRequestError as error:
         if begun:
             raise
-        yield Listing(walk, None, "", None, True, error.user_message or "Stripe does not offer it here.")
+        unknown = error.http_status == 404 and not error.code  # an address that is not there
+        reason = "Stripe does not offer it here." if unknown else error.user_message
+        yield Listing(walk, None, "", None, True, reason or "Stripe refuses it.")
 
 
 def pages_in_time(resync: Resync, kind: Kind, walk: Walk, account: StripeAccount) -> Iterator[Listing]:

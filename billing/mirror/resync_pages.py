@@ -13,6 +13,7 @@ from billing.mirror.compare import Difference
 from billing.mirror.drift import look
 from billing.mirror.fetch import Fetched, Listed, as_fetched, complete
 from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.layout import Column
 from billing.mirror.listing import NESTED, PARTIAL
 from billing.mirror.resync_parts import rows_of
 from billing.mirror.write import Change, Snapshot, differs, stored_of
@@ -156,23 +157,32 @@ def unlisted_rows(page: Page, *, account: StripeAccount) -> list[Ref]:
 
 def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
     """The window as an SQL condition; empty where the table cannot tell."""
-    names = layout_for(kind).names
-    if window.parents:
-        column = "customer_id" if kind.under and kind.under.kind == "customer" else "product_id"
-        return (f"{column} = ANY(%(parents)s)", {"parents": list(window.parents)}) if column in names else ("", {})
-    if "created" not in names:
-        return "", {}
-    conditions, params = ["created IS NOT NULL"], dict[str, Any]()
-    if window.customer:
-        if "customer_id" not in names:
+    columns = {column.name: column for column in layout_for(kind).columns}
+    owners = list(window.parents) or [window.customer] * bool(window.customer)
+    conditions, params = [], dict[str, Any]()
+    if owners:
+        name = "product_id" if kind.under and kind.under.kind == "product" else "customer_id"
+        if name not in columns:
             return "", {}
-        conditions.append("customer_id = %(customer)s")
-        params["customer"] = window.customer
+        conditions.append(points_to(columns[name]))
+        params["owners"] = owners
+    if not window.parents:
+        if "created" not in columns:
+            return "", {}
+        conditions.append("created IS NOT NULL")
     for name, sign, second in (("after", ">", window.after), ("until", "<=", window.until)):
         if second is not None:
             conditions.append(f"created {sign} %({name})s")
             params[name] = datetime.fromtimestamp(second, UTC)
     return " AND ".join(conditions), params
+
+
+def points_to(column: Column) -> str:
+    """Some foreign keys hold Stripe's id, some the other table's own number."""
+    if column.target is None or column.value == f"r.{column.name}":
+        return f"{column.name} = ANY(%(owners)s)"
+    table = column.target._meta.db_table
+    return f'{column.name} IN (SELECT djstripe_id FROM "{table}" WHERE id = ANY(%(owners)s))'  # noqa: S608
 
 
 def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:

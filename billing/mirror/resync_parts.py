@@ -4,11 +4,12 @@ further while they are walked, wherever much is left and somebody has nothing to
 import threading
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import stripe
 from django.db import connection, transaction
+from djstripe.models import ProductFeature
 
 from billing.mirror.columns import layout_for
 from billing.mirror.fetch import PAGE, list_pages
@@ -62,7 +63,8 @@ def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[Res
         elif kind.under and kind.under.kind == "customer":
             yield ResyncPart(kind=kind.name, params={"parent": wanted.customer})
     elif kind.under:
-        yield from parts_of_parents(kind, kind.under, account)
+        if not needless(kind, wanted):
+            yield from parts_of_parents(kind, kind.under, account)
     elif by_created(kind):
         cuts = [cut for cut in cuts_of(kind, account) if wanted.since is None or cut > wanted.since]
         untils = [None, *cuts]
@@ -71,6 +73,15 @@ def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[Res
             yield ResyncPart(kind=kind.name, since=since, until=until)
     else:
         yield ResyncPart(kind=kind.name)
+
+
+def needless(kind: Kind, wanted: Wanted) -> bool:
+    """Whether asking customer by customer would tell nothing new: their list has brought it, or nobody can have it."""
+    if kind.name == "tax_id":
+        return "customer" in wanted.kinds and wanted.since is None
+    if kind.name == "entitlements.active_entitlement":
+        return "product_feature" in wanted.kinds and not ProductFeature.objects.exists()
+    return False
 
 
 def cuts_of(kind: Kind, account: StripeAccount) -> list[int]:
@@ -140,18 +151,15 @@ def parents_between(under: Under, part: ResyncPart, account: StripeAccount) -> l
         return [object_id for (object_id,) in cursor.fetchall()]
 
 
-def parts_of_clocks(kinds: Iterable[Kind], account: StripeAccount) -> Iterator[ResyncPart]:
+def parts_of_clocks(kinds: Sequence[Kind], account: StripeAccount) -> Iterator[ResyncPart]:
     """What lives by test clocks: Stripe lists it only by clock, or by customer (API reference, `test_clock`)."""
-    kinds = [kind for kind in kinds if kind.name in BY_CLOCK or kind.name in BY_CUSTOMER]
-    if not kinds:
-        return
-    clocks = clocks_of(account)
-    customers = customers_of_clocks(account) if clocks else []
+    clocks = clocks_of(account) if any(kind.name in BY_CLOCK for kind in kinds) else []
+    customers = customers_of_clocks(account) if any(kind.name in BY_CUSTOMER for kind in kinds) else []
     for kind in kinds:
         if kind.name in BY_CLOCK:
             for clock in clocks:
                 yield ResyncPart(kind=kind.name, params={"test_clock": clock})
-        else:
+        elif kind.name in BY_CUSTOMER:
             for customer in customers:
                 yield ResyncPart(kind=kind.name, params={"customer": customer})
 
@@ -174,6 +182,10 @@ def customers_of_clocks(account: StripeAccount) -> list[str]:
         return [object_id for (object_id,) in cursor.fetchall()]
 
 
+class Cutter(Protocol):
+    def __call__(self, part: ResyncPart, *, since: int | None, at: int) -> ResyncPart: ...
+
+
 @dataclass
 class Walk:
     """A part that somebody walks, newest first: how far, and how dense the objects lie there."""
@@ -182,7 +194,6 @@ class Walk:
     since: int | None
     reached: int | None
     density: float = 0.0  # objects a second, on the last page
-    carried: set[str] = field(default_factory=set)  # ids of the very second `reached`, which may go on on the next page
 
     def left(self) -> float | None:
         """About how many objects are still to come; None where nothing tells."""
@@ -194,7 +205,8 @@ class Walk:
 class Walks:
     """The parts of one stage, shared out to threads. Whoever finds none waiting cuts one that is being walked."""
 
-    def __init__(self, parts: Iterable[ResyncPart]) -> None:
+    def __init__(self, parts: Iterable[ResyncPart], *, cut: Cutter | None = None) -> None:
+        self._divide = cut or cut_in_database
         self._changed = threading.Condition()
         self._waiting = deque(parts)
         self._active: dict[int, Walk] = {}
@@ -263,7 +275,7 @@ class Walks:
         reached = walk.reached or 0
         middle = (reached + (walk.since or 0)) // 2
         at = max(middle, reached - max(1, round(pages * PAGE / walk.density)))
-        other = cut_in_database(walk.part, since=walk.since, at=at)
+        other = self._divide(walk.part, since=walk.since, at=at)
         walk.since = at
         self._cuts[name] += 1
         return other

@@ -119,9 +119,12 @@ class Command(BaseCommand):
         else:
             out: Any = self.stdout
             Console(file=out).print(table_of(outcomes, SHOWN, check=options["check"]))
+            reasons: dict[str, list[str]] = {}
             for (owner, name), outcome in outcomes.items():
-                if outcome.unavailable:
-                    self.stdout.write(f"Left out: {label(owner, name)}. {outcome.unavailable}")
+                reasons.setdefault(outcome.unavailable, []).append(label(owner, name))
+            for reason, names in reasons.items():
+                if reason:
+                    self.stdout.write(f"Left out: {', '.join(names)}. {reason}")
         refused = sum(outcome.counts[Change.REFUSED.value] for outcome in outcomes.values())
         if refused:
             raise CommandError(
