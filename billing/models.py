@@ -7,9 +7,12 @@ from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, Resy
 from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
+from billing.retention.models import ArchivedHour, ArchivePart
 
 __all__ = [
     "Activity",
+    "ArchivePart",
+    "ArchivedHour",
     "AsideMessage",
     "CheckoutOrder",
     "Door",

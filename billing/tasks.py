@@ -11,11 +11,13 @@ from billing.inbox.claim import due
 from billing.inbox.nudge import message_taken, mirror_soon
 from billing.inbox.poll import poll
 from billing.mirror import apply, drift
+from billing.retention.keep import keep
 from billing.stripe_accounts import by_name, configured
 from billing.stripe_client import stripe_client
 
 JITTER_SECONDS = 15.0  # so that not everybody asks Stripe at the full minute
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
+ARCHIVE_BUDGET_SECONDS = 200.0
 
 
 @shared_task(name="billing.tasks.mirror_due")
@@ -65,3 +67,10 @@ def check_drift() -> None:
 def check_account_drift(*, account: str) -> None:
     """Compare a sample of each kind, and what changed lately, with Stripe; heal what differs."""
     drift.check_drift(drift.comparable(), account=by_name(account), clock=timezone.now, sample=settings.DRIFT_SAMPLE)
+
+
+@shared_task(name="billing.tasks.archive_inbox")
+def archive_inbox() -> None:
+    """Archive and drop payloads that are old enough, where an archive is configured."""
+    if settings.INBOX_ARCHIVE_BUCKET:
+        keep(now=timezone.now(), budget_seconds=ARCHIVE_BUDGET_SECONDS)

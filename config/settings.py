@@ -127,6 +127,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
+    "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
 }
 
@@ -169,6 +170,15 @@ DJSTRIPE_SUBSCRIBER_MODEL = "accounts.Organization"
 DJSTRIPE_FOREIGN_KEY_TO_FIELD = "id"
 # Metadata edited in Stripe's dashboard must not re-point a customer: the link table alone says whose it is.
 DJSTRIPE_SUBSCRIBER_CUSTOMER_KEY = ""
+
+# --- how long events are kept -----------------------------------------------------------------------
+
+# Without a bucket nothing is archived and nothing is dropped. 0 days: for ever.
+INBOX_ARCHIVE_BUCKET = env.str("INBOX_ARCHIVE_BUCKET", default="")
+INBOX_ARCHIVE_PREFIX = env.str("INBOX_ARCHIVE_PREFIX", default="inbox/")
+INBOX_ARCHIVE_ENDPOINT = env.str("INBOX_ARCHIVE_ENDPOINT", default="")  # only for a store that is not S3 itself
+INBOX_PAYLOAD_DAYS = env.int("INBOX_PAYLOAD_DAYS", default=90)
+INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe can send events again for thirty
 
 # --- people ---------------------------------------------------------------------------------------
 

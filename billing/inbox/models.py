@@ -48,7 +48,8 @@ class InboxEvent(models.Model):
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
     occurred_at = models.DateTimeField(_("happened"))
     received_at = models.DateTimeField(_("received"))
-    payload = models.JSONField()
+    # None when it has gone to the archive (billing/retention); a replay then asks Stripe.
+    payload = models.JSONField(null=True)
 
     state = models.CharField(_("state"), max_length=10, choices=InboxState.choices, default=InboxState.RECEIVED)
     due_at = models.DateTimeField(null=True, blank=True)  # when the mirror may look (again); null when it need not

@@ -43,4 +43,5 @@ def units(item: Data, price: Data) -> int:
     package = price.get("transform_quantity") or {}
     if not package.get("divide_by"):
         return count
-    return -(-count // package["divide_by"]) if package.get("round") == "up" else count // package["divide_by"]
+    size = int(package["divide_by"])
+    return -(-count // size) if package.get("round") == "up" else count // size

@@ -55,7 +55,7 @@ def update(kind_name: str, objects: Sequence[Data], *, now: datetime) -> int:
 def upsert(kind_name: str) -> str:
     """Return the statement that writes many rows of a kind; it leaves those that would stay the same alone."""
     table = TABLES[kind_name]
-    columns = [field.column for field in table.model._meta.concrete_fields]
+    columns = [str(field.column) for field in table.model._meta.concrete_fields]
     values = [LOOKED_UP.get(column, f"new.{column}") for column in columns]
     others = [column for column in columns if column != "id"]
     name, mirrored = table.model._meta.db_table, table.mirrored._meta.db_table
