@@ -31,10 +31,10 @@ from sandbox.kinds import Doc
 from sandbox.resources.payment_methods import card_of, declined
 
 PREVIEWED = (
-    "billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "default_tax_rates", "items", "metadata",
+    "billing_cycle_anchor", "cancel_at", "cancel_at_period_end", "default_tax_rates", "discounts", "items", "metadata",
     "proration_behavior", "proration_date", "trial_end",
 )  # fmt: skip
-"""What a preview may ask of a change."""
+"""What a preview may ask of a change; its discounts only the portal's."""
 COPIED = ("collection_method", "days_until_due", "description", "trial_settings")
 
 

@@ -217,6 +217,19 @@ def of_subscription(subscription: Doc) -> Doc:
     }
 
 
+def as_given(phase: Doc) -> dict[str, Any]:
+    """The parameters that would make this phase."""
+    said = {name: phase[name] for name in (*CARRIED, "trial_end") if phase[name] is not None}
+    return said | {
+        "default_tax_rates": [rate["id"] for rate in phase["default_tax_rates"]],
+        "discounts": _named(phase["discounts"]),
+        "end_date": phase["end_date"],
+        "items": [_wanted(item) for item in phase["items"]],
+        "proration_behavior": phase["proration_behavior"],
+        "start_date": phase["start_date"],
+    }
+
+
 def resolved(phase: Doc, defaults: Doc) -> Doc:
     """The phase with what its schedule's `default_settings` say where it says nothing."""
     days = [(held or {}).get("days_until_due") for held in (phase["invoice_settings"], defaults["invoice_settings"])]

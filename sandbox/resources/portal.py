@@ -4,16 +4,28 @@ import base64
 from typing import Any
 
 from sandbox import objects
+from sandbox.billing import items
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, Param, Shape, Str, Url
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str, Url
+from sandbox.resources import portal_flows
 from sandbox.routes import route
 
+
+def _products(ctx: Context, configuration: Doc) -> Any:
+    stored = ctx.tx.get(ctx.scope, "billing_portal.configuration", configuration["id"])
+    return (stored or {}).get("_products") or None
+
+
 CONFIGURATION = kind(
-    "billing_portal.configuration", prefix="bpc", label="configuration", indexed=("active", "is_default")
+    "billing_portal.configuration",
+    prefix="bpc",
+    label="configuration",
+    indexed=("active", "is_default"),
+    includable={"features.subscription_update.products": _products},
 )
 SESSION = kind(
     "billing_portal.session",
@@ -22,6 +34,13 @@ SESSION = kind(
     indexed=("customer", "_secret"),
     expandable={"configuration": "billing_portal.configuration"},
 )
+PRODUCT: Shape = {
+    "adjustable_quantity": Hash({"enabled": Bool(required=True), "maximum": Int(min=1), "minimum": Int(min=0)}),
+    "prices": Array(Str(), required=True),
+    "product": Str(required=True),
+}
+CONDITION: Shape = {"type": Enum("decreasing_item_amount", "shortening_interval", required=True)}
+MOST_PRODUCTS = 10
 FEATURES: Shape = {
     "customer_update": Hash({"allowed_updates": Array(Str(), unset=True), "enabled": Bool()}),
     "invoice_history": Hash({"enabled": Bool(required=True)}),
@@ -36,13 +55,13 @@ FEATURES: Shape = {
     ),
     "subscription_update": Hash(
         {
-            "billing_cycle_anchor": Ignored(),
-            "default_allowed_updates": Array(Str(), unset=True),
+            "billing_cycle_anchor": Enum("now", "unchanged"),
+            "default_allowed_updates": Array(Enum("price", "promotion_code", "quantity"), unset=True),
             "enabled": Bool(),
-            "products": Ignored(),
+            "products": Array(Hash(PRODUCT), unset=True),
             "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
-            "schedule_at_period_end": Ignored(),
-            "trial_update_behavior": Ignored(),
+            "schedule_at_period_end": Hash({"conditions": Array(Hash(CONDITION), unset=True)}),
+            "trial_update_behavior": Enum("continue_trial", "end_trial"),
         }
     ),
 }
@@ -59,21 +78,11 @@ CONFIGURE: dict[str, Param] = {
     "metadata": Metadata(),
     "name": Str(unset=True),
 }
-COMPLETION: Shape = {
-    "hosted_confirmation": Hash({"custom_message": Str(max_length=500)}),
-    "redirect": Hash({"return_url": Url(required=True)}),
-    "type": Enum("hosted_confirmation", "portal_homepage", "redirect", required=True),
-}
-FLOW: Shape = {
-    "after_completion": Hash(COMPLETION),
-    "subscription_cancel": Hash({"subscription": Str(required=True), "retention": Ignored()}),
-    "type": Enum("customer_update", "payment_method_update", "subscription_cancel", required=True),
-}
 OPEN: dict[str, Param] = {
     "configuration": Str(),
     "customer": Str(),
     "customer_account": Ignored(),
-    "flow_data": Hash(FLOW),
+    "flow_data": Hash(portal_flows.FLOW),
     "locale": Str(),
     "on_behalf_of": Ignored(),
     "return_url": Url(),
@@ -101,7 +110,7 @@ def _new_configuration(ctx: Context, params: dict[str, Any], *, default: bool) -
         "name": None,
         "updated": ctx.now,
     }
-    fields |= _changes(fields | {"features": _features({})}, params, ctx.now)
+    fields |= _changes(ctx, fields | {"features": _features({}), "_products": []}, params)
     return objects.create(ctx, "billing_portal.configuration", fields, event="billing_portal.configuration.created")
 
 
@@ -129,16 +138,54 @@ def _features(given: Doc) -> Doc:
     return {name: feature | (given.get(name) or {}) for name, feature in off.items()}
 
 
-def _changes(configuration: Doc, params: dict[str, Any], now: int) -> Doc:
+def _changes(ctx: Context, configuration: Doc, params: dict[str, Any]) -> Doc:
     changes: Doc = {name: params[name] for name in ("active", "default_return_url", "name") if name in params}
     if "business_profile" in params:
         changes["business_profile"] = configuration["business_profile"] | params["business_profile"]
     if "features" in params:
-        old = configuration["features"]
-        changes["features"] = {name: old[name] | (params["features"].get(name) or {}) for name in old}
+        changes |= _new_features(ctx, configuration, params["features"])
     if "metadata" in params:
         changes["metadata"] = merge_metadata(configuration["metadata"], params["metadata"])
-    return changes | {"updated": now}
+    return changes | {"updated": ctx.now}
+
+
+def _new_features(ctx: Context, configuration: Doc, given: dict[str, Any]) -> Doc:
+    old, products = configuration["features"], configuration["_products"]
+    update = dict(given.get("subscription_update") or {})
+    if "products" in update:
+        products = _checked_products(ctx, update.pop("products") or [])
+    for name in ("default_allowed_updates", "schedule_at_period_end"):
+        if name in update:
+            update[name] = update[name] or []
+    if "schedule_at_period_end" in update:
+        update["schedule_at_period_end"] = {
+            "conditions": (update["schedule_at_period_end"] or {}).get("conditions") or []
+        }
+    features = {name: old[name] | (given.get(name) or {}) for name in old}
+    features["subscription_update"] = old["subscription_update"] | update
+    if features["subscription_update"]["enabled"] and not products:
+        raise missing("features[subscription_update][products]")
+    if features["subscription_update"]["enabled"] and not features["subscription_update"]["default_allowed_updates"]:
+        raise missing("features[subscription_update][default_allowed_updates]")
+    return {"features": features, "_products": products}
+
+
+def _checked_products(ctx: Context, given: list[dict[str, Any]]) -> list[Doc]:
+    """Raises for prices that cannot be switched to: of another product, of one time, no longer sold."""
+    path = "features[subscription_update][products]"
+    if len(given) > MOST_PRODUCTS:
+        raise ApiError(f"You can specify at most {MOST_PRODUCTS} products.", param=path)
+    made = []
+    for number, one in enumerate(given):
+        objects.load(ctx, "product", one["product"], param=f"{path}[{number}][product]")
+        for place, id in enumerate(one["prices"]):
+            param = f"{path}[{number}][prices][{place}]"
+            price = items.price_for(ctx, {"price": id}, param)
+            if price["product"] != one["product"]:
+                raise ApiError(f"The price {id} does not belong to the product {one['product']}.", param=param)
+        adjustable = one.get("adjustable_quantity") or {"enabled": False}
+        made.append(one | {"adjustable_quantity": {"maximum": None, "minimum": 1} | adjustable})
+    return made
 
 
 def default_configuration(ctx: Context) -> Doc:
@@ -173,7 +220,7 @@ def update_configuration(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     known = objects.load(ctx, "billing_portal.configuration", id, param="configuration", in_path=True)
     if known["is_default"] and params.get("active") is False:
         raise ApiError("The default configuration cannot be deactivated.", param="active")
-    return objects.update(ctx, known, _changes(known, params, ctx.now), event="billing_portal.configuration.updated")
+    return objects.update(ctx, known, _changes(ctx, known, params), event="billing_portal.configuration.updated")
 
 
 @route("POST", "/v1/billing_portal/sessions", params=OPEN)
@@ -184,7 +231,8 @@ def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
     customer = objects.load(ctx, "customer", params["customer"], param="customer")
     configuration = _configuration(ctx, params.get("configuration"))
     flow = params.get("flow_data")
-    _check_flow(ctx, flow, customer, configuration)
+    if flow:
+        portal_flows.check(ctx, flow, customer, configuration)
     secret = random_text(40)
     named = f"{ctx.account},{'live' if ctx.livemode else 'test'},{secret}"
     token = base64.urlsafe_b64encode(named.encode()).decode().rstrip("=")
@@ -195,7 +243,7 @@ def create_session(ctx: Context, params: dict[str, Any]) -> Doc:
             "configuration": configuration["id"],
             "customer": customer["id"],
             "customer_account": None,
-            "flow": _flow(flow) if flow else None,
+            "flow": portal_flows.shown(flow) if flow else None,
             "locale": params.get("locale"),
             "on_behalf_of": None,
             "return_url": params.get("return_url") or configuration["default_return_url"],
@@ -213,36 +261,3 @@ def _configuration(ctx: Context, id: str | None) -> Doc:
     if not found["active"]:
         raise ApiError("The configuration is not active.", param="configuration")
     return found
-
-
-def _check_flow(ctx: Context, flow: dict[str, Any] | None, customer: Doc, configuration: Doc) -> None:
-    if flow is None:
-        return
-    if not configuration["features"].get(flow["type"], {"enabled": True})["enabled"]:
-        raise ApiError(
-            f"This feature in the portal configuration is disabled: {flow['type']}.", param="flow_data[type]"
-        )
-    if flow["type"] != "subscription_cancel":
-        return
-    if "subscription_cancel" not in flow:
-        raise missing("flow_data[subscription_cancel]")
-    path = "flow_data[subscription_cancel][subscription]"
-    subscription = objects.load(ctx, "subscription", flow["subscription_cancel"]["subscription"], param=path)
-    if subscription["customer"] != customer["id"]:
-        raise ApiError("The subscription does not belong to the customer.", param=path)
-    if subscription["cancel_at_period_end"] or subscription["status"] == "canceled":
-        raise ApiError(
-            "The subscription cannot be canceled because it is already set to be canceled at period end.", param=path
-        )
-
-
-def _flow(given: dict[str, Any]) -> Doc:
-    completion = given.get("after_completion") or {"type": "portal_homepage"}
-    cancel = given.get("subscription_cancel")
-    return {
-        "after_completion": {"hosted_confirmation": None, "redirect": None, **completion},
-        "subscription_cancel": {"retention": None, "subscription": cancel["subscription"]} if cancel else None,
-        "subscription_update": None,
-        "subscription_update_confirm": None,
-        "type": given["type"],
-    }
