@@ -1,0 +1,184 @@
+"""How a resync's work is cut: nothing is listed twice or left out, however the cuts fall and whoever walks."""
+
+import re
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stripe as stripe_library
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from billing.mirror.history import ResyncPart
+from billing.mirror.kinds import KINDS, RAW, kind_for
+from billing.mirror.listing import (
+    INSIDE,
+    NOT_BEFORE,
+    PREFIXES,
+    by_created,
+    expansions,
+    is_listable,
+    kind_of,
+    listable,
+    stage_of,
+    targets_of,
+)
+from billing.mirror.resync_parts import Walk, Walks
+from billing.mirror.resync_progress import described, span_of
+
+
+class Shelf:
+    """A list at Stripe: objects with `created`, newest first, pages of 100 within a span."""
+
+    def __init__(self, seconds: list[int]) -> None:
+        self.objects = [{"id": str(number), "created": at} for number, at in enumerate(sorted(seconds, reverse=True))]
+        self.calls = 0
+        self._lock = threading.Lock()
+
+    def page(self, since: int | None, until: int | None, after: str) -> list[dict[str, Any]]:
+        with self._lock:
+            self.calls += 1
+        inside = [
+            data
+            for data in self.objects
+            if (since is None or data["created"] >= since) and (until is None or data["created"] < until)
+        ]
+        start = next((place + 1 for place, data in enumerate(inside) if data["id"] == after), 0)
+        return inside[start : start + 100]
+
+
+class Cuts:
+    """Cuts parts without a database."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __call__(self, part: ResyncPart, *, since: int | None, at: int) -> ResyncPart:
+        self.made += 1
+        return ResyncPart(pk=1000 + self.made, kind=part.kind, owner=part.owner, since=since, until=at)
+
+
+def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
+    seen: list[str] = []
+
+    def walk_some() -> None:
+        while (walk := walks.take()) is not None:
+            walk_one(shelf, walks, walk, seen)
+            walks.finished(walk)
+
+    workers = [threading.Thread(target=walk_some) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(30)
+    assert not any(worker.is_alive() for worker in workers)
+    return seen
+
+
+def walk_one(shelf: Shelf, walks: Walks, walk: Walk, seen: list[str]) -> None:
+    cursor = ""
+    while True:
+        page = shelf.page(walk.since, walk.part.until, cursor)
+        mine, goes_on = walks.advance(walk, page)
+        seen += [data["id"] for data in mine]
+        if not goes_on or len(page) < 100:
+            return
+        cursor = page[-1]["id"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seconds=st.one_of(
+        st.lists(st.integers(1_500_000_000, 1_700_000_000), max_size=3000),
+        st.lists(st.integers(1_600_000_000, 1_600_000_009), max_size=1500),  # many in one second
+    ),
+    threads=st.integers(1, 6),
+)
+def test_every_object_is_listed_once_by_whoever_walks(seconds, threads):
+    shelf, cuts = Shelf(seconds), Cuts()
+    seen = walk_all(shelf, Walks([ResyncPart(pk=1, kind="invoice", owner="")], cut=cuts), threads)
+    assert sorted(seen) == sorted(data["id"] for data in shelf.objects)
+
+
+def test_a_long_list_is_shared_out_at_little_cost():
+    """A part that is given away may turn out to be empty: no more calls are lost than were worth it."""
+    shelf, cuts = Shelf([1_600_000_000 + 60 * number for number in range(20_000)]), Cuts()
+    walk_all(shelf, Walks([ResyncPart(pk=1, kind="invoice", owner="")], cut=cuts), threads=6)
+    assert cuts.made >= 4
+    assert shelf.calls < 200 * 1.6
+
+
+def test_a_short_list_costs_no_call_more_than_its_pages():
+    shelf = Shelf([1_600_000_000 + number for number in range(150)])
+    walk_all(shelf, Walks([ResyncPart(pk=1, kind="invoice", owner="")], cut=Cuts()), threads=6)
+    assert shelf.calls == 2
+
+
+@pytest.mark.parametrize("kind", ["entitlements.feature", "webhook_endpoint"])
+def test_a_list_without_created_is_never_cut(kind):
+    cuts = Cuts()
+    shelf = Shelf([1_600_000_000 + 60 * number for number in range(2000)])
+    walk_all(shelf, Walks([ResyncPart(pk=1, kind=kind, owner="")], cut=cuts), threads=4)
+    assert cuts.made == 0
+
+
+def test_stopping_wakes_whoever_waits():
+    walks = Walks([ResyncPart(pk=1, kind="quote", owner="")])
+    assert walks.take()
+    waiting = threading.Thread(target=walks.take)
+    waiting.start()
+    walks.stop()
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+@pytest.mark.parametrize("prefix", list(PREFIXES))
+def test_every_prefix_names_a_kind_of_the_mirror(prefix):
+    name = kind_of(f"{prefix}1")
+    assert name in KINDS or name in RAW
+
+
+@pytest.mark.parametrize("kind", listable(), ids=lambda kind: kind.name)
+def test_parents_are_listed_in_an_earlier_stage(kind):
+    for part in filter(None, (kind.name, INSIDE.get(kind.name))):
+        for parent in targets_of(part):
+            if parent != kind.name and is_listable(parent) and (kind.name, parent) not in NOT_BEFORE:
+                assert stage_of(parent) < stage_of(kind.name)
+
+
+def test_what_is_not_listed_before_is_brought_along_where_it_may_be_missing():
+    assert "data.invoice_settings.default_payment_method" in expansions(kind_for("customer"))
+    assert "data.invoice" in expansions(kind_for("invoiceitem"))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in listable() if kind.listing is not None], ids=lambda kind: kind.name)
+def test_a_list_is_cut_by_created_where_stripes_library_knows_that_parameter(kind):
+    """The library's types are made from Stripe's API description."""
+    *folders, name = kind.path.removeprefix("/v1/").split("/")
+    singular = {"tax_rates": "tax_rate", "invoiceitems": "invoice_item", "reviews": "review"}.get(name, name)
+    candidates = {singular, singular.removesuffix("s"), re.sub("ies$", "y", singular), re.sub("es$", "", singular)}
+    params = Path(stripe_library.__path__[0]) / "params"
+    files = [params.joinpath(*folders, f"_{each}_list_params.py") for each in candidates]
+    found = [file for file in files if file.exists()]
+    assert found, f"no parameters of {kind.path}"
+    assert by_created(kind) == bool(re.search(r"^    created: ", found[0].read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(0.4, "0 s"), (61, "1 min 1 s"), (7322, "2 h 2 min")])
+def test_a_span_is_told_as_people_say_it(seconds, told):
+    assert span_of(seconds) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ((50, 100, 0.5, True), "50 objects"),  # too early to say more
+        ((500, 1000, 10, True), "500 objects, 50 a second, about 20 s left"),
+        ((500, 1000, 10, False), "500 objects, 50 a second, at least 20 s left"),
+        ((500, 0, 10, True), "500 objects, 50 a second"),
+    ],
+)
+def test_the_line_tells_rate_and_time_left_once_they_can_be_known(given, line):
+    done, left, seconds, is_all = given
+    assert described(done, left, seconds, is_all=is_all) == line
