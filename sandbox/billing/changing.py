@@ -294,8 +294,13 @@ def _invoice_now(
     if invoice["status"] == "paid" or subscription["collection_method"] == "send_invoice":
         return objects.load(ctx, "subscription", subscription["id"])
     if params.get("payment_behavior") == "default_incomplete":
-        return lifecycle.changed(ctx, subscription, {"status": "past_due"})
+        return lifecycle.changed(ctx, subscription, {"status": _owing(subscription)})
     return _pay_now(ctx, subscription, invoice, params)
+
+
+def _owing(subscription: Doc) -> str:
+    """What it is while it is not paid for: one that nobody has resumed yet stays paused."""
+    return "paused" if subscription["status"] == "paused" else "past_due"
 
 
 def _pay_now(ctx: Context, subscription: Doc, invoice: Doc, params: dict[str, Any]) -> Doc:
@@ -305,7 +310,7 @@ def _pay_now(ctx: Context, subscription: Doc, invoice: Doc, params: dict[str, An
     if invoice["status"] != "paid" and params.get("payment_behavior") == "error_if_incomplete":
         error = declined(card_of(payment_method)) if payment_method else ApiError("There is no payment method.")
         raise ApiError(error.message, status=402, type="card_error", code=error.code, **error.fields)
-    status = silent["status"] if invoice["status"] == "paid" else "past_due"
+    status = silent["status"] if invoice["status"] == "paid" else _owing(silent)
     return lifecycle.changed(
         ctx, objects.load(ctx, "subscription", silent["id"]), {"_announced": True, "status": status}
     )
@@ -324,15 +329,22 @@ def resume(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     keeps = params.get("billing_cycle_anchor") == "unchanged"
     anchor = subscription["billing_cycle_anchor"] if keeps else ctx.now
     held = [_from_now(item, anchor, ctx.now) for item in subscription["items"]["data"]]
-    changes = items.with_items(subscription, held) | {"billing_cycle_anchor": anchor, "status": "active"}
+    changes = items.with_items(subscription, held) | {"billing_cycle_anchor": anchor, "_announced": False}
     resumed = _invoice_now(ctx, lifecycle.changed(ctx, subscription, changes), restart=True, params=params)
-    if resumed["status"] != "active":
-        resumed = lifecycle.changed(ctx, resumed, {"status": "paused"})
+    status = "paused" if _waits(ctx, subscription, resumed) else "active"
+    resumed = lifecycle.changed(ctx, resumed, {"status": status, "_announced": True})
     _tell(ctx, subscription, resumed)
     if resumed["status"] == "active":
         objects.announce(ctx, "customer.subscription.resumed", resumed)
     lifecycle.plan(ctx, resumed)
     return resumed
+
+
+def _waits(ctx: Context, before: Doc, resumed: Doc) -> bool:
+    """The invoice for resuming is there and was not paid."""
+    if resumed["latest_invoice"] == before["latest_invoice"] or resumed["collection_method"] == "send_invoice":
+        return False
+    return bool(objects.load(ctx, "invoice", resumed["latest_invoice"])["status"] == "open")
 
 
 def _from_now(item: Doc, anchor: int, now: int) -> Doc:

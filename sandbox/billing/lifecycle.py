@@ -9,7 +9,7 @@ from typing import Any
 from sandbox import jobs, objects
 from sandbox.billing import collection, cutting, invoicing, items, policy, sums, usage_lines
 from sandbox.billing.lines import item_line
-from sandbox.billing.periods import DAY
+from sandbox.billing.periods import DAY, Period
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
@@ -167,7 +167,7 @@ def expire(ctx: Context, subscription: Doc) -> Doc:
         collection.cancel_payments(ctx, invoice)
         invoicing.void(ctx, invoice)
     plan(ctx, expired)
-    return expired
+    return _told_of_end(ctx, expired)
 
 
 def renew(ctx: Context, subscription: Doc) -> Doc:
@@ -204,12 +204,21 @@ def period_lines(ctx: Context, subscription: Doc, item: Doc, *, free: bool) -> l
     """What an item's period costs: as much of the price as the period is of a whole one, nothing when a part is `free`.
     Source: Stripe docs, "Setting the subscription billing cycle date" (prorated invoice until the anchor)."""
     period = items.period_of(item)
-    whole = items.cycle_in(subscription, item["price"]).holding(period.start)
+    whole = _whole_period(subscription, item)
     lines = items.lines_for(ctx, subscription, item, period)
     if whole == period:
         return lines
     parts = [0 if free else sums.between(line["amount"], whole, period) for line in lines]
     return [line | {"amount": part, "subtotal": part} for line, part in zip(lines, parts, strict=True)]
+
+
+def is_part(subscription: Doc, item: Doc) -> bool:
+    """Whether an item's period is shorter than a whole one, as it is up to an anchor that was asked for."""
+    return _whole_period(subscription, item) != items.period_of(item)
+
+
+def _whole_period(subscription: Doc, item: Doc) -> Period:
+    return items.cycle_in(subscription, item["price"]).holding(items.period_of(item).start)
 
 
 def _hold_back(ctx: Context, invoice: Doc, behavior: str) -> Doc:
@@ -285,7 +294,10 @@ def _last_end(subscription: Doc) -> int:
 
 
 def end(ctx: Context, subscription: Doc, details: Doc) -> Doc:
-    """Over, now. Open invoices are left as they are, but nobody tries to collect them any more."""
+    """Over, now. Open invoices are left as they are, but nobody tries to collect them any more. What never began
+    expires instead, whoever ends it."""
+    if subscription["status"] == "incomplete":
+        return expire(ctx, changed(ctx, subscription, {"cancellation_details": details}))
     ended = changed(
         ctx,
         subscription,
@@ -303,6 +315,10 @@ def end(ctx: Context, subscription: Doc, details: Doc) -> Doc:
         objects.update(ctx, invoice, stopped, event="invoice.updated")
     objects.announce(ctx, "customer.subscription.deleted", ended)
     plan(ctx, ended)
+    return _told_of_end(ctx, ended)
+
+
+def _told_of_end(ctx: Context, ended: Doc) -> Doc:
     for told in ENDING:
         told(ctx, ended)
     return objects.load(ctx, "subscription", ended["id"])

@@ -10,6 +10,7 @@ from sandbox.clock import Clock
 from sandbox.discovery import discover
 from sandbox.engine import Engine
 from sandbox.store import Store
+from tests.sandbox import legal
 from tests.sandbox.running import Receiver, RunningSandbox
 from tests.sandbox.travel import Travel
 
@@ -39,11 +40,15 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def travel(tmp_path: Path) -> Iterator[Travel]:
+def travel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Travel]:
+    """Whatever a test does with it, states move legally and events are told in the order of their time."""
     discover()
     store = Store(tmp_path)
     engine = Engine(store, Clock(), "http://sandbox.example", (10, 600, 7200))
     travel = Travel(engine)
     engine.clock = Clock(wall=lambda: travel.now)
-    yield travel
+    with legal.watching(monkeypatch) as wrong:
+        yield travel
+    assert wrong == []
+    legal.check_events(store)
     store.close()
