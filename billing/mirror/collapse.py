@@ -5,33 +5,62 @@ from typing import Any
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import Data
 
-# Where Stripe has whole objects inside an object without being asked (its OpenAPI description; Stripe docs: "The
-# Subscription item object", "The Issuing card object", …). Everything else with an id and a kind was expanded.
+# Where Stripe has a whole object inside another without being asked, by the kind of the object around it and the key
+# (Stripe's API reference; its published example objects). Everything else that has an id and a kind was expanded.
 BY_NATURE = {
-    "price", "plan", "tax_rates", "default_tax_rates", "discount", "balance_transactions", "entitlement_feature",
-    "feature", "card", "cardholder", "source", "file", "result", "last_payment_error", "last_setup_error", "token",
-    "alert", "meter", "suppliers", "pending_update", "phases", "external_accounts",
-}  # fmt: skip
-# Under these keys a whole object may be meant either way: Stripe's own, by the kind of the object around it.
-EXPANDED_ONLY = {("discount", "coupon"), ("promotion_code", "coupon")}
+    ("billing.alert", "meter"),
+    ("billing.alert_triggered", "alert"),
+    ("charge", "source"),
+    ("climate.product", "suppliers"),
+    ("credit_note_line_item", "tax_rates"),
+    ("customer", "discount"),
+    ("dispute", "balance_transactions"),
+    ("entitlements.active_entitlement", "feature"),
+    ("invoice", "default_tax_rates"),
+    ("invoiceitem", "tax_rates"),
+    ("issuing.authorization", "card"),
+    ("issuing.card", "cardholder"),
+    ("item", "price"),
+    ("line_item", "tax_rates"),
+    ("product_feature", "entitlement_feature"),
+    ("reporting.report_run", "result"),
+    ("scheduled_query_run", "file"),
+    ("subscription", "default_tax_rates"),
+    ("subscription", "discount"),  # of its pending update
+    ("subscription", "plan"),
+    ("subscription_item", "plan"),
+    ("subscription_item", "price"),
+    ("subscription_item", "tax_rates"),
+    ("subscription_schedule", "default_tax_rates"),
+    ("subscription_schedule", "plan"),
+    ("subscription_schedule", "tax_rates"),
+    ("topup", "source"),
+}
+# What an error quotes is how the object was then: it is left whole.
+QUOTED = {"last_payment_error", "last_setup_error", "last_finalization_error", "setup_error"}
 
 
 def collapse(kind: Kind, data: Data) -> tuple[Data, list[tuple[Ref, Data]]]:
     """Return the object as it is without expansions, and each object that was expanded in it, collapsed too."""
     inner: list[tuple[Ref, Data]] = []
-    return {key: collapsed(key, value, inner) for key, value in data.items()}, inner
+    return collapsed_values(kind.name, data, inner), inner
 
 
-def collapsed(key: str, value: Any, inner: list[tuple[Ref, Data]]) -> Any:
+def collapsed_values(around: str, data: Data, inner: list[tuple[Ref, Data]]) -> Data:
+    return {key: value if key in QUOTED else collapsed(around, key, value, inner) for key, value in data.items()}
+
+
+def collapsed(around: str, key: str, value: Any, inner: list[tuple[Ref, Data]]) -> Any:
+    """The value without expansions; `around` is the kind of the object that it stands in, at whatever depth."""
     if isinstance(value, list):
-        if not value or not isinstance(value[0], (dict, list)):
-            return value
-        return [collapsed(key, one, inner) for one in value]
-    if not isinstance(value, dict):
+        return [collapsed(around, key, one, inner) for one in value] if value else value
+    if not isinstance(value, dict) or not value:
         return value
     name, object_id = value.get("object"), value.get("id")
-    if isinstance(name, str) and isinstance(object_id, str) and key not in BY_NATURE and key != "data":
-        whole, further = collapse(kind_for(name), value)
-        inner.extend([*further, (Ref(name, object_id), whole)])
-        return object_id
-    return {key: collapsed(key, one, inner) for key, one in value.items()}
+    if not isinstance(name, str) or not isinstance(object_id, str):
+        return collapsed_values(around, value, inner)
+    if key == "data" or (around, key) in BY_NATURE:
+        return collapsed_values(name, value, inner)
+    whole, further = collapse(kind_for(name), value)
+    inner += [*further, (Ref(name, object_id), whole)]
+    return object_id
