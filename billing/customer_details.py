@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import CustomerLink
-from billing.mirror.locks import named_lock
+from billing.locks import named_lock
 
 log = structlog.get_logger(__name__)
 

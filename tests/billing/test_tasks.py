@@ -13,7 +13,7 @@ from django.utils import timezone
 from djstripe import models as djstripe
 
 from billing import tasks
-from billing.inbox.claim import claim
+from billing.inbox.claim import lease
 from billing.inbox.models import InboxEvent, InboxState
 from config.env import BASE_DIR
 from tests.billing.events import an_event
@@ -32,7 +32,7 @@ def test_the_sweep_calls_a_worker_for_what_no_message_announced(post_webhook, se
 
 def test_the_sweep_calls_nobody_when_nothing_is_due(post_webhook, sent):
     post_webhook(an_event())
-    claim(limit=1, now=timezone.now())
+    lease(InboxEvent.objects.values_list("pk", flat=True), now=timezone.now())
     sent.clear()
     forget_messages()
     tasks.sweep_inbox()
@@ -61,7 +61,7 @@ def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[
 @pytest.mark.django_db(transaction=True)
 def test_a_webhook_is_mirrored_by_a_worker_without_anybodys_help(worker, stripe, post_webhook, broker):
     product = stripe.v1.products.create({"name": "Pro"})
-    event = an_event(type="product.created", data={"object": {"id": product.id, "object": "product"}})
+    event = an_event(type="product.created", api_version=None, data={"object": {"id": product.id, "object": "product"}})
     assert post_webhook(event).status_code == 200
     wait_until(lambda: djstripe.Product.objects.filter(id=product.id, name="Pro").exists())
     wait_until(lambda: InboxEvent.objects.get().state == InboxState.MIRRORED)

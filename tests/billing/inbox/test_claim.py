@@ -2,9 +2,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
-from billing.inbox.claim import LEASE, claim, due, release
+from billing.inbox.claim import LEASE, Settled, due, lease, release, settle_waiting, take
 from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.inbox.replay import replay
@@ -19,41 +19,60 @@ def store(count: int) -> None:
         store_event(an_event(id=f"evt_{number}"), door=Door.WEBHOOK, now=NOW)
 
 
-def test_a_claimed_event_is_not_claimed_again_until_its_lease_ends():
+def taken(*, limit: int = 9, now: datetime = NOW) -> list[str]:
+    """The ids of the events that a worker gets and leases."""
+    with transaction.atomic():
+        events = take(limit=limit, now=now)
+        lease([event.pk for event in events], now=now)
+    return [event.external_id for event in events]
+
+
+def test_a_leased_event_is_not_taken_again_until_its_lease_ends():
     store(1)
-    assert len(claim(limit=9, now=NOW)) == 1
-    assert claim(limit=9, now=NOW) == []
-    assert len(claim(limit=9, now=NOW + LEASE)) == 1
+    assert len(taken()) == 1
+    assert taken() == []
+    assert len(taken(now=NOW + LEASE)) == 1
 
 
-def test_the_oldest_are_claimed_first_and_no_more_than_asked_for():
+def test_the_oldest_are_taken_first_and_no_more_than_asked_for():
     store(3)
-    assert [event.external_id for event in claim(limit=2, now=NOW)] == ["evt_0", "evt_1"]
+    assert taken(limit=2) == ["evt_0", "evt_1"]
 
 
 def test_what_is_not_due_yet_is_left():
     store(1)
     InboxEvent.objects.update(due_at=NOW + timedelta(seconds=1))
-    assert claim(limit=9, now=NOW) == []
+    assert taken() == []
     assert not due(NOW).exists()
 
 
-def test_what_was_released_can_be_claimed_at_once():
+def test_what_was_released_can_be_taken_at_once():
     store(2)
-    release(claim(limit=9, now=NOW))
-    assert len(claim(limit=9, now=NOW)) == 2
+    taken()
+    release(InboxEvent.objects.values_list("pk", flat=True))
+    assert len(taken()) == 2
+
+
+def test_a_worker_whose_lease_ended_does_not_settle_what_another_one_has_settled():
+    store(1)
+    taken()
+    event = InboxEvent.objects.get()
+    settle_waiting([Settled(event.pk, InboxState.MIRRORED, 0, mirrored_at=NOW)])
+    settle_waiting([Settled(event.pk, InboxState.FAILED, 8, error="too late")])
+    event.refresh_from_db()
+    assert (event.state, event.error, event.mirrored_at) == (InboxState.MIRRORED, "", NOW)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_workers_that_claim_at_once_get_different_events():
+def test_workers_that_take_at_once_get_different_events():
     store(40)
     together = threading.Barrier(4)
-    taken: list[int] = []
+    got: list[str] = []
 
     def work() -> None:
         together.wait()
-        while events := claim(limit=3, now=NOW):
-            taken.extend(event.pk for event in events)
+        while events := taken(limit=3):
+            got.extend(events)
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -61,7 +80,7 @@ def test_workers_that_claim_at_once_get_different_events():
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert len(taken) == len(set(taken)) == 40
+    assert len(got) == len(set(got)) == 40
 
 
 def test_a_replayed_event_is_due_again_whatever_became_of_it(sent, django_capture_on_commit_callbacks):
