@@ -4,7 +4,7 @@ from django.urls import path
 
 from billing.inbox.webhook import stripe_webhook
 from billing.views.checkout import checkout_return
-from billing.views.health import healthz
+from billing.views.health import healthz, metrics, readyz
 from billing.views.invoices import invoice, invoices
 from billing.views.leaving import cancel, payment_method, resume
 from billing.views.live import live
@@ -31,4 +31,6 @@ urlpatterns = [
     path("webhooks/stripe/<slug:account>/", stripe_webhook, name="stripe_account_webhook"),
     path("webhooks/stripe/<slug:account>", stripe_webhook),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
 ]

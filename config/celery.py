@@ -3,9 +3,21 @@
 import os
 
 from celery import Celery
+from celery.signals import worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("kessai")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@worker_init.connect
+def tell_numbers(**_options: object) -> None:
+    """Let Prometheus ask this worker, where it is told to."""
+    from django.conf import settings
+
+    from billing.exposition import serve_counted
+
+    if settings.METRICS_WORKER_PORT:
+        serve_counted(settings.METRICS_WORKER_PORT)

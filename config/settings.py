@@ -241,6 +241,8 @@ STORAGES = {
 
 HTTPS = SITE_URL.startswith("https://")
 SECURE_SSL_REDIRECT = HTTPS
+# Probes and Prometheus ask the process itself, without the proxy that speaks HTTPS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -269,6 +271,14 @@ CONSOLE_CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "script-src": [SELF, NONCE, UNSAFE_EVAL],
     "style-src": [SELF, UNSAFE_INLINE],
 }
+
+# --- numbers --------------------------------------------------------------------------------------
+
+# Who may read /metrics: whoever has the token, or asks from one of these networks ("10.0.0.0/8,::1/128").
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_NETWORKS = env.list("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else [])
+# A machine that has workers and no web process tells its numbers on this port; 0: nowhere.
+METRICS_WORKER_PORT = env.int("METRICS_WORKER_PORT", default=0)
 
 # --- logs -----------------------------------------------------------------------------------------
 

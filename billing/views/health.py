@@ -1,45 +1,65 @@
-"""Whether this process can do its work: for load balancers and for people on call."""
+"""For load balancers, Prometheus and people on call: does it live, can it work, what does it count."""
 
-from typing import Any
+import hmac
+from ipaddress import ip_address, ip_network
 
-import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
 
-TIMEOUT_SECONDS = 1.0
+from billing.exposition import exposition
+from billing.readiness import read_readiness
 
 
 @never_cache
 @require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when PostgreSQL answers, else 503.
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer 200: this process lives. Whoever restarts processes asks here; another process's trouble is not its."""
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
-    Redis carries nudges alone: without it pages work and the sweep finds what is due, so it is told, not fatal.
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """Answer 200 when this process can do its work, else 503; either way say what is missing.
+
+    Whoever sends traffic asks here. Without Redis it is degraded and goes on.
     """
-    database, queue = ask_database(), ask_redis()
-    state: dict[str, Any] = {"database": database, "redis": queue, "ok": database == "ok"}
-    return JsonResponse(state, status=200 if state["ok"] else 503)
+    state = read_readiness()
+    told = {
+        "ready": state.ready,
+        "degraded": state.degraded,
+        "database": state.database,
+        "migrations": state.migrations,
+        "redis": state.redis,
+    }
+    return JsonResponse(told, status=200 if state.ready else 503)
 
 
-def ask_database() -> str:
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer with every number, for those who may know: 404 where nobody was allowed, 401 without the token."""
+    if not may_know(request):
+        if not settings.METRICS_TOKEN:
+            return HttpResponse(status=404)
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(exposition(timezone.now()), content_type=CONTENT_TYPE_LATEST)
+
+
+def may_know(request: HttpRequest) -> bool:
+    """Whether it asks with our token, or from a network that may. Behind a proxy the address is the proxy's."""
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if settings.METRICS_TOKEN and hmac.compare_digest(given.encode(), settings.METRICS_TOKEN.encode()):
+        return True
+    return any(is_within(request.META.get("REMOTE_ADDR", ""), network) for network in settings.METRICS_NETWORKS)
+
+
+def is_within(address: str, network: str) -> bool:
     try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        return "unreachable"
-    return "ok"
-
-
-def ask_redis() -> str:
-    try:
-        client = redis.Redis.from_url(
-            settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-        )
-        with client:
-            client.ping()
-    except redis.RedisError:
-        return "unreachable"
-    return "ok"
+        return ip_address(address) in ip_network(network)
+    except ValueError:  # a socket has no address
+        return False

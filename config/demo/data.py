@@ -54,7 +54,7 @@ def await_portal(url: str) -> None:
 
     def answers() -> bool:
         try:
-            return httpx.get(f"{url}/healthz", timeout=5, trust_env=False).status_code < 500
+            return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code < 500
         except httpx.HTTPError:
             return False
 

@@ -62,6 +62,15 @@ class Places:
         """Says that the demo company is loaded, and with which address for webhooks."""
         return self.root / "company.json"
 
+    @property
+    def metrics(self) -> Path:
+        """Where the processes of one run count together."""
+        return self.root / "metrics"
+
+    def forget_metrics(self) -> None:
+        shutil.rmtree(self.metrics, ignore_errors=True)
+        self.metrics.mkdir()
+
     def make(self) -> None:
         """Make the directory, closed to others as far as PostgreSQL allows; say so when the disk is full."""
         try:

@@ -45,6 +45,8 @@ class Demo:
         self.children = Children(self.places.run_file, str(self.places.root))
         self.children.note(url=self.url)
         self.env = first_environment(self.places, self.given, url=self.url)
+        self.places.forget_metrics()
+        self.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.places.metrics)
         if not self.given.stripe:
             self.env["STRIPE_API_BASE"] = self.sandbox_url
         if not self.given.aws:
@@ -110,7 +112,7 @@ def start_web(demo: Demo) -> None:
     server = ["uvicorn", "config.asgi:application", "--host", "127.0.0.1", "--port", str(demo.web_port)]
     # An open page holds a connection for its live status; it must not hold up the end.
     process = start_module(demo, "web", [*server, "--timeout-graceful-shutdown", "1", "--no-access-log"])
-    wait_for(demo, "web", process, lambda: responds(demo.web_port, "/healthz"))
+    wait_for(demo, "web", process, lambda: responds(demo.web_port, "/readyz"))
 
 
 def start_worker(demo: Demo) -> None:

@@ -281,7 +281,7 @@ def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_d
 
     web = whole_demo.pid_of("web")
     os.kill(web, signal.SIGKILL)
-    assert eventually(lambda: whole_demo.pid_of("web") != web and answers_well(f"{url}/healthz"))
+    assert eventually(lambda: whole_demo.pid_of("web") != web and answers_well(f"{url}/readyz"))
 
     whole_demo.end(signal.SIGKILL)
     assert whole_demo.left(), "the kill was to leave processes behind, or this test shows nothing"

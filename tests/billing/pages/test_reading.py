@@ -363,9 +363,3 @@ def test_the_front_door_leads_members_to_their_organization(acme: Organization, 
 
 def test_the_front_door_leads_those_without_one_to_make_it() -> None:
     assert sign_in(make_user("Dora")).get("/")["Location"] == "/organizations/new/"
-
-
-def test_health_is_told_as_json(settings: Any) -> None:
-    assert Client().get("/healthz").json() == {"database": "ok", "redis": "ok", "ok": True}
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    assert Client().get("/healthz").json() == {"database": "ok", "redis": "unreachable", "ok": True}
