@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox.context import Context
 from sandbox.documents import render
+from sandbox.empty_links import EMPTY_LINKS
 from sandbox.errors import ApiError
 from sandbox.kinds import KINDS, Doc
 from sandbox.older_shapes import dressed, expandable
@@ -57,7 +58,7 @@ def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str, holder: A
         value, known = _reached(ctx, node, holder, dotted)
         if isinstance(value, dict) and "object" in value:
             return _walk(ctx, value, rest, path)
-        if isinstance(value, list) and rest and (known or _leads_somewhere(kind, parts)):
+        if isinstance(value, list) and rest and (known or _leads_somewhere(ctx, kind, parts)):
             for one in value:
                 _walk(ctx, one, rest, path) if known else _walk_object(ctx, node, parts, path, one, length)
             return None
@@ -66,7 +67,7 @@ def _walk_object(ctx: Context, node: Doc, parts: list[str], path: str, holder: A
         if not isinstance(value, dict):
             break
         holder = value
-    if value is None and _leads_somewhere(kind, parts):
+    if value is None and _leads_somewhere(ctx, kind, parts):
         return None
     raise _not_expandable(path)
 
@@ -86,9 +87,11 @@ def _reached(ctx: Context, node: Doc, holder: Any, dotted: str) -> tuple[Any, bo
     return value, bool(target or included)
 
 
-def _leads_somewhere(kind: Any, parts: list[str]) -> bool:
+def _leads_somewhere(ctx: Context, kind: Any, parts: list[str]) -> bool:
     """True when the path is right and only this object has nothing there."""
-    known = [*kind.expandable, *kind.includable] if kind else []
+    if kind is None:
+        return False
+    known = {*kind.expandable, *kind.includable, *expandable(ctx, kind.name), *EMPTY_LINKS.get(kind.name, ())}
     return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))
 
 

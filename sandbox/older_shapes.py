@@ -15,7 +15,13 @@ from sandbox.kinds import Doc
 from sandbox.versions import BASIL, CLOVER, DAHLIA, LATEST_CHARGE
 
 EXPANDABLE = {
-    "invoice": {"charge": "charge", "payment_intent": "payment_intent", "subscription": "subscription"},
+    "invoice": {
+        "charge": "charge",
+        "payment_intent": "payment_intent",
+        "subscription": "subscription",
+        "total_tax_amounts.tax_rate": "tax_rate",
+    },
+    "line_item": {"tax_amounts.tax_rate": "tax_rate"},
     "payment_intent": {"invoice": "invoice"},
     "charge": {"invoice": "invoice"},
 }
@@ -123,7 +129,8 @@ def _line(ctx: Context, line: Doc) -> None:
     parent = line["parent"] or {}
     item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
     taxes = line["taxes"] or []
-    line |= _price_and_plan(ctx, line) | {
+    priced = _price_and_plan(ctx, line)
+    line |= priced | {
         "amount_excluding_tax": line["amount"] - sum(t["amount"] for t in taxes if t["tax_behavior"] == "inclusive"),
         "invoice_item": item.get("invoice_item"),
         "proration": bool(item.get("proration")),
@@ -131,9 +138,21 @@ def _line(ctx: Context, line: Doc) -> None:
         "subscription_item": item.get("subscription_item"),
         "tax_amounts": [_tax_amount(tax) for tax in taxes],
         "tax_rates": [_full(ctx, "tax_rate", (tax["tax_rate_details"] or {}).get("tax_rate")) for tax in taxes],
-        "type": "subscription" if parent.get("type") == "subscription_item_details" else "invoiceitem",
+        "type": "subscription" if _is_of_subscription(line, priced["price"]) else "invoiceitem",
         "unit_amount_excluding_tax": (line["pricing"] or {}).get("unit_amount_decimal"),
     }
+
+
+def _is_of_subscription(line: Doc, price: Doc | None) -> bool:
+    """Whether a line is for a whole period; parts of periods came by way of invoice items."""
+    details = (line["parent"] or {}).get("subscription_item_details")
+    if not details or details["invoice_item"]:
+        return False
+    return (
+        price is None
+        or items.cycle_of(price, line["period"]["start"]).holding(line["period"]["start"]).end
+        <= (line["period"]["end"])
+    )
 
 
 def _price_and_plan(ctx: Context, priced: Doc) -> Doc:

@@ -10,6 +10,10 @@ from typing import Any
 
 Raw = dict[str, Any]
 
+AUTOMATIC_METHODS = "2023-08-16"
+"""Intents accept what the Dashboard enables, unless told which payment methods."""
+ASYNC_CAPTURE = "2024-04-10"
+"""Intents are captured asynchronously, unless told how."""
 LATEST_CHARGE = "2022-11-15"
 """Payment intents no longer embed their charges."""
 BASIL = "2025-03-31"
@@ -84,6 +88,15 @@ def _priced(raw: Raw) -> Raw:
     return raw if unit_amount is None else raw | {"unit_amount_decimal": unit_amount}
 
 
+def _cards(raw: Raw) -> Raw:
+    named = {"payment_method_types", "automatic_payment_methods", "payment_method_configuration"} & set(raw)
+    return raw if named else raw | {"payment_method_types": {"0": "card"}}
+
+
+def _captured_at_once(raw: Raw) -> Raw:
+    return {"capture_method": "automatic"} | raw
+
+
 def _upcoming(raw: Raw) -> Raw:
     """`subscription_items` and its like stand in `subscription_details` since."""
     raw = _discounts(raw)
@@ -98,6 +111,8 @@ TRANSLATIONS: dict[str, list[tuple[str, Callable[[Raw], Raw]]]] = {
     "/v1/promotion_codes": [(CLOVER, _promotion)],
     "/v1/subscriptions": [(CLOVER, _classic), (BASIL, _discounts)],
     "/v1/subscriptions/*": [(BASIL, _discounts)],
+    "/v1/payment_intents": [(AUTOMATIC_METHODS, _cards), (ASYNC_CAPTURE, _captured_at_once)],
+    "/v1/setup_intents": [(AUTOMATIC_METHODS, _cards)],
     "/v1/invoiceitems": [(BASIL, _priced)],
     "/v1/invoiceitems/*": [(BASIL, _priced)],
     UPCOMING: [(BASIL, _upcoming)],

@@ -171,7 +171,7 @@ def plan_of(price: Doc) -> Doc:
         "nickname": price["nickname"],
         "product": price["product"],
         "tiers_mode": price["tiers_mode"],
-        "transform_usage": None,
+        "transform_usage": price["transform_quantity"],
         "trial_period_days": price["recurring"]["trial_period_days"],
         "usage_type": price["recurring"]["usage_type"],
     }

@@ -198,17 +198,16 @@ def _default_payment_method(ctx: Context, customer: Doc, params: dict[str, Any])
 
 def first_invoice(ctx: Context, subscription: Doc, customer: Doc, proration_behavior: str) -> Doc | None:
     """The draft for the first period, with what was pending. Up to an anchor that was asked for, a part of a period is
-    charged; nothing with proration_behavior none. None when there is nothing to put on it."""
+    charged; with proration_behavior none it is free, and there is no line for it. None when there is nothing to put on
+    it."""
     charged = []
+    free = proration_behavior == "none"
     for item in subscription["items"]["data"]:
-        period = items.period_of(item)
-        trial = subscription["trial_end"] is not None
-        charged += (
-            items.lines_for(ctx, subscription, item, period, trial=True)
-            if trial
-            else lifecycle.period_lines(ctx, subscription, item, free=proration_behavior == "none")
-        )
-        charged += [] if proration_behavior == "none" else backdating.passed_lines(ctx, subscription, item)
+        if subscription["trial_end"] is not None:
+            charged += items.lines_for(ctx, subscription, item, items.period_of(item), trial=True)
+        elif not (free and lifecycle.is_part(subscription, item)):
+            charged += lifecycle.period_lines(ctx, subscription, item, free=False)
+        charged += [] if free else backdating.passed_lines(ctx, subscription, item)
         charged += usage_lines.opening(ctx, subscription, item)
     if not charged and not collection.take_pending(ctx, subscription):
         return None

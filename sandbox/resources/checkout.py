@@ -47,6 +47,8 @@ SESSION = kind(
     indexed=("customer", "customer_details.email", "payment_intent", "status", "subscription"),
     expandable={
         "customer": "customer",
+        "discounts.coupon": "coupon",
+        "discounts.promotion_code": "promotion_code",
         "invoice": "invoice",
         "payment_intent": "payment_intent",
         "payment_link": "*",

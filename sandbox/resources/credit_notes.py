@@ -21,11 +21,20 @@ CREDIT_NOTE = kind(
     expandable={
         "customer": "customer",
         "customer_balance_transaction": "customer_balance_transaction",
+        "discount_amounts.discount": "discount",
         "invoice": "invoice",
+        "pretax_credit_amounts.discount": "discount",
+        "refunds.refund": "refund",
     },
     pages=("lines",),
 )
-LINE_ITEM = kind("credit_note_line_item", prefix="cnli", label="credit note line item", without=("created",))
+LINE_ITEM = kind(
+    "credit_note_line_item",
+    prefix="cnli",
+    label="credit note line item",
+    without=("created",),
+    expandable={"discount_amounts.discount": "discount", "pretax_credit_amounts.discount": "discount"},
+)
 LINE: Shape = {
     "amount": Int(min=0),
     "description": Str(),

@@ -64,6 +64,15 @@ UPDATE = COMMON | {"default_source": Str()}
 IGNORED = {name for name, param in CREATE.items() if isinstance(param, Ignored)}
 
 
+TAX = {
+    "automatic_tax": "unrecognized_location",
+    "ip_address": None,
+    "location": None,
+    "provider": "stripe",
+}
+"""Where a customer is, for automatic tax, is not looked for."""
+
+
 def _empty_list(name: str) -> Any:
     return lambda ctx, doc: list_object([], url=f"/v1/customers/{doc['id']}/{name}")
 
@@ -73,6 +82,11 @@ def _subscriptions(ctx: Context, customer: Doc) -> Doc:
     docs = ctx.tx.page(ctx.scope, "subscription", {"customer": customer["id"], "status": running}, limit=11)
     url = f"/v1/customers/{customer['id']}/subscriptions"
     return list_object([render(doc) for doc in docs[:10]], url=url, has_more=len(docs) > 10)
+
+
+def _credit_balance(ctx: Context, customer: Doc) -> Doc:
+    """What is left of the balance, by currency."""
+    return {customer["currency"]: -customer["balance"]} if customer["balance"] and customer["currency"] else {}
 
 
 CUSTOMER = kind(
@@ -86,8 +100,10 @@ CUSTOMER = kind(
         "test_clock": "test_helpers.test_clock",
     },
     includable={
+        "invoice_credit_balance": _credit_balance,
         "sources": _empty_list("sources"),
         "subscriptions": _subscriptions,
+        "tax": lambda ctx, doc: TAX,
         "tax_ids": lambda ctx, doc: tax_ids.of_customer(ctx, doc["id"]),
     },
 )

@@ -48,6 +48,7 @@ INVOICE = kind(
         "parent.subscription_details.subscription": "subscription",
         "test_clock": "test_helpers.test_clock",
         "total_discount_amounts.discount": "discount",
+        "total_pretax_credit_amounts.discount": "discount",
     },
     includable={"confirmation_secret": _confirmation_secret, "payments": _payments},
     pages=("lines",),
@@ -60,6 +61,7 @@ LINE_ITEM = kind(
     expandable={
         "discount_amounts.discount": "discount",
         "discounts": "discount",
+        "pretax_credit_amounts.discount": "discount",
         "pricing.price_details.price": "price",
         "subscription": "subscription",
     },

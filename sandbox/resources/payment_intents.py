@@ -10,6 +10,7 @@ from sandbox.kinds import Doc
 from sandbox.money import check_chargeable
 from sandbox.pagination import list_page, listing
 from sandbox.params import (
+    ADDRESS,
     Bool,
     Enum,
     Hash,
@@ -98,6 +99,7 @@ def create_payment_intent(ctx: Context, params: dict[str, Any]) -> Doc:
                 raise ApiError(f"You can only pass `{name}` when `confirm` is set to `true`.", param=name)
     fields = _fields(ctx, None, params)
     fields["currency"] = checked_currency(params["currency"])
+    fields.setdefault("capture_method", "automatic_async")
     check_chargeable(params["amount"], fields["currency"])
     method_options.check_currency(params.get("payment_method_types") or [], fields["currency"])
     if "payment_method_types" not in params:
@@ -117,6 +119,9 @@ def _fields(ctx: Context, intent: Doc | None, params: dict[str, Any]) -> Doc:
     elif fields.get("payment_method"):
         customer = fields.get("customer") or (intent or {}).get("customer")
         fields["payment_method"] = _usable(ctx, fields["payment_method"], customer)["id"]
+    if fields.get("shipping"):
+        address = dict.fromkeys(ADDRESS) | fields["shipping"].get("address", {})
+        fields["shipping"] = dict.fromkeys(SHIPPING_TO) | fields["shipping"] | {"address": address}
     if "metadata" in fields:
         fields["metadata"] = merge_metadata(intent["metadata"] if intent else {}, fields["metadata"])
     types = fields.get("payment_method_types") or (intent["payment_method_types"] if intent else ["card"])

@@ -165,6 +165,7 @@ def new_price(ctx: Context, params: dict[str, Any]) -> Doc:
             "tiers_mode": params.get("tiers_mode"),
             "transform_quantity": params.get("transform_quantity"),
             "type": "recurring" if recurring else "one_time",
+            **({"id": params["id"]} if params.get("id") else {}),
             **_amounts(params),
             "_tiers": _tiers(params),
             "_currency_options": _currency_options(params),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox import jobs, ledger, objects
 from sandbox.context import Context
-from sandbox.documents import merge_metadata, new_id, random_text
+from sandbox.documents import merge_metadata, new_id
 from sandbox.errors import ApiError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
@@ -193,7 +193,7 @@ def _checked_amount(charge: Doc, amount: int | None) -> int:
 
 def _destination(type: str) -> Doc:
     if type == "card":
-        card = {"reference": random_text(16), "reference_status": "available", "type": "refund"}
+        card = {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"}
         return {"card": card, "type": "card"}
     if type == "customer_balance":
         return {"customer_cash_balance": {}, "type": "customer_cash_balance"}

@@ -42,12 +42,15 @@ SUBSCRIPTION = kind(
         "latest_invoice": "invoice",
         "on_behalf_of": "*",
         "pending_setup_intent": "setup_intent",
+        "pending_update.discounts": "discount",
         "schedule": "subscription_schedule",
         "test_clock": "test_helpers.test_clock",
         "transfer_data.destination": "*",
     },
 )
-SUBSCRIPTION_ITEM = kind("subscription_item", prefix="si", random_length=14, without=("livemode",))
+SUBSCRIPTION_ITEM = kind(
+    "subscription_item", prefix="si", random_length=14, without=("livemode",), expandable={"discounts": "discount"}
+)
 
 PRORATION = Enum("create_prorations", "always_invoice", "none")
 BEHAVIOR = Enum("allow_incomplete", "error_if_incomplete", "pending_if_incomplete", "default_incomplete")
@@ -127,6 +130,7 @@ CREATE = COMMON | {
     "trial_period_days": Int(min=0, max=730),
 }
 UPDATE = COMMON | {
+    "quantity": Int(min=0),
     "billing_cycle_anchor": Enum("now", "unchanged"),
     "cancellation_details": Hash(CANCELLATION),
     "items": Array(Hash(items.CHANGED_ITEM)),
@@ -192,7 +196,19 @@ def update_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
             )
         return changing.change_words(ctx, subscription, params)
     scheduling.check_free(subscription, params)
-    return changing.change(ctx, subscription, params)
+    return changing.change(ctx, subscription, _of_only_item(subscription, params))
+
+
+def _of_only_item(subscription: Doc, params: dict[str, Any]) -> dict[str, Any]:
+    """A quantity beside the items, as older clients give it, is that of the only item."""
+    if "quantity" not in params:
+        return params
+    held = subscription["items"]["data"]
+    if len(held) > 1 or "items" in params:
+        message = "You cannot update a subscription's `quantity` when it has several items. Use `items` instead."
+        raise ApiError(message, param="quantity")
+    changed = {name: value for name, value in params.items() if name != "quantity"}
+    return changed | {"items": [{"id": held[0]["id"], "quantity": params["quantity"]}]}
 
 
 @route("POST", "/v1/subscriptions/{id}/resume", params={

@@ -17,7 +17,14 @@ from sandbox.params import Enum, Hash, Param, Shape, Str
 from sandbox.routes import route
 
 TAX_ID = kind(
-    "tax_id", prefix="txi", label="tax ID", indexed=("customer", "_owner"), expandable={"customer": "customer"}
+    "tax_id",
+    prefix="txi",
+    label="tax ID",
+    indexed=("customer", "_owner"),
+    expandable={
+        "customer": "customer",
+        "owner.customer": "customer",
+    },
 )
 TYPES = (
     "ad_nrt", "ae_trn", "al_tin", "am_tin", "ao_tin", "ar_cuit", "au_abn", "au_arn", "aw_tin", "az_tin", "ba_tin",

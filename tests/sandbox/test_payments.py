@@ -242,7 +242,7 @@ def test_what_is_said_for_cards_goes_before_what_is_said_for_all(v1: Any) -> Non
     owner = v1.customers.create({})
     options = {"card": {"capture_method": "manual", "setup_future_usage": "off_session"}}
     intent = pay(v1, "pm_card_visa", customer=owner.id, payment_method_options=options)
-    assert (intent.status, intent.capture_method) == ("requires_capture", "automatic")
+    assert (intent.status, intent.capture_method) == ("requires_capture", "automatic_async")
     assert intent.payment_method_options.card.capture_method == "manual"
     assert [kept.id for kept in v1.customers.payment_methods.list(owner.id).data] == [intent.payment_method]
     assert v1.payment_intents.capture(intent.id).status == "succeeded"

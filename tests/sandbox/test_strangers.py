@@ -244,3 +244,34 @@ def test_a_first_invoice_takes_a_price_made_in_passing(v1: Any) -> None:
     with pytest.raises(stripe.InvalidRequestError) as caught:
         subscribed(v1, add_invoice_items=[{"quantity": 1}])
     assert caught.value.param == "add_invoice_items[0][price]"
+
+
+def test_the_location_and_the_credit_of_a_customer_are_shown_when_asked_for(v1: Any) -> None:
+    owner = customer(v1)
+    asked = {"expand": ["tax", "invoice_credit_balance"]}
+    shown = v1.customers.retrieve(owner, asked)
+    assert (shown.tax.automatic_tax, shown.invoice_credit_balance.to_dict()) == ("unrecognized_location", {})
+    v1.customers.balance_transactions.create(owner, {"amount": -500, "currency": "usd"})
+    assert v1.customers.retrieve(owner, asked).invoice_credit_balance.to_dict() == {"usd": 500}
+    assert "tax" not in v1.customers.retrieve(owner)
+
+
+def test_an_address_to_ship_to_is_shown_with_all_its_fields(v1: Any) -> None:
+    to = {"name": "Alice", "address": {"line1": "1 Lane", "city": "Kyoto"}}
+    shown = v1.payment_intents.create({"amount": 500, "currency": "usd", "shipping": to}).shipping
+    assert (shown.address.city, shown.address.country, shown.carrier, shown.phone) == ("Kyoto", None, None, None)
+
+
+def test_a_quantity_beside_the_items_is_that_of_the_only_item(v1: Any) -> None:
+    owner = customer(v1, "pm_card_visa")
+    made = v1.subscriptions.create({"customer": owner, "items": [{"price": plan(v1)}]})
+    assert v1.subscriptions.update(made.id, {"quantity": 4})["items"].data[0].quantity == 4
+    two = {"customer": owner, "items": [{"price": plan(v1)}, {"price": plan(v1)}]}
+    with pytest.raises(stripe.InvalidRequestError, match="several items"):
+        v1.subscriptions.update(v1.subscriptions.create(two).id, {"quantity": 4})
+
+
+@pytest.mark.parametrize("path", ["data.automatic_tax.liability.account", "data.shipping_cost.shipping_rate"])
+def test_what_leads_to_nothing_that_is_built_may_be_expanded(v1: Any, path: str) -> None:
+    v1.invoices.create({"customer": customer(v1)})
+    assert len(v1.invoices.list({"expand": [path]}).data) == 1
