@@ -12,7 +12,7 @@ from sandbox.documents import merge_metadata, new_document, render
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
 from sandbox.pagination import list_object
-from sandbox.params import Bool, Dec, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
+from sandbox.params import Bool, Dec, Enum, Hash, Int, Metadata, Param, Shape, Str
 from sandbox.resources import tax_rates
 from sandbox.resources.prices import new_price
 from sandbox.resources.tax_rates import TAX_RATES
@@ -30,7 +30,7 @@ PRICE_DATA: Shape = {
 }
 ONCE_DATA: Shape = {name: param for name, param in PRICE_DATA.items() if name != "recurring"}
 ITEM: dict[str, Param] = {
-    "billing_thresholds": Ignored(),
+    "billing_thresholds": Hash({"usage_gte": Int(min=1, required=True)}, unset=True),
     "discounts": DISCOUNTS,
     "metadata": Metadata(),
     "plan": Str(),
@@ -39,6 +39,7 @@ ITEM: dict[str, Param] = {
     "quantity": Int(min=0),
     "tax_rates": TAX_RATES,
 }
+THRESHOLDS = Hash({"amount_gte": Int(min=50), "reset_billing_cycle_anchor": Bool()}, unset=True)
 CHANGED_ITEM = ITEM | {"id": Str(), "clear_usage": Bool(), "deleted": Bool()}
 SAID_ON_INVOICES = ("custom_fields", "description", "footer")
 MOST_ITEMS = 20
@@ -104,7 +105,15 @@ def dressed(ctx: Context, item: Doc, given: dict[str, Any], customer: str, path:
         )
     if "tax_rates" in given:
         changes["tax_rates"] = tax_rates.named(ctx, given["tax_rates"], f"{path}[tax_rates]")
+    if "billing_thresholds" in given:
+        changes["billing_thresholds"] = _usage_threshold(item, given["billing_thresholds"], path)
     return item | changes
+
+
+def _usage_threshold(item: Doc, given: Doc | None, path: str) -> Doc | None:
+    if given and not is_metered(item):
+        raise ApiError("`usage_gte` is for metered prices alone.", param=f"{path}[billing_thresholds][usage_gte]")
+    return given
 
 
 def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -118,6 +127,9 @@ def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
         )  # fmt: skip
     if "default_tax_rates" in params:
         changes["default_tax_rates"] = tax_rates.named(ctx, params["default_tax_rates"], "default_tax_rates")
+    if "billing_thresholds" in params:
+        given, nothing = params["billing_thresholds"], {"amount_gte": None, "reset_billing_cycle_anchor": None}
+        changes["billing_thresholds"] = nothing | given if given else None
     if "invoice_settings" in params:
         said = {name: value for name, value in params["invoice_settings"].items() if name in SAID_ON_INVOICES}
         changes["invoice_settings"] = subscription["invoice_settings"] | said

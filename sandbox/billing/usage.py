@@ -5,7 +5,7 @@ Stripe docs, "Record usage for billing" (aggregation, pre-aggregated ingestion),
 (identifiers, time stamps, errors).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,8 @@ from sandbox.kinds import Doc
 UNITS = 10**12
 """The parts of one unit that are told apart: twelve decimal places."""
 WINDOWS = {"hour": 3600, "day": DAY}
+KEPT: list[Callable[[Context, "Usage"], None]] = []
+"""Told of each event that counts."""
 COUNTED = "scope=? AND meter=? AND customer=? AND at>=? AND at<? AND error IS NULL AND canceled=0"
 
 
@@ -42,6 +44,8 @@ def keep(ctx: Context, usage: Usage) -> None:
         ctx.scope, usage.meter, usage.customer, usage.at, usage.received_at, usage.identifier, whole,
         int((usage.value - whole) * UNITS), usage.error, usage.message,
     )  # fmt: skip
+    for told in KEPT if usage.error is None else ():
+        told(ctx, usage)
 
 
 def is_known(ctx: Context, identifier: str, since: int) -> bool:

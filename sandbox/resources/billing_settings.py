@@ -3,13 +3,13 @@
 from typing import Any
 
 from sandbox import keys
-from sandbox.billing import policy, upcoming
+from sandbox.billing import policy, thresholds, upcoming
 from sandbox.context import Context
 from sandbox.kinds import Doc
 from sandbox.routes import PageRequest, page
 
-HANDLED = (upcoming,)
-"""Jobs that nobody else imports."""
+HANDLED = (thresholds, upcoming)
+"""Listeners and jobs that nobody else imports."""
 
 
 @page("GET", "/_sandbox/settings")

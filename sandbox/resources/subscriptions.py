@@ -95,7 +95,7 @@ COMMON: dict[str, Param] = {
     "application_fee_percent": Ignored(),
     "automatic_tax": Ignored(),
     "billing_schedules": Ignored(),
-    "billing_thresholds": Ignored(),
+    "billing_thresholds": items.THRESHOLDS,
     "cancel_at": OneOf(Enum("max_period_end", "min_period_end"), Timestamp(), unset=True),
     "cancel_at_period_end": Bool(),
     "collection_method": Enum("charge_automatically", "send_invoice"),
