@@ -38,16 +38,23 @@ class Reference:
     required: bool
 
 
-def rows_of(kind: Kind, data: Data, *, owner_id: str | None, now: datetime) -> list[TableRow]:
-    """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of."""
+def rows_of(
+    kind: Kind, data: Data, *, owner_id: str | None, now: datetime, before: Data | None = None
+) -> list[TableRow]:
+    """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
+
+    With `before`, the object as the mirror has it, children that were the same in it are left out: their rows are there.
+    """
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
     if kind.model is not None and links_of(kind.model):
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
         rows += source_rows(data)
+    known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
     for child, inner in children_of(kind, data):
-        rows += rows_of(child, inner, owner_id=owner_id, now=now)
+        if inner != known.get(inner["id"]):
+            rows += rows_of(child, inner, owner_id=owner_id, now=now)
     return rows
 
 

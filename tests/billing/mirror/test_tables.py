@@ -56,6 +56,13 @@ def test_dj_stripes_own_properties_read_the_rows():
     assert djstripe.Subscription.objects.get(id="sub_1").items.get().price.product.name == "Business"
 
 
+def test_of_what_stands_inside_only_what_changed_is_sent_again():
+    before = subscription(items=[item(), item(id="si_2")])
+    after = subscription(items=[item(), item(id="si_2", quantity=3), item(id="si_3")])
+    rows = rows_of(kind_for("subscription"), after, owner_id=ALICE, now=NOW, before=before)
+    assert [row.id for row in rows] == ["sub_1", "si_2", "si_3"]
+
+
 def test_a_batch_costs_one_statement_for_each_table():
     put_shop()
     many = [subscription(f"sub_{n}", items=[item(id=f"si_{n}")]) for n in range(50)]
