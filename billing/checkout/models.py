@@ -25,7 +25,7 @@ class CheckoutOrder(models.Model):
     parameters = models.JSONField(default=dict)
     session_id = models.CharField(max_length=255, blank=True, default="", db_index=True)
     session_url = models.TextField(blank=True, default="")
-    subscription_id = models.CharField(max_length=255, blank=True, default="")
+    subscription_id = models.CharField(max_length=255, blank=True, default="", db_index=True)
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     returned_at = models.DateTimeField(null=True, blank=True)  # when the viewer came back from Stripe's page

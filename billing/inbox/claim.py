@@ -15,25 +15,22 @@ from django.db.models import Q, QuerySet
 from billing.inbox.models import InboxEvent, InboxState
 
 LEASE = timedelta(seconds=90)  # longer than any batch takes, shorter than anybody would wait after a crash
-SELECT = """
-    SELECT id, external_id, source, owner, account, livemode, type, api_version, object_kind, object_id,
-        occurred_at, received_at, attempts, (payload #> '{data,object}')::text
-    FROM billing_inboxevent
-"""
-TAKE = (
-    SELECT
-    + """
+# Rows are chosen and locked by their keys alone: payloads are unpacked for those that were chosen, and no others.
+TAKE = """
+    SELECT id FROM billing_inboxevent
     WHERE state = 'received' AND due_at <= %s AND (claimed_until IS NULL OR claimed_until <= %s)
     ORDER BY due_at, id LIMIT %s FOR UPDATE SKIP LOCKED
 """
-)
-TAKE_AGAIN = (
-    SELECT
-    + """
+TAKE_AGAIN = """
+    SELECT id FROM billing_inboxevent
     WHERE id = ANY(%s) AND state = 'received' AND (claimed_until IS NULL OR claimed_until <= %s)
     ORDER BY id FOR UPDATE SKIP LOCKED
 """
-)
+READ = """
+    SELECT id, external_id, source, owner, account, livemode, type, api_version, object_kind, object_id,
+        occurred_at, received_at, attempts, (payload #> '{data,object}')::text
+    FROM billing_inboxevent WHERE id = ANY(%s)
+"""
 STILL = "SELECT id FROM billing_inboxevent WHERE id = ANY(%s) AND state = 'received' ORDER BY id FOR UPDATE SKIP LOCKED"
 HEAL = """
     UPDATE billing_inboxevent AS event
@@ -103,6 +100,8 @@ def take_again(pks: Sequence[int], *, now: datetime) -> list[Waiting]:
 def waiting(sql: str, params: list[Any]) -> list[Waiting]:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
+        pks = [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(READ, [pks])
         return [Waiting(*row) for row in cursor.fetchall()]
 
 

@@ -63,11 +63,11 @@ class InboxEvent(models.Model):
         verbose_name_plural = _("inbox events")
         constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="inbox_event_once")]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(state="received"), name="inbox_due"),
+            models.Index(fields=["due_at", "id"], condition=Q(state="received"), name="inbox_due"),
             models.Index(fields=["object_id", "occurred_at"], name="inbox_by_object"),
             models.Index(fields=["customer_id", "occurred_at"], name="inbox_by_customer"),
             models.Index(fields=["type", "received_at"], name="inbox_by_type"),
-            models.Index(fields=["state", "received_at"], name="inbox_by_state"),
+            models.Index(fields=["received_at"], condition=Q(state="failed"), name="inbox_failed"),
             models.Index(fields=["received_at"], name="inbox_by_arrival"),
         ]
 
