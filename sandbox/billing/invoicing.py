@@ -10,8 +10,8 @@ Sources: Stripe docs, "How invoicing works", "Invoice statuses", "Customer credi
 from collections.abc import Callable
 from typing import Any
 
-from sandbox import jobs, objects
-from sandbox.billing import balances, discounts
+from sandbox import jobs, objects, settings
+from sandbox.billing import balances, discounts, policy
 from sandbox.billing.pricing import totals
 from sandbox.context import Context
 from sandbox.documents import new_document, random_text
@@ -23,6 +23,8 @@ DRAFT_FOR = 3601
 """Seconds that an invoice stays a draft before it is finalised by itself; Stripe shows a second more than the hour."""
 ATTEMPT_AFTER = 3600
 """Seconds until the first attempt at payment, as a draft announces it."""
+SEQUENCE = "invoice.sequence"
+"""The setting that keeps the account's next number."""
 AFTER: list[Callable[[Context, Doc], None]] = []
 """Who wants to know that an invoice was paid, voided or given up, or that a payment failed: subscriptions."""
 
@@ -192,6 +194,11 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
 
 
 def _take_number(ctx: Context, customer: Doc) -> tuple[str, Doc]:
+    """The next number of the customer or of the account, and the customer."""
+    if policy.of(ctx).numbering is policy.Numbering.ACCOUNT:
+        sequence = settings.read(ctx.tx, SEQUENCE, scope=ctx.scope, default=1)
+        settings.write(ctx.tx, SEQUENCE, sequence + 1, scope=ctx.scope)
+        return f"{ctx.account[-8:].upper()}-{sequence:04d}", customer
     sequence = customer["next_invoice_sequence"]
     changed = objects.update(ctx, customer, {"next_invoice_sequence": sequence + 1})
     return f"{customer['invoice_prefix']}-{sequence:04d}", changed

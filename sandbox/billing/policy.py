@@ -27,6 +27,15 @@ class Ending(StrEnum):
     """It stays as it is, and its next invoice is collected as usual."""
 
 
+class Numbering(StrEnum):
+    """Whose sequence an invoice's number belongs to. Source: Stripe docs, "Invoice numbering"."""
+
+    CUSTOMER = "customer"
+    """Each customer has a prefix and counts from one."""
+    ACCOUNT = "account"
+    """All invoices of the account are counted together."""
+
+
 @dataclass(frozen=True)
 class Policy:
     """Times in days."""
@@ -42,6 +51,7 @@ class Policy:
     overdue_days: int = 30
     """How long after its due date an invoice that was sent is waited for."""
     after_overdue: Ending = Ending.PAST_DUE
+    numbering: Numbering = Numbering.CUSTOMER
 
 
 def of(ctx: Context) -> Policy:
@@ -74,6 +84,7 @@ def _read(held: dict[str, Any]) -> Policy:
             due_soon_days=int(held.get("due_soon_days", Policy.due_soon_days)),
             overdue_days=int(held.get("overdue_days", Policy.overdue_days)),
             after_overdue=Ending(held.get("after_overdue", Policy.after_overdue)),
+            numbering=Numbering(held.get("numbering", Policy.numbering)),
         )
     except (ValueError, TypeError) as error:
         raise ApiError(f"This is no setting for billing: {error}.") from None

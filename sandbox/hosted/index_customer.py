@@ -96,14 +96,16 @@ def _waiting(form: str, what: str, who: str, amount: int | None, doc: Doc) -> di
 
 @page("POST", "/_sandbox/customers/{id}/card")
 def change_card(ctx: Context, request: PageRequest, id: str) -> Doc:
-    """The card that pays for this customer from now on: {"card": "pm_card_chargeCustomerFail"}. Subscriptions with a
-    card of their own get it too."""
+    """The card that pays for this customer from now on: {"card": "pm_card_chargeCustomerFail"}, or one whose next
+    payments are refused before it pays: {"card": "pm_card_visa", "fails": 2}. Subscriptions with a card of their own
+    get it too."""
     scope = ctx.tx.locate("customer", id)
     if scope is None:
         raise ApiError(f"No such customer: '{id}'", status=404, param="id")
     ctx.enter(scope)
     customer = objects.load(ctx, "customer", id, in_path=True)
     card = attach(ctx, resolve(ctx, str(request.form.get("card", "")), param="card"), customer)
+    card = objects.update(ctx, card, {"_fails": _fails(request)})
     settings = customer["invoice_settings"] | {"default_payment_method": card["id"]}
     objects.update(ctx, customer, {"invoice_settings": settings}, event="customer.updated")
     for subscription in objects.query(ctx, "subscription", customer=id, status=LIVING):
@@ -111,6 +113,13 @@ def change_card(ctx: Context, request: PageRequest, id: str) -> Doc:
             paying = {"default_payment_method": card["id"]}
             objects.update(ctx, subscription, paying, event="customer.subscription.updated")
     return {"payment_method": card["id"], "sentence": _card_sentence(customer, card, str(request.form["card"]))}
+
+
+def _fails(request: PageRequest) -> int:
+    given = str(request.form.get("fails") or 0)
+    if not given.isdecimal():
+        raise ApiError(f"Invalid integer: {given}", param="fails")
+    return int(given)
 
 
 def _card_sentence(customer: Doc, card: Doc, name: str) -> str:

@@ -213,7 +213,7 @@ def finish_challenge(ctx: Context, intent: Doc, *, passed: bool) -> Doc:
 
 
 def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:
-    refusal = refusal_of(card_of(payment_method))
+    refusal = _answer(ctx, payment_method)
     if refusal:
         return _refuse(ctx, intent, payment_method, refusal, challenged=challenged)
     payment_method = _keep_for_later(ctx, intent, payment_method, challenged=challenged)
@@ -221,6 +221,15 @@ def _charge(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool)
     if is_held(intent):
         return _hold(ctx, intent, charge)
     return succeed(ctx, intent, charge)
+
+
+def _answer(ctx: Context, payment_method: Doc) -> Doc | None:
+    """What the bank says. A card that was told to fail so many times (`_fails`) does so before it acts as it is."""
+    left = payment_method.get("_fails", 0)
+    if not left:
+        return refusal_of(card_of(payment_method))
+    objects.update(ctx, payment_method, {"_fails": left - 1})
+    return {"code": "card_declined", "decline_code": "generic_decline", "message": "Your card was declined."}
 
 
 def _keep_for_later(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:

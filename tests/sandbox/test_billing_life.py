@@ -125,6 +125,33 @@ def test_an_invoice_that_was_sent_is_told_of_before_it_is_due(travel: Travel) ->
     assert (told["created"], told["data"]["object"]["status"]) == (invoice["due_date"] - 3 * DAY, "open")
 
 
+def test_a_card_that_fails_twice_pays_at_the_second_retry(travel: Travel) -> None:
+    decide(travel, retry_days=[1, 2], after_retries="cancel")
+    subscription = start(travel)
+    form = {"card": "pm_card_visa", "fails": "2"}
+    assert travel.visit("POST", f"/_sandbox/customers/{subscription['customer']}/card", **form) == 200
+    end = item_of(subscription)["current_period_end"]
+    travel.advance(end + DRAFT - travel.now)
+    expected = [("open", 1, end + DRAFT + DAY), ("open", 2, end + DRAFT + 3 * DAY), ("paid", 3, None)]
+    for days, seen in zip((1, 2, 0), expected, strict=True):
+        renewal = invoices(travel, subscription)[0]
+        assert (renewal["status"], renewal["attempt_count"], renewal["next_payment_attempt"]) == seen
+        travel.advance(days * DAY)
+    assert now(travel, subscription)["status"] == "active"
+
+
+def test_invoices_are_numbered_for_each_customer_or_all_together(travel: Travel) -> None:
+    def numbers() -> list[str]:
+        found = [travel.get(f"/v1/invoices/{start(travel)['latest_invoice']}")["number"] for _ in range(2)]
+        return [number.split("-")[1] for number in found]
+
+    assert numbers() == ["0001", "0001"]
+    decide(travel, numbering="account")
+    assert numbers() == ["0001", "0002"]
+    decide(travel, numbering="customer")
+    assert numbers() == ["0001", "0001"]
+
+
 def test_while_a_subscription_is_unpaid_its_invoices_stay_drafts_until_it_is_paid(travel: Travel) -> None:
     decide(travel, retry_days=[], after_retries="unpaid")
     subscription = start(travel)
