@@ -43,7 +43,7 @@ def rows_of(
 ) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
 
-    With `before`, the object as the mirror has it, children that were the same in it are left out: their rows are there.
+    With `before`, the object as the mirror has it, children that were the same in it are left out: their rows stand.
     """
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
