@@ -50,6 +50,13 @@ class Bulk:
         if len(self._objects) >= BATCH:
             self.flush()
 
+    def redeemed(self, coupon: str, times: int) -> None:
+        """The coupon was there before the customers, and says how many of them came with it."""
+        self._connection.execute(
+            "UPDATE objects SET body=json_set(body, '$.times_redeemed', ?) WHERE kind='coupon' AND id=?",
+            (times, coupon),
+        )
+
     def flush(self) -> None:
         self.written += len(self._objects)
         self._connection.executemany(OBJECT, self._objects)

@@ -23,7 +23,7 @@ from sandbox.fill.bulk import bulk
 from sandbox.fill.lives import Life, Repeatable, live_one
 from sandbox.fill.people import Plot, chooser, person, plots
 from sandbox.fill.stamps import Gaps, Pattern, Stamp, present, stamp
-from sandbox.fill.stories import EXTRA
+from sandbox.fill.stories import COUPON, EXTRA, METER
 from sandbox.store import Store
 
 FILE = "sandbox.sqlite3"
@@ -35,6 +35,13 @@ PRICES = {
     "team_eur": ("team", 1500, "eur", "month"),
     "pro_yearly_usd": ("pro", 29900, "usd", "year"),
 }
+CALLS = (("1000", "0"), ("10000", "2"), ("inf", "1"))
+"""What a call costs in yen, up to which number of them in a month."""
+OF_HISTORY = (
+    "of history. 0 keeps the present state alone: customers, their payment methods, cash and usage, subscriptions that "
+    "have not ended, the last invoice of each and what paid it. It keeps no events, no earlier invoices and payments, "
+    "and nothing of subscriptions that have ended."
+)
 Progress = Callable[[int, int, str], None]
 
 
@@ -76,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox fill", description="Make a company with a history.")
     parser.add_argument("--data", type=Path, required=True, help="folder that keeps the state; empty or new")
     parser.add_argument("--customers", type=_count, default=10_000)
-    parser.add_argument("--months", type=_months, default=12, help="of history; 0 keeps the present state alone")
+    parser.add_argument("--months", type=_months, default=12, help=OF_HISTORY)
     parser.add_argument("--seed", type=int, default=7, help="the same seed makes the same company")
     parser.add_argument("--now", type=int, help="unix time at which the history ends; the machine's when not given")
     parser.add_argument("--key", default="sk_test_123", help="a key of the account that is filled")
@@ -159,12 +166,28 @@ def _catalogue(order: Order, folder: Path, at: int) -> dict[str, str]:
             )["id"]
             for name, (product, amount, currency, interval) in PRICES.items()
         }  # fmt: skip
+        prices["calls_jpy"] = _counted(shop, products["pro"])
+        shop.post(
+            "/v1/coupons", id=COUPON, percent_off="20", duration="repeating", duration_in_months="3", name="Welcome"
+        )
     with store.write() as tx:
         tx.sql("DELETE FROM object_index WHERE kind='event'")
         tx.sql("DELETE FROM objects WHERE kind='event'")
         tx.sql("DELETE FROM settings WHERE name=?", settings.CLOCK_OFFSET)
     store.close()
     return prices
+
+
+def _counted(shop: Life, product: str) -> str:
+    """A price by usage, in tiers; with the meter that counts."""
+    counts = {"default_aggregation[formula]": "sum"}
+    meter = shop.post("/v1/billing/meters", display_name="API calls", event_name=METER, **counts)["id"]
+    tiers = {}
+    for number, (up_to, amount) in enumerate(CALLS):
+        tiers |= {f"tiers[{number}][up_to]": up_to, f"tiers[{number}][unit_amount]": amount}
+    by = {"recurring[interval]": "month", "recurring[usage_type]": "metered", "recurring[meter]": meter}
+    sold = {"product": product, "currency": "jpy", "billing_scheme": "tiered", "tiers_mode": "graduated"}
+    return str(shop.post("/v1/prices", lookup_key="calls_jpy", **sold, **by, **tiers)["id"])
 
 
 def _stamps(
@@ -176,7 +199,7 @@ def _stamps(
         life = live_one(
             scratch / f"life-{number}", scratch / "catalogue", prices, key=order.key, base_url=order.base_url,
             seed=f"{order.seed}:{number}", plan=plot.plan, start=plot.start, age=plot.age, now=order.now,
-            story=plot.telling.story,
+            story=plot.telling.story, clocked=plot.telling.clocked,
         )  # fmt: skip
         gaps, known = Gaps(life.drawn), dict[str, Pattern]()
         kept = [present(moment) for moment in life.moments] if not order.months else life.moments
@@ -191,12 +214,15 @@ def _copy(order: Order, path: Path, found: list[Plot], stamps: list[list[Stamp]]
     with closing(sqlite3.connect(path)) as connection:
         scope = connection.execute("SELECT scope FROM objects LIMIT 1").fetchone()[0]
         connection.execute("PRAGMA journal_mode=DELETE")
+    redeemed = 0
     with bulk(path, scope, order.now - KEPT_FOR) as writer:
         for number in range(order.customers):
-            life = choose(random)
-            who = person(number, found[life].start, order.now, random)
+            life = choose(number, random)
+            who = person(number, found[life], order.now, random)
             moments = [one for one in stamps[life] if one.since <= order.now - who.shift]
             writer.add(moments[-1] if moments else stamps[life][0], who, random)
+            redeemed += found[life].telling.redeems
             if number % 100 == 99 or number + 1 == order.customers:
                 progress(number + 1, order.customers, "customers")
+        writer.redeemed(COUPON, redeemed)
     return writer.written

@@ -20,6 +20,7 @@ from sandbox.store import Store
 
 LATELY = 28 * DAY
 """Copies are moved forward by less than this, so this is how much of a life's end is remembered step by step."""
+CLOCK_BACK = 49 * DAY
 NAME, MAIL = "LIVESNAMELIVES", "livesmaillives"
 """Stand for the name and the e-mail in a life; each copy has its own."""
 ROWS = ("jobs", "ledger", "usage")
@@ -55,6 +56,8 @@ class Life:
     until: int = 0
     """The last row that was there before."""
     customer: str = ""
+    clock: str = ""
+    """The test clock that it lives on, if it does."""
     moments: list[Moment] = field(default_factory=list)
     name: str = NAME
     mail: str = MAIL
@@ -75,8 +78,14 @@ class Life:
             raise RuntimeError(f"{method} {path}: {doc['error']['message']}")
         return doc
 
-    def register(self) -> None:
-        self.customer = self.post("/v1/customers", name=self.name, email=f"{self.mail}@example.com")["id"]
+    def register(self, *, clocked: bool = False) -> None:
+        """A customer with a card, on a test clock that stands seven weeks back if wanted."""
+        on: dict[str, str] = {}
+        if clocked:
+            begun = str(self.start - CLOCK_BACK)
+            made = self.post("/v1/test_helpers/test_clocks", frozen_time=begun, name="What a renewal looks like")
+            self.clock = on["test_clock"] = made["id"]
+        self.customer = self.post("/v1/customers", name=self.name, email=f"{self.mail}@example.com", **on)["id"]
         self.pay_with("pm_card_visa")
 
     def pay_with(self, card: str) -> None:
@@ -111,7 +120,7 @@ class Life:
 
     def _next_due(self) -> int | None:
         with self.engine.store.read() as tx:
-            due = tx.sql("SELECT min(due_at) FROM jobs").fetchone()[0]
+            due = tx.sql("SELECT min(due_at) FROM jobs WHERE clock=''").fetchone()[0]
         return None if due is None else int(due)
 
     def _remember(self) -> None:
@@ -146,7 +155,7 @@ class Repeatable:
 
 def live_one(
     folder: Path, catalogue: Path, prices: dict[str, str], *, key: str, base_url: str, seed: str,
-    plan: str, start: int, age: int, now: int, story: Any,
+    plan: str, start: int, age: int, now: int, story: Any, clocked: bool,
 ) -> Life:  # fmt: skip
     """A life in a copy of the store that holds the catalogue. Raises RuntimeError when the API refuses an act."""
     folder.mkdir(parents=True)
@@ -158,7 +167,7 @@ def live_one(
         engine = Engine(store, Clock(wall=lambda: start), base_url, ())
         with drawing_from(source):
             life = Life(engine, key, plan, start, age, prices, source.drawn, known)
-            life.register()
+            life.register(clocked=clocked)
             life.live(story(life), now)
     finally:
         store.close()

@@ -25,6 +25,13 @@ GAPS = re.compile(r"(?<![\w.])(1[5-9]\d{8}|2[0-3]\d{8})(?!\w)|\b(\d\d (?:[A-Z][a
 """A time (2017 to 2046), a date in a sentence, or something that may be a random text."""
 
 
+NAMED = re.compile(r'"([a-z]+(?:_[a-z]+)*_[A-Za-z0-9]{14,})"')
+LEDGER_CAUSE = 9
+"""The column of a movement that names the charge, refund, dispute … that caused it."""
+STANDING = ("customer", "test_helpers.test_clock")
+"""What is there as long as somebody does not delete it."""
+
+
 @dataclass(frozen=True)
 class Person:
     """What is one copy's own. `shift` is in seconds."""
@@ -167,21 +174,34 @@ def stamp(moment: Moment, gaps: Gaps, known: dict[str, Pattern]) -> Stamp:
 
 
 def present(moment: Moment) -> Moment:
-    """Without the past: customer, payment methods, living subscriptions, their last invoices and what paid those."""
+    """Without the past: customer, payment methods, living subscriptions, their last invoices and what paid those; and
+    whatever these refer to. Who has sent cash keeps all payments, of which the rest of it is what is left."""
     docs = {row[2]: json.loads(row[5]) for row in moment.objects if row[1] != "event" and not row[4]}
-    kept: set[str] = set()
+    cash = any(doc["object"] == "cash_balance" for doc in docs.values())
+    kept: set[str] = set(docs) if cash else set()
     for id, doc in docs.items():
-        if doc["object"] == "customer" or (doc["object"] == "payment_method" and doc["customer"]):
+        if doc["object"] in STANDING or (doc["object"] == "payment_method" and doc["customer"]):
             kept.add(id)
         if doc["object"] == "subscription" and not doc["ended_at"]:
             kept |= {id, *_paid_with(docs, doc["latest_invoice"])}
+    kept = _with_named({row[2]: row[5] for row in moment.objects if row[2] in docs}, kept)
     seqs = {row[0] for row in moment.objects if row[2] in kept}
     return Moment(
         moment.since,
         [row for row in moment.objects if row[0] in seqs],
         [row for row in moment.indices if row[4] in seqs],
-        {name: [row for row in rows if _belongs(row, kept)] for name, rows in moment.rows.items()},
+        {name: [row for row in rows if _belongs(name, row, kept)] for name, rows in moment.rows.items()},
     )
+
+
+def _with_named(bodies: dict[str, str], kept: set[str]) -> set[str]:
+    """With everything that is named inside what is kept, and inside that."""
+    found, todo = set(kept), list(kept)
+    while todo:
+        named = set(NAMED.findall(bodies[todo.pop()])) & bodies.keys()
+        todo += named - found
+        found |= named
+    return found
 
 
 def _paid_with(docs: dict[str, Any], invoice: str | None) -> set[str]:
@@ -197,5 +217,7 @@ def _paid_with(docs: dict[str, Any], invoice: str | None) -> set[str]:
     return {id for id in found if id in docs}
 
 
-def _belongs(row: tuple[Any, ...], kept: set[str]) -> bool:
-    return any(isinstance(cell, str) and cell in kept for cell in row)
+def _belongs(name: str, row: tuple[Any, ...], kept: set[str]) -> bool:
+    """Money belongs to what moved it, the rest to whoever is named."""
+    named = (row[LEDGER_CAUSE],) if name == "ledger" else row
+    return any(isinstance(cell, str) and cell in kept for cell in named)

@@ -12,6 +12,7 @@ from sandbox.fill.lives import Life
 from sandbox.kinds import Doc
 
 Story = Callable[[Life], Iterator[int]]
+METER, COUPON = "api_calls", "WELCOME20"
 MONTHLY = ("basic_jpy", "pro_jpy", "business_usd", "team_eur")
 
 
@@ -22,6 +23,12 @@ class Telling:
     story: Story
     weight: int
     least: int = 0
+    at_month_end: bool = False
+    """It begins on the last of a month, and so do its copies: the 31st becomes the 28th and the 31st again."""
+    redeems: bool = False
+    """It uses the coupon, once and at its beginning."""
+    clocked: bool = False
+    """In the time of a test clock. There may be few of these: some numbered customers have such a life."""
 
 
 def pays(life: Life) -> Iterator[int]:
@@ -155,6 +162,68 @@ def pays_in_the_shop(life: Life) -> Iterator[int]:
     life.post(f"/_sandbox/vouchers/{intent['id']}/pay")
 
 
+def uses(life: Life) -> Iterator[int]:
+    """A plan and what is counted: reports usage every fourth day, and pays for it in tiers a month later."""
+    life.plan = "pro_jpy"
+    _subscribe(life, **{"items[1][price]": life.prices["calls_jpy"]})
+    number = 0
+    while True:
+        number += 1
+        yield life.start + number * 4 * DAY
+        value = {"payload[stripe_customer_id]": life.customer, "payload[value]": str(150 + number * 377 % 900)}
+        once = f"{life.customer}-{number}"
+        life.post("/v1/billing/meter_events", event_name=METER, identifier=once, **value)
+
+
+def comes_with_a_coupon(life: Life) -> Iterator[int]:
+    """A fifth off for three months."""
+    _subscribe(life, **{"discounts[0][coupon]": COUPON})
+    yield from ()
+
+
+def tries_and_leaves(life: Life) -> Iterator[int]:
+    """A trial that nobody pays for afterwards."""
+    subscription = _subscribe(life, trial_period_days="14")
+    yield life.start + 5 * DAY
+    life.post(f"/v1/subscriptions/{subscription['id']}", cancel_at_period_end="true")
+
+
+def pays_by_transfer(life: Life) -> Iterator[int]:
+    """One order, paid from a bank account with more than was asked; the rest stays in the cash balance."""
+    way = "payment_method_options[customer_balance]"
+    life.post(
+        "/v1/payment_intents",
+        amount="12000", currency="jpy", customer=life.customer, confirm="true",
+        **{"payment_method_types[0]": "customer_balance", "payment_method_data[type]": "customer_balance",
+           f"{way}[funding_type]": "bank_transfer", f"{way}[bank_transfer][type]": "jp_bank_transfer"},
+    )  # fmt: skip
+    yield life.start + 2 * DAY
+    life.post("/_sandbox/transfers", customer=life.customer, amount="15000", currency="jpy")
+
+
+def follows_a_schedule(life: Life) -> Iterator[int]:
+    """Two months of the small plan, then the larger one by itself."""
+    phases = {}
+    for number, (plan, months) in enumerate((("basic_jpy", "2"), ("pro_jpy", "12"))):
+        phases[f"phases[{number}][items][0][price]"] = life.prices[plan]
+        phases[f"phases[{number}][duration][interval]"] = "month"
+        phases[f"phases[{number}][duration][interval_count]"] = months
+    life.post(
+        "/v1/subscription_schedules", customer=life.customer, start_date="now", end_behavior="release", **phases
+    )  # fmt: skip
+    yield from ()
+
+
+def lives_on_a_clock(life: Life) -> Iterator[int]:
+    """Somebody tries what a renewal looks like: five weeks on a test clock."""
+    _subscribe(life)
+    yield life.start + DAY
+    frozen = life.get(f"/v1/test_helpers/test_clocks/{life.clock}")["frozen_time"]
+    life.post(f"/v1/test_helpers/test_clocks/{life.clock}/advance", frozen_time=str(frozen + 25 * DAY))
+    yield life.start + DAY + 3600
+    life.post(f"/v1/test_helpers/test_clocks/{life.clock}/advance", frozen_time=str(frozen + 35 * DAY))
+
+
 def only_registers(life: Life) -> Iterator[int]:
     """Never subscribes."""
     yield from ()
@@ -181,6 +250,13 @@ TELLINGS = (
     Telling(disputes, 8, least=1),
     Telling(pays_invoices, 25),
     Telling(pays_in_the_shop, 25),
+    Telling(pays, 60, at_month_end=True),
+    Telling(uses, 40, least=1),
+    Telling(comes_with_a_coupon, 40, least=1, redeems=True),
+    Telling(tries_and_leaves, 25),
+    Telling(pays_by_transfer, 20),
+    Telling(follows_a_schedule, 15),
+    Telling(lives_on_a_clock, 0, clocked=True),
     Telling(only_registers, 60),
 )
 """Weights are shares of a company's customers."""

@@ -19,14 +19,15 @@ from sandbox import jobs
 from sandbox.clock import Clock
 from sandbox.engine import Engine
 from sandbox.fill.command import CannotFill, Order, fill, main
-from sandbox.fill.people import MOST_DAYS, SPREAD, person
+from sandbox.fill.people import MOST_DAYS, SPREAD, Plot, person
 from sandbox.fill.stamps import Gaps, Person, pattern
+from sandbox.fill.stories import COUPON, TELLINGS
 from sandbox.store import Store
 from tests.sandbox.travel import Travel
 
 DAY = 24 * 3600
 NOW = 1_800_000_000
-ORDER = Order(Path(), customers=150, months=3, seed=7, now=NOW, key="sk_test_123", base_url="http://sandbox.example")
+ORDER = Order(Path(), customers=320, months=3, seed=7, now=NOW, key="sk_test_123", base_url="http://sandbox.example")
 
 
 def quietly(done: int, whole: int, what: str) -> None:
@@ -127,7 +128,8 @@ def test_the_money_adds_up(company: Travel) -> None:
     assert dict(rows) == dict(charged) and len(rows) == len(charged)
     assert times == sorted(times)
     for invoice in documents(company, "invoice"):
-        assert invoice["total"] == sum(line["amount"] for line in invoice["lines"]["data"])
+        off = sum(discount["amount"] for discount in invoice["total_discount_amounts"])
+        assert invoice["total"] == sum(line["amount"] for line in invoice["lines"]["data"]) - off
         assert invoice["amount_remaining"] == max(invoice["amount_due"] - invoice["amount_paid"], 0)
 
 
@@ -150,11 +152,12 @@ def test_it_is_plausible(company: Travel) -> None:
     assert any(doc["amount_refunded"] for doc in documents(company, "charge"))
     assert any(doc["failure_code"] for doc in documents(company, "charge"))
     ages = Counter((NOW - doc["created"]) // (10 * DAY) for doc in documents(company, "customer"))
-    assert len(ages) >= 9 and max(ages.values()) < 40
+    assert len(ages) >= 9 and max(ages.values()) < 80
 
 
 def test_living_subscriptions_renew(company: Travel) -> None:
-    living = [doc for doc in documents(company, "subscription") if doc["status"] == "active"][:40]
+    active = [doc for doc in documents(company, "subscription") if doc["status"] == "active"]
+    living = [doc for doc in active if not doc["test_clock"]][:40]
     monthly = [doc for doc in living if doc["items"]["data"][0]["plan"]["interval"] == "month"]
     jobs.advance(company.engine, NOW + 32 * DAY)
     for before in monthly:
@@ -164,6 +167,63 @@ def test_living_subscriptions_renew(company: Travel) -> None:
             assert item["current_period_start"] >= before["items"]["data"][0]["current_period_end"]
     with company.engine.store.read() as tx:
         assert tx.sql("SELECT error FROM jobs WHERE error NOT NULL").fetchall() == []
+
+
+def test_somebody_begins_at_the_end_of_a_month(company: Travel) -> None:
+    begun = [datetime.fromtimestamp(doc["billing_cycle_anchor"], UTC) for doc in documents(company, "subscription")]
+    assert {30, 31} & {one.day for one in begun}
+    late = [doc for doc, at in zip(documents(company, "subscription"), begun, strict=True) if at.day == 31]
+    days = {datetime.fromtimestamp(doc["items"]["data"][0]["current_period_start"], UTC).day for doc in late}
+    assert days <= {28, 29, 30, 31}
+
+
+def test_usage_is_counted_and_paid_for_in_tiers(company: Travel) -> None:
+    price = company.get("/v1/prices", **{"lookup_keys[0]": "calls_jpy"})["data"][0]["id"]
+    lines = [line for invoice in documents(company, "invoice") for line in invoice["lines"]["data"]]
+    used = [line for line in lines if line["pricing"] and line["pricing"]["price_details"]["price"] == price]
+    assert used
+    with company.engine.store.read() as tx:
+        customers = [row[0] for row in tx.sql("SELECT DISTINCT customer FROM usage")]
+    assert set(customers) <= {doc["id"] for doc in documents(company, "customer")}
+
+
+def test_the_coupon_says_how_many_came_with_it(company: Travel) -> None:
+    coupon = company.get(f"/v1/coupons/{COUPON}")
+    off = {invoice["customer"] for invoice in documents(company, "invoice") if invoice["total_discount_amounts"]}
+    assert coupon["times_redeemed"] == len(off) > 0
+
+
+def test_what_was_sent_and_not_yet_spent_is_in_the_ledger(company: Travel) -> None:
+    balances = [doc for doc in documents(company, "cash_balance") if doc["available"]]
+    assert balances
+    for balance in balances:
+        sums = company.get("/_sandbox/ledger", customer=balance["customer"])["sums"]["jpy"]
+        assert sums[f"cash:{balance['customer']}"] == balance["available"]["jpy"] == 3000
+
+
+def test_a_schedule_waits_for_its_next_phase(company: Travel) -> None:
+    schedules = documents(company, "subscription_schedule")
+    assert {doc["status"] for doc in schedules} == {"active"}
+
+
+def test_a_few_live_on_test_clocks_that_can_be_advanced(company: Travel) -> None:
+    clocks = company.get("/v1/test_helpers/test_clocks")["data"]
+    assert len(clocks) == 3 and {clock["status"] for clock in clocks} == {"ready"}
+    clock = clocks[0]
+    assert clock["frozen_time"] < NOW
+    (subscription,) = company.get("/v1/subscriptions", test_clock=clock["id"])["data"]
+    later = str(clock["frozen_time"] + 31 * DAY)
+    company.post(f"/v1/test_helpers/test_clocks/{clock['id']}/advance", frozen_time=later)
+    jobs.run_due(company.engine)
+    after = company.get(f"/v1/subscriptions/{subscription['id']}")
+    assert after["latest_invoice"] != subscription["latest_invoice"]
+
+
+def test_names_are_written_as_people_write_them(company: Travel) -> None:
+    names = [doc["name"] for doc in documents(company, "customer")]
+    assert any(re.search("[一-龠]", name) for name in names) and any(name.isascii() for name in names)
+    found = company.get("/v1/customers/search", query=f"name:'{names[0]}'")["data"]
+    assert names[0] in {doc["name"] for doc in found}
 
 
 def dump(path: Path) -> list[str]:
@@ -178,8 +238,12 @@ def test_the_same_seed_makes_the_same_company(folder: Path, tmp_path: Path) -> N
     assert dump(tmp_path) == dump(folder)
 
 
+def plot(age: int) -> Plot:
+    return Plot(TELLINGS[0], "pro_jpy", age // (30 * DAY), NOW - age)
+
+
 def test_another_seed_makes_other_people() -> None:
-    one, other = (person(0, NOW - 90 * DAY, NOW, Random(f"{seed}:people")) for seed in (7, 8))
+    one, other = (person(0, plot(90 * DAY), NOW, Random(f"{seed}:people")) for seed in (7, 8))
     assert one != other
 
 
@@ -189,8 +253,10 @@ def test_the_present_state_alone_has_what_it_refers_to(tmp_path: Path) -> None:
     company = Travel(Engine(store, Clock(wall=lambda: NOW), "http://sandbox.example", ()), now=NOW)
     test_every_reference_leads_somewhere(company)
     invoices = {doc["id"] for doc in documents(company, "invoice")}
-    living = documents(company, "subscription")
+    living = [doc for doc in documents(company, "subscription") if doc["latest_invoice"]]
     assert {doc["latest_invoice"] for doc in living} == invoices
+    test_the_money_adds_up(company)
+    test_everybody_has_ids_secrets_and_names_of_their_own(company)
     assert len(documents(company, "customer")) == 60 and documents(company, "event") == []
     jobs.advance(company.engine, NOW + 32 * DAY)
     with store.read() as tx:
@@ -210,7 +276,7 @@ def test_a_folder_that_holds_something_is_left_alone(folder: Path, capsys: pytes
 
 @given(number=st.integers(0, 10**6), age=st.integers(0, 400 * DAY), seed=st.integers())
 def test_nobody_is_moved_into_the_future(number: int, age: int, seed: int) -> None:
-    who = person(number, NOW - age, NOW, Random(seed))
+    who = person(number, plot(age), NOW, Random(seed))
     assert 0 <= who.shift <= min(age, MOST_DAYS * DAY + SPREAD)
     assert re.fullmatch(r"[a-z.0-9]+", who.mail)
 
