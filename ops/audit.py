@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts.models import User
 from ops.models import StaffAct
 
+ACKNOWLEDGE_FINDING = "finding:acknowledge"  # an operator sees to a problem
 REPLAY_EVENT = "inbox-event:replay"  # an operator lets the mirror look at a stored event again
 
 

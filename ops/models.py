@@ -4,6 +4,10 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ops.remediation.models import Finding, FindingKind, Severity
+
+__all__ = ["Finding", "FindingKind", "Severity", "StaffAct"]
+
 
 class StaffAct(models.Model):
     """An operator's act: who, when, why, what before, what after. Rows are written once and never changed."""

@@ -8,16 +8,14 @@ from typing import Any
 from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.expressions import Combinable, RawSQL
 from django.http import HttpRequest
-from django_celery_beat.models import PeriodicTask
 
 from billing.models import Activity, CheckoutOrder, InboxEvent, InboxState, OrderState, SubscriptionRow
 from ops.console.chart import Column, stack
+from ops.remediation.problems import BEAT_SILENT_AFTER, last_sweep
 
 HOURS = 24
 OVERDUE_AFTER = timedelta(minutes=1)  # the sweep looks every 15 seconds: what waits longer is stuck
 ORDER_STALE_AFTER = timedelta(minutes=30)
-# Beat writes down when a task last ran every three minutes or so (django-celery-beat's scheduler).
-BEAT_SILENT_AFTER = timedelta(minutes=6)
 SHOWN = 5
 ACTIVITIES = 10
 CHART_WIDTH, CHART_HEIGHT = 720, 120
@@ -139,7 +137,7 @@ def read_flow(now: datetime) -> Flow:
         stale_orders=read_stale_orders(now),
         statuses=read_statuses(),
         activities=list(Activity.objects.select_related("organization").order_by("-id")[:ACTIVITIES]),
-        last_sweep=read_last_sweep(),
+        last_sweep=last_sweep(),
     )
 
 
@@ -202,11 +200,6 @@ def first_and_count(rows: QuerySet[Any]) -> Stuck:
 def read_statuses() -> tuple[tuple[str, int], ...]:
     """Count subscriptions by Stripe's status."""
     return tuple(SubscriptionRow.objects.by_status())
-
-
-def read_last_sweep() -> datetime | None:
-    row = PeriodicTask.objects.filter(name="sweep-inbox").only("last_run_at").first()
-    return row.last_run_at if row else None
 
 
 def failed_events_badge(request: HttpRequest) -> str:

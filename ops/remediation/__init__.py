@@ -1,0 +1,1 @@
+"""Problems that someone should know, and what can be done about them."""

@@ -1,0 +1,58 @@
+"""Findings: one row for each problem, from when it was seen first until its cause is gone."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class FindingKind(models.TextChoices):
+    """Which problem it is; the words for each stand in `ops.remediation.words`."""
+
+    EVENTS_FAILED = "events-failed", _("Events failed")  # the mirror gave them up for one cause
+    MIRROR_LATE = "mirror-late", _("The mirror is late")  # events wait longer than they should
+    DRIFT = "drift", _("The mirror differs from Stripe")  # of one kind of object
+    POLL_OLD = "poll-old", _("The events API was not read for long")  # Stripe forgets after 30 days
+    POLL_FAILING = "poll-failing", _("The events API does not answer")
+    MESSAGES_ASIDE = "messages-aside", _("Messages stand aside")  # of one queue, that nobody could read
+    BEAT_SILENT = "beat-silent", _("Beat is silent")  # schedules do not run
+
+
+class Severity(models.TextChoices):
+    URGENT = "urgent", _("Urgent")  # customers see or will soon see something wrong
+    ATTENTION = "attention", _("Attention")  # nobody is harmed yet
+
+
+class Finding(models.Model):
+    """One problem. Opened and closed by looking at rows (`ops.remediation.findings`), never by hand."""
+
+    kind = models.CharField(_("kind"), max_length=32, choices=FindingKind.choices)
+    subject = models.CharField(_("subject"), max_length=512, blank=True, default="")  # what it is about, as ids go
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity.choices)
+    evidence = models.JSONField(default=dict)  # what was seen last: numbers, ids, sentences
+    dedup_key = models.CharField(max_length=600)  # one finding is open for each
+    opened_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(_("opened"))
+    seen_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(_("last seen"))
+    closed_at = models.DateTimeField(_("closed"), null=True, blank=True)  # the cause was gone
+    acknowledged_at = models.DateTimeField(_("acknowledged"), null=True, blank=True)  # somebody sees to it
+    acknowledged_by: "models.ForeignKey[Any, Any]" = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+
+    class Meta:
+        verbose_name = _("finding")
+        verbose_name_plural = _("findings")
+        constraints = [
+            models.UniqueConstraint(fields=["dedup_key"], condition=Q(closed_at__isnull=True), name="finding_open_once")
+        ]
+        indexes = [models.Index(fields=["-opened_at"], name="finding_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}".strip()
+
+    @property
+    def open(self) -> bool:
+        return self.closed_at is None

@@ -1,0 +1,163 @@
+"""Looking at rows for problems. Each detector answers for its own kinds of findings, and reads few rows.
+
+Nothing here writes. Ages and limits are such that what mends itself is not yet a problem.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Max, Min, Q
+from django_celery_beat.models import PeriodicTask
+
+from billing.mirror.history import DriftCheck
+from billing.models import AsideMessage, InboxEvent, InboxState, PollCursor, PollState
+from ops.remediation.models import FindingKind, Severity
+
+OVERDUE_AFTER = timedelta(minutes=2)  # the sweep looks every 15 seconds
+LATE_AFTER = timedelta(minutes=30)  # after eight attempts, some twenty minutes, one event is given up
+FAILING_AFTER = 5  # polls in a row
+# Beat writes down when a task last ran every three minutes or so (django-celery-beat's scheduler).
+BEAT_SILENT_AFTER = timedelta(minutes=6)
+SWEEP = "sweep-inbox"
+CAUSES = 50  # of failed events that are told apart
+SAMPLE = 2_000  # failed events that are looked at for their causes
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a detector sees now. `subject` tells problems of one kind apart."""
+
+    kind: FindingKind
+    severity: Severity
+    subject: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dedup_key(self) -> str:
+        return f"{self.kind.value}:{self.subject}"
+
+
+Detector = Callable[[datetime], Iterable[Problem]]
+
+
+def failed_events(now: datetime) -> Iterator[Problem]:
+    """Events that were given up, one problem for each cause: thousands that fail alike are one thing to mend."""
+    failed = InboxEvent.objects.filter(state=InboxState.FAILED).order_by("-received_at")
+    seen = failed.values_list("external_id", "owner", "object_kind", "object_id", "error", "received_at")[:SAMPLE]
+    causes: dict[str, list[tuple[Any, ...]]] = {}
+    for row in seen:
+        causes.setdefault(cause_of(owner=row[1], kind=row[2], error=row[4]), []).append(row)
+    for cause, rows in list(causes.items())[:CAUSES]:
+        newest = rows[0]
+        evidence = {
+            "events": len(rows),
+            "more_may_be": len(seen) == SAMPLE,
+            "account": newest[1],
+            "kind": newest[2],
+            "error": newest[4],
+            "since": min(row[5] for row in rows).isoformat(),
+            "examples": [{"event": row[0], "object": row[3]} for row in rows[:EXAMPLES]],
+        }
+        yield Problem(FindingKind.EVENTS_FAILED, Severity.URGENT, cause, evidence)
+
+
+def cause_of(*, owner: str, kind: str, error: str) -> str:
+    """Return what failed alike: account, kind of object and the error's name; its words name single objects."""
+    name = error.partition(":")[0].strip()[:80] or "unknown"
+    return f"{owner or 'primary'} {kind or 'unknown'} {name}"
+
+
+def late_mirror(now: datetime) -> Iterator[Problem]:
+    """Events that are due and that nobody looks at, or that have waited for long."""
+    waiting = InboxEvent.objects.filter(state=InboxState.RECEIVED)
+    facts = waiting.aggregate(
+        waiting=Count("pk"),
+        overdue=Count("pk", filter=Q(due_at__lt=now - OVERDUE_AFTER)),
+        due_since=Min("due_at"),
+        received_since=Min("received_at"),
+    )
+    stuck = facts["overdue"] > 0
+    slow = facts["received_since"] is not None and facts["received_since"] < now - LATE_AFTER
+    if not (stuck or slow):
+        return
+    error = waiting.exclude(error="").order_by("-received_at").values_list("error", flat=True).first() if slow else ""
+    yield Problem(
+        FindingKind.MIRROR_LATE,
+        Severity.URGENT,
+        evidence={
+            "waiting": facts["waiting"],
+            "overdue": facts["overdue"],
+            "received_since": facts["received_since"].isoformat(),
+            "error": error or "",
+        },
+    )
+
+
+def drift(now: datetime) -> Iterator[Problem]:
+    """Kinds of objects that differed from Stripe in the last check of their account."""
+    done = DriftCheck.objects.filter(finished_at__isnull=False).order_by("owner", "-started_at").distinct("owner")
+    for check in done:
+        for kind, counts in sorted(check.per_kind.items()):
+            if not counts.get("differing"):
+                continue
+            left = counts["differing"] - counts.get("healed", 0)
+            evidence = {**counts, "account": check.owner, "kind": kind, "check": check.pk, "left": left}
+            evidence["examples"] = list(
+                check.differences.filter(kind=kind).values_list("object_id", flat=True).distinct()[:EXAMPLES]
+            )
+            severity = Severity.URGENT if left else Severity.ATTENTION
+            yield Problem(FindingKind.DRIFT, severity, f"{check.owner or 'primary'} {kind}", evidence)
+
+
+def polls(now: datetime) -> Iterator[Problem]:
+    for cursor in PollCursor.objects.order_by("owner", "livemode"):
+        evidence = {
+            "account": cursor.owner,
+            "mode": "live" if cursor.livemode else "test",
+            "read_until": (cursor.read_until or cursor.started_at).isoformat(),
+            "failures": cursor.failures,
+            "error": cursor.error,
+        }
+        if cursor.is_old(now):
+            yield Problem(FindingKind.POLL_OLD, Severity.URGENT, str(cursor), evidence)
+        elif cursor.state == PollState.FAILING and cursor.failures >= FAILING_AFTER:
+            yield Problem(FindingKind.POLL_FAILING, Severity.ATTENTION, str(cursor), evidence)
+
+
+def messages_aside(now: datetime) -> Iterator[Problem]:
+    queues = AsideMessage.objects.order_by("queue").values("queue").annotate(count=Count("pk"), last=Max("received_at"))
+    for queue in queues:
+        last = AsideMessage.objects.filter(queue=queue["queue"]).defer("body").order_by("-received_at")[:EXAMPLES]
+        evidence = {
+            "queue": queue["queue"],
+            "messages": queue["count"],
+            "last": queue["last"].isoformat(),
+            "reasons": sorted({str(message.reason) for message in last}),
+        }
+        yield Problem(FindingKind.MESSAGES_ASIDE, Severity.ATTENTION, queue["queue"], evidence)
+
+
+def silent_beat(now: datetime) -> Iterator[Problem]:
+    """Beat has run before and has not for longer than it may. Seen by whoever looks, as beat itself cannot."""
+    last = last_sweep()
+    if last is not None and now - last > BEAT_SILENT_AFTER:
+        yield Problem(FindingKind.BEAT_SILENT, Severity.URGENT, evidence={"last_run": last.isoformat()})
+
+
+def last_sweep() -> datetime | None:
+    row = PeriodicTask.objects.filter(name=SWEEP).only("last_run_at").first()
+    return row.last_run_at if row else None
+
+
+# Which kinds each detector answers for: where it cannot look, its findings stay as they are.
+DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
+    failed_events: frozenset({FindingKind.EVENTS_FAILED}),
+    late_mirror: frozenset({FindingKind.MIRROR_LATE}),
+    drift: frozenset({FindingKind.DRIFT}),
+    polls: frozenset({FindingKind.POLL_OLD, FindingKind.POLL_FAILING}),
+    messages_aside: frozenset({FindingKind.MESSAGES_ASIDE}),
+    silent_beat: frozenset({FindingKind.BEAT_SILENT}),
+}

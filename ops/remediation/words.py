@@ -1,0 +1,139 @@
+"""What each kind of finding says: what happened, what it means, what to do. Full sentences, translated."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ops.remediation.models import Finding, FindingKind
+
+
+@dataclass(frozen=True)
+class Words:
+    title: str
+    meaning: str
+    step: str
+
+
+def words_of(finding: Finding) -> Words:
+    """Say a finding. A kind that this code does not know any more says its name alone."""
+    say = SAYINGS.get(finding.kind)
+    return say(Evidence(finding.evidence)) if say else Words(finding.kind, "", "")
+
+
+class Evidence(dict[str, Any]):
+    """Evidence with the few forms in which it is read."""
+
+    def number(self, name: str) -> int:
+        return int(self.get(name) or 0)
+
+    def moment(self, name: str) -> str:
+        at = datetime.fromisoformat(self[name]) if self.get(name) else None
+        return date_format(localtime(at), "DATETIME_FORMAT") if at else "–"
+
+    @property
+    def account(self) -> str:
+        return self.get("account") or _("the primary account")
+
+
+def events_failed(seen: Evidence) -> Words:
+    n = seen.number("events")
+    title = ngettext(
+        "%(n)d event about “%(kind)s” could not be mirrored", "%(n)d events about “%(kind)s” could not be mirrored", n
+    ) % {"n": n, "kind": seen.get("kind") or "–"}
+    return Words(
+        title,
+        _(
+            "They were tried eight times and failed for the same cause. Their objects show an older state than Stripe "
+            "has: customers may see a payment as open that is paid."
+        ),
+        _("Read the error below, mend its cause, then replay them. Replaying does nothing twice."),
+    )
+
+
+def mirror_late(seen: Evidence) -> Words:
+    n = seen.number("waiting")
+    title = ngettext(
+        "%(n)d event waits for the mirror for too long", "%(n)d events wait for the mirror for too long", n
+    )
+    if seen.number("overdue"):
+        step = _("Nobody looks at what is due: start a worker, or look into its log. Nothing is lost.")
+    else:
+        step = _(
+            "They are tried and put off: read the last error below. Most often Stripe is away or the key is revoked."
+        )
+    since = seen.moment("received_since")
+    meaning = _("The oldest came on %(since)s. Pages show what was so before.") % {"since": since}
+    return Words(title % {"n": n}, meaning, step)
+
+
+def drift(seen: Evidence) -> Words:
+    n, left = seen.number("differing"), seen.number("left")
+    title = ngettext(
+        "%(n)d object of kind “%(kind)s” differed from Stripe",
+        "%(n)d objects of kind “%(kind)s” differed from Stripe",
+        n,
+    ) % {"n": n, "kind": seen.get("kind") or "–"}
+    if left:
+        meaning = ngettext(
+            "%(n)d of them could not be healed and still shows something else than Stripe has.",
+            "%(n)d of them could not be healed and still show something else than Stripe has.",
+            left,
+        ) % {"n": left}
+        return Words(title, meaning, _("Look at the differences, then run `manage.py resync` for this kind."))
+    return Words(
+        title,
+        _("They were healed by asking Stripe. That they differed means that an event was lost or came wrong."),
+        _("Look at the differences and at which door should have brought them. The next check closes this."),
+    )
+
+
+def poll_old(seen: Evidence) -> Words:
+    return Words(
+        _("The events API of %(account)s was not read since %(since)s")
+        % {"account": seen.account, "since": seen.moment("read_until")},
+        _("Stripe keeps events for 30 days. What the other doors missed before that is lost to the inbox then."),
+        _("See why it stands still (error below), then run `manage.py poll_events`; a resync finds what was lost."),
+    )
+
+
+def poll_failing(seen: Evidence) -> Words:
+    return Words(
+        _("Stripe's events API does not answer for %(account)s") % {"account": seen.account},
+        _("Webhooks still come. What they miss is not found until it answers again; nothing is lost for 30 days."),
+        _("Read the error below. A revoked or restricted key is the most frequent cause: it needs to read events."),
+    )
+
+
+def messages_aside(seen: Evidence) -> Words:
+    n = seen.number("messages")
+    title = ngettext("%(n)d queue message stands aside", "%(n)d queue messages stand aside", n) % {"n": n}
+    return Words(
+        title,
+        _("They came out of the queue and are no events that the inbox understands. Each is kept with the reason."),
+        _("Read them. If they are not meant for this queue, mend the rule that sends them, then delete them here."),
+    )
+
+
+def beat_silent(seen: Evidence) -> Words:
+    return Words(
+        _("Beat is silent since %(since)s") % {"since": seen.moment("last_run")},
+        _("Events still arrive and are mirrored, but what a lost message left lies until it runs again."),
+        _("Start it: `celery -A config beat`. One is enough."),
+    )
+
+
+SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
+    FindingKind.EVENTS_FAILED: events_failed,
+    FindingKind.MIRROR_LATE: mirror_late,
+    FindingKind.DRIFT: drift,
+    FindingKind.POLL_OLD: poll_old,
+    FindingKind.POLL_FAILING: poll_failing,
+    FindingKind.MESSAGES_ASIDE: messages_aside,
+    FindingKind.BEAT_SILENT: beat_silent,
+}
