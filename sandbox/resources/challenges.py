@@ -43,7 +43,8 @@ def _intent(ctx: Context, id: str, client_secret: str | None) -> Doc:
         raise no_such(kind, id, in_path=True)
     ctx.enter(scope)
     intent = objects.load(ctx, kind, id, in_path=True)
-    if not hmac.compare_digest(intent["client_secret"].encode(), (client_secret or "").encode()):
+    known = hmac.compare_digest(intent["client_secret"].encode(), (client_secret or "").encode())
+    if not known or payments.is_later(intent):
         raise no_such(kind, id, in_path=True)
     return intent
 

@@ -258,3 +258,10 @@ def test_a_voucher_for_an_invoice_that_expires_leaves_it_open(travel: Travel) ->
     assert "invoice.payment_failed" in types(travel)
     travel.visit("POST", page, method="card", number="4242424242424242", expiry="12/34", cvc="123", name="Alice")
     assert travel.get(f"/v1/invoices/{invoice['id']}")["status"] == "paid"
+
+
+def test_a_voucher_has_no_challenge(travel: Travel) -> None:
+    intent = voucher(travel)
+    where = f"/challenge/{intent['id']}?client_secret={intent['client_secret']}"
+    assert (travel.visit("GET", where), travel.visit("POST", where, answer="complete")) == (404, 404)
+    assert travel.get(f"/v1/payment_intents/{intent['id']}")["status"] == "requires_action"
