@@ -29,6 +29,10 @@ def chosen(params: dict[str, Any]) -> Doc:
     return {"flexible": {"proration_discounts": "included"} | given.get("flexible", {}), "type": "flexible"}
 
 
+def is_flexible(subscription: Doc) -> bool:
+    return bool(subscription["billing_mode"]["type"] == "flexible")
+
+
 def itemizes(subscription: Doc) -> bool:
     """Whether prorations show their whole amount and, beside it, what discounts take off."""
     return bool((subscription["billing_mode"]["flexible"] or {}).get("proration_discounts") == "itemized")

@@ -5,6 +5,7 @@ the new one is charged, each as an invoice item of its own, which waits for the 
 invoiced at once (always_invoice) or is not made (none). Source: Stripe docs, "Prorations".
 """
 
+from fractions import Fraction
 from typing import Any
 
 from sandbox import objects
@@ -17,7 +18,6 @@ from sandbox.billing import (
     lines,
     netting,
     pending,
-    sums,
     usage_lines,
     wording,
 )
@@ -74,6 +74,7 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     if params.get("trial_end") == "now" and subscription["status"] == "trialing":
         changes |= {"status": "active", "trial_end": ctx.now}
     elif isinstance(params.get("trial_end"), int):
+        prorations += [] if behavior == "none" else _given_back(ctx, subscription | changes)
         changes |= _new_trial(subscription | changes, params["trial_end"], ctx.now)
     changes |= lifecycle.cancellation(ctx, subscription | changes, params)
     if subscription["cancel_at"] != (subscription | changes)["cancel_at"]:
@@ -113,6 +114,15 @@ def _restarts(subscription: Doc, params: dict[str, Any]) -> bool:
     """A new cycle begins now."""
     ends_trial = params.get("trial_end") == "now" and subscription["status"] == "trialing"
     return ends_trial or params.get("billing_cycle_anchor") == "now"
+
+
+def _given_back(ctx: Context, subscription: Doc) -> list[Doc]:
+    """A trial in the middle of a period gives back what is left of it. Source: Stripe docs, "Prorations" (what triggers
+    prorations)."""
+    parts = [
+        _prorated(ctx, subscription, item, None, at=ctx.now, restart=False) for item in subscription["items"]["data"]
+    ]
+    return [part for found in parts for part in found]
 
 
 def _new_trial(subscription: Doc, until: int, now: int) -> Doc:
@@ -243,8 +253,8 @@ def _charged(item: Doc) -> tuple[str, int | None]:
 def _part(ctx: Context, subscription: Doc, item: Doc, period: Period, *, at: int, sign: int) -> Doc:
     price = items.stored_price(ctx, item)
     name, quantity = items.product_name(ctx, price), item.get("quantity")
-    whole = netting.paid(ctx, subscription, item, at) if sign < 0 else netting.to_pay(ctx, subscription, item)
-    cost = netting.share(subscription, whole, lambda amount: sums.unused(sign * amount, period, at))
+    left = Fraction(min(max(period.end - at, 0), period.seconds), period.seconds or 1)
+    cost = netting.credit(ctx, subscription, item, at) if sign < 0 else netting.charge(ctx, subscription, item, left)
     words = wording.unused_line if sign < 0 else wording.remaining_line
     return lines.proration_item(
         subscription, item, price,

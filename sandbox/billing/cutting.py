@@ -3,7 +3,9 @@ charged again when the cancellation is taken back. Source: API reference, "Updat
 docs, "Cancel subscriptions".
 """
 
-from sandbox.billing import items, lines, netting, sums, wording
+from fractions import Fraction
+
+from sandbox.billing import items, lines, netting, wording
 from sandbox.billing.periods import Period
 from sandbox.context import Context
 from sandbox.kinds import Doc
@@ -41,13 +43,10 @@ def _moved(ctx: Context, subscription: Doc, item: Doc, end: int) -> list[Doc]:
     price, quantity, before = items.stored_price(ctx, item), item.get("quantity"), item["current_period_end"]
     name = items.product_name(ctx, price)
     if end < before:
-        paid = netting.paid(ctx, subscription, item, end)
-        words = wording.unused_line(name, quantity or 0, end)
-        cost = netting.share(subscription, paid, lambda amount: sums.unused(-amount, items.period_of(item), end))
+        cost, words = netting.credit(ctx, subscription, item, end), wording.unused_line(name, quantity or 0, end)
     else:
         whole = items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
-        now, added = netting.to_pay(ctx, subscription, item), Period(before, end)
-        cost = netting.share(subscription, now, lambda amount: sums.between(amount, whole, added))
+        cost = netting.charge(ctx, subscription, item, Fraction(end - before, whole.seconds))
         words = wording.remaining_line(name, quantity or 0, before)
     period = Period(min(before, end), max(before, end))
     fields = lines.proration_item(subscription, item, price, cost=cost, description=words, period=period)

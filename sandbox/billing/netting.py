@@ -1,14 +1,17 @@
 """What a period of an item costs, with its discounts: the base of prorations, which are never discounted again.
 
-A credit gives back what was paid: the line that charged the period, less its discounts. A charge costs what the
-discounts leave that last for longer than one invoice. Where discounts are `included` a proration is that net amount;
-where they are `itemized` it is the whole amount, and what each discount takes off it stands beside it: the sums are the
-same. Sources: Stripe docs, "Prorations" (discounts), "Compare classic and flexible billing mode"; changelog 2025-09-30,
-"Adds the ability to itemize proration discount amounts".
+A credit gives back what was paid. In flexible billing mode that is what was debited for the time that is left, whatever
+the price is now; in classic mode it is counted from the present price, with the discounts of the line that charged it.
+A charge costs what the discounts leave that last for longer than one invoice. Where discounts are `included` a
+proration is that net amount; where they are `itemized` it is the whole amount, and what each discount takes off it
+stands beside it: the sums are the same. Sources: Stripe docs, "Prorations" (discounts), "Compare classic and flexible
+billing mode"; changelog 2025-09-30, "Adds the ability to itemize proration discount amounts".
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 
 from sandbox import objects
 from sandbox.billing import billing_modes, discounts, items, sums
@@ -16,29 +19,86 @@ from sandbox.billing.reckoning import Row, reckon, spread
 from sandbox.context import Context
 from sandbox.kinds import Doc
 
+FINE = 10**9
+"""Parts of a unit in which discounts are weighed against each other."""
+
 
 @dataclass(frozen=True)
 class Whole:
-    """A period's amount, and what each discount takes off it: those of the item itself, those of the invoice."""
+    """An amount before it is rounded, and what each discount takes off it: those of the item itself, those of the
+    invoice."""
 
-    amount: int
-    own: dict[str, int] = field(default_factory=dict)
-    shared: dict[str, int] = field(default_factory=dict)
+    amount: Fraction
+    own: dict[str, Fraction] = field(default_factory=dict)
+    shared: dict[str, Fraction] = field(default_factory=dict)
 
     @property
-    def net(self) -> int:
+    def net(self) -> Fraction:
         return self.amount - sum(self.own.values()) - sum(self.shared.values())
 
+    def times(self, part: Fraction) -> "Whole":
+        own = {id: cut * part for id, cut in self.own.items()}
+        return Whole(self.amount * part, own, {id: cut * part for id, cut in self.shared.items()})
 
-def share(subscription: Doc, whole: Whole, part: Callable[[int], int]) -> Doc:
-    """The fields of an invoice item that is a `part` of a whole: a credit is a negative part."""
-    net = part(whole.net)
+
+def credit(ctx: Context, subscription: Doc, item: Doc, at: int) -> Doc:
+    """The fields of an invoice item that gives back what the rest of an item's period after `at` has cost. The exact
+    share is rounded down, which for a negative amount is away from zero: Stripe docs, "Prorations"."""
+    if billing_modes.is_flexible(subscription):
+        return share(subscription, debited(ctx, subscription, item, at), lambda amount: math.floor(-amount))
+    period = items.period_of(item)
+    left = Fraction(min(max(period.end - at, 0), period.seconds), period.seconds or 1)
+    return share(subscription, paid(ctx, subscription, item, at).times(left), lambda amount: math.floor(-amount))
+
+
+def charge(ctx: Context, subscription: Doc, item: Doc, part: Fraction) -> Doc:
+    """The fields of an invoice item that charges a part of an item's whole period."""
+    return share(subscription, to_pay(ctx, subscription, item).times(part), math.floor)
+
+
+def debited(ctx: Context, subscription: Doc, item: Doc, at: int) -> Whole:
+    """What was debited for the rest of an item's period after `at`, less what was given back of it."""
+    whole = items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
+    ends = (whole.end, item["current_period_end"])
+    parts = []
+    for line in _lines(ctx, subscription, item):
+        start, end = line["period"]["start"], line["period"]["end"]
+        over = min(end, item["current_period_end"]) - max(start, at)
+        if end in ends and over > 0 and end > start:
+            parts.append(_of_line(line).times(Fraction(over, end - start)))
+    return _together(parts)
+
+
+def _lines(ctx: Context, subscription: Doc, item: Doc) -> Iterator[Doc]:
+    """The lines about an item since its period began, and what waits to become one."""
+    for invoice in objects.query(ctx, "invoice", _subscription=subscription["id"]):
+        if invoice["created"] < item["current_period_start"]:
+            break
+        if invoice["status"] != "void":
+            yield from (line for line in invoice["lines"]["data"] if _is_about(line, item))
+    for waiting in objects.query(ctx, "invoiceitem", customer=subscription["customer"], _pending=True):
+        details = (waiting["parent"] or {}).get("subscription_details") or {}
+        if details.get("subscription_item") == item["id"] and waiting["proration"]:
+            taken = waiting.get("_taken") or {"own": {}, "shared": {}}
+            cuts = {**taken["own"], **taken["shared"]}
+            amounts = [{"amount": amount, "discount": id} for id, amount in cuts.items()]
+            yield waiting | {"discount_amounts": amounts, "discounts": list(taken["own"])}
+
+
+def _is_about(line: Doc, item: Doc) -> bool:
+    details = (line["parent"] or {}).get("subscription_item_details") or {}
+    return bool(details.get("subscription_item") == item["id"])
+
+
+def share(subscription: Doc, whole: Whole, rounded: Callable[[Fraction], int]) -> Doc:
+    """The amount of a proration, and what discounts take off it where they are itemized."""
+    net = rounded(whole.net)
     if not billing_modes.itemizes(subscription):
         return {"amount": net, "proration_details": {"discount_amounts": []}}
-    gross = part(whole.amount)
-    cuts = {**whole.own, **whole.shared}
+    gross = rounded(whole.amount)
     sign = 1 if gross >= net else -1
-    taken = {id: sign * amount for id, amount in spread(abs(gross - net), cuts).items()}
+    weights = {id: abs(int(cut * FINE)) for id, cut in {**whole.own, **whole.shared}.items()}
+    taken = {id: sign * amount for id, amount in spread(abs(gross - net), weights).items()}
     return {
         "amount": gross,
         "proration_details": {"discount_amounts": [{"amount": cut, "discount": id} for id, cut in taken.items()]},
@@ -50,18 +110,17 @@ def share(subscription: Doc, whole: Whole, part: Callable[[int], int]) -> Doc:
 
 
 def paid(ctx: Context, subscription: Doc, item: Doc, at: int) -> Whole:
-    """What was charged for the whole period that `at` lies in, at the item's price and quantity."""
+    """What the whole period that `at` lies in costs at the item's price and quantity: as it was charged, else as it
+    would be."""
     for invoice in objects.query(ctx, "invoice", _subscription=subscription["id"]):
         charged = [line for line in invoice["lines"]["data"] if _charges(line, item, at)]
         if charged:
             return _together([_of_line(line) for line in charged])
-    whole = items.cycle_in(subscription, item["price"]).holding(item["current_period_start"])
-    now, period = to_pay(ctx, subscription, item), items.period_of(item)
-    return Whole(
-        sums.between(now.amount, whole, period),
-        {id: sums.between(cut, whole, period) for id, cut in now.own.items()},
-        {id: sums.between(cut, whole, period) for id, cut in now.shared.items()},
+    whole, period = (
+        items.cycle_in(subscription, item["price"]).holding(item["current_period_start"]),
+        items.period_of(item),
     )
+    return to_pay(ctx, subscription, item).times(Fraction(period.seconds, whole.seconds))
 
 
 def _charges(line: Doc, item: Doc, at: int) -> bool:
@@ -77,20 +136,19 @@ def _charges(line: Doc, item: Doc, at: int) -> bool:
 
 
 def _of_line(line: Doc) -> Whole:
-    taken = {one["discount"]: one["amount"] for one in line["discount_amounts"] if one["amount"]}
+    taken = {one["discount"]: Fraction(one["amount"]) for one in line["discount_amounts"] if one["amount"]}
     own = {id: amount for id, amount in taken.items() if id in line["discounts"]}
-    return Whole(line["amount"], own, {id: amount for id, amount in taken.items() if id not in own})
+    return Whole(Fraction(line["amount"]), own, {id: amount for id, amount in taken.items() if id not in own})
 
 
 def _together(parts: list[Whole]) -> Whole:
-    """The lines of one item: tiers are charged apart."""
-    own: dict[str, int] = {}
-    shared: dict[str, int] = {}
+    own: dict[str, Fraction] = {}
+    shared: dict[str, Fraction] = {}
     for part in parts:
         for whole, cuts in ((own, part.own), (shared, part.shared)):
             for id, amount in cuts.items():
-                whole[id] = whole.get(id, 0) + amount
-    return Whole(sum(part.amount for part in parts), own, shared)
+                whole[id] = whole.get(id, Fraction(0)) + amount
+    return Whole(sum((part.amount for part in parts), Fraction(0)), own, shared)
 
 
 def to_pay(ctx: Context, subscription: Doc, item: Doc) -> Whole:
@@ -100,7 +158,8 @@ def to_pay(ctx: Context, subscription: Doc, item: Doc) -> Whole:
     names = subscription["discounts"] or _of_customer(ctx, subscription)
     shared = discounts.offs(ctx, names, subscription["currency"], lasting=True)
     done = reckon(rows, shared)[list(held).index(item["id"])]
-    return Whole(done.amount, done.own, done.shared)
+    own = {id: Fraction(cut) for id, cut in done.own.items()}
+    return Whole(Fraction(done.amount), own, {id: Fraction(cut) for id, cut in done.shared.items()})
 
 
 def _row(ctx: Context, subscription: Doc, item: Doc) -> Row:
