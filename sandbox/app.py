@@ -180,7 +180,7 @@ def _do_with(
 
 
 def _do(engine: Engine, call: Call, route: Route, values: dict[str, str], caller: keys.Caller) -> Response:
-    raw = versions.read(call.version, call.path, _parameters(call))
+    raw = versions.read(call.version, call.method, call.path, _parameters(call))
     if call.idempotency_key is None:
         return _respond(call, _run(engine, call, route, values, caller, raw))
     idempotency.check_length(call.idempotency_key)

@@ -44,8 +44,11 @@ def address(version: str, method: str, path: str) -> tuple[str, str]:
     return method, path
 
 
-def read(version: str, path: str, raw: Raw) -> Raw:
-    """The parameters in today's words. `path` is the one that was asked for."""
+def read(version: str, method: str, path: str, raw: Raw) -> Raw:
+    """The parameters in today's words. Method and path are those that were asked for; what lists filter by is as it
+    was."""
+    if method != "POST" and path != UPCOMING:
+        return raw
     for change, translate in TRANSLATIONS.get(_pattern(path), ()):
         if is_before(version, change):
             raw = translate(dict(raw))

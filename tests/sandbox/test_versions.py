@@ -117,6 +117,15 @@ def test_a_client_of_today_sees_nothing_of_it(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
+    "path", ["subscriptions", "payment_intents", "setup_intents", "promotion_codes", "invoiceitems"]
+)
+def test_an_older_client_lists(shop: Shop, path: str) -> None:
+    made = shop.subscribed()
+    asked = {} if path == "promotion_codes" else {"customer": made["customer"]}
+    assert shop.get(path, **asked)["object"] == "list"
+
+
+@pytest.mark.parametrize(
     ("version", "change", "older"),
     [
         ("2020-08-27", versions.BASIL, True),
