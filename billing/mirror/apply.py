@@ -171,7 +171,7 @@ def write_proven(
         else:
             proven[ref] = snapshot_of(story, word, held)
     rows = {
-        ref: own_rows(ref, snapshot.data, owner_id, now)
+        ref: own_rows(ref, snapshot.data, held, owner_id, now)
         for ref, snapshot in proven.items()
         if snapshot.data is not None and snapshot.data != held.stored.get(ref)
     }

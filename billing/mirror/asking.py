@@ -275,7 +275,7 @@ def references_lacking(answers: Answers, *, owner: str | None, now: datetime) ->
 
 
 def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Collection[Reference]:
-    return references(own_rows(snapshot.ref, snapshot.data, owner, now)) if snapshot.data is not None else ()
+    return references(own_rows(snapshot.ref, snapshot.data, None, owner, now)) if snapshot.data is not None else ()
 
 
 def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:

@@ -123,7 +123,7 @@ def write_held(
     passed = [snapshot for snapshot in snapshots if passes(held, snapshot)]
     new = {s.ref: s.data for s in passed if s.data is not None and s.data != held.stored.get(s.ref)}
     made = rows or {}
-    flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, owner_id, now)]
+    flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, held, owner_id, now)]
     refused = tables.write(without(flat, set(absent)) if absent else flat)
     point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
@@ -136,9 +136,10 @@ def write_held(
     return changes
 
 
-def own_rows(ref: Ref, data: Data, owner_id: str | None, now: datetime) -> list[TableRow]:
-    """The rows of an object: its own first, then those of what stands inside it."""
-    return rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now)
+def own_rows(ref: Ref, data: Data, held: Held | None, owner_id: str | None, now: datetime) -> list[TableRow]:
+    """The rows of an object: its own first, then those of what stands inside it, as far as that has changed."""
+    before = held.stored.get(ref) if held else None
+    return rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now, before=before)
 
 
 def passes(held: Held, snapshot: Snapshot) -> bool:
