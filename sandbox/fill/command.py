@@ -182,7 +182,7 @@ def _counted(shop: Life, product: str) -> str:
     """A price by usage, in tiers; with the meter that counts."""
     counts = {"default_aggregation[formula]": "sum"}
     meter = shop.post("/v1/billing/meters", display_name="API calls", event_name=METER, **counts)["id"]
-    tiers = {}
+    tiers: dict[str, str] = {}
     for number, (up_to, amount) in enumerate(CALLS):
         tiers |= {f"tiers[{number}][up_to]": up_to, f"tiers[{number}][unit_amount]": amount}
     by = {"recurring[interval]": "month", "recurring[usage_type]": "metered", "recurring[meter]": meter}

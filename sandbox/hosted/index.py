@@ -12,6 +12,7 @@ from sandbox.billing.periods import months_later
 from sandbox.context import Context
 from sandbox.hosted import index_words as words
 from sandbox.hosted.card_form import TEST_CARDS
+from sandbox.hosted.index_clocks import test_clocks
 from sandbox.hosted.index_customer import customer_panel, waiting_payments, what_comes
 from sandbox.hosted.index_search import find
 from sandbox.hosted.words import tools
@@ -55,6 +56,7 @@ def show_index(ctx: Context, request: PageRequest) -> Response:
         can=can,
         clock=_clock(ctx),
         counts=[(kind, ctx.tx.count(ctx.scope, kind)) for kind in COUNTED],
+        test_clocks=test_clocks(ctx, NEWEST),
         people=_people(ctx, asked),
         panel=customer_panel(ctx, customer) if customer and not customer.get("deleted") else None,
         waiting=waiting_payments(ctx, NEWEST),

@@ -124,4 +124,5 @@ def _fails(request: PageRequest) -> int:
 
 def _card_sentence(customer: Doc, card: Doc, name: str) -> str:
     who = customer["name"] or customer["email"] or customer["id"]
-    return f"{who} pays with {_describe(card)} from now on, which {CARDS.get(name, 'is one of the test cards')}."
+    what = CARDS.get(name, "is one of the test cards")
+    return f"{who} pays with {_describe(card)} from now on, which {what}. It is charged when the next invoice is."

@@ -25,6 +25,9 @@ STATES = {
     "pending": ("Waiting", "wait"),
     "requires_payment_method": ("Not paid", "stop"),
     "delivered": ("Delivered", "good"),
+    "ready": ("Ready", "good"),
+    "advancing": ("Advancing", "wait"),
+    "internal_failure": ("Failed", "stop"),
     "failed": ("Failed", "stop"),
     "lost": ("Lost", "stop"),
 }
@@ -36,6 +39,10 @@ JOBS = {
     "invoice.retry": "a failed payment is tried again",
     "refund.settle": "a refund settles",
     "checkout.expire": "a checkout page expires",
+    "invoice.due": "an invoice falls due",
+    "schedule.step": "a schedule's phase begins",
+    "subscription.upcoming": "a renewal is announced",
+    "test_clock.delete": "a test clock is deleted",
 }
 FAULTS = {
     "duplicate": "Webhooks come twice",
@@ -49,6 +56,10 @@ FAULTS = {
     "timeout": "The API does not answer",
     "latency": "The API is slow",
 }
+OF_DELIVERIES = ("duplicate", "delayed", "reordered", "lost", "slow", "wrong_signature")
+TELLING = ("invoice.paid", "invoice.payment_failed", "customer.subscription.deleted", "customer.subscription.created")
+"""Events that say most about what happened; they are named first."""
+MOST_NAMED = 4
 CARDS = {
     "pm_card_chargeCustomerFail": "fails when it is charged",
     "pm_card_authenticationRequired": "asks for 3-D Secure each time",
@@ -110,30 +121,57 @@ def sentence(path: str, said: Doc, form: Mapping[str, object]) -> str:
     """What an act's answer means."""
     if path == "/_sandbox/advance":
         return _advanced(said)
+    if path.startswith("/_sandbox/test_clocks/"):
+        return _clock_advanced(said)
     if path == "/_sandbox/faults":
-        return f"{FAULTS[said['effect']]} from now on: {rule(said)}."
+        where = "Webhooks" if said["effect"] in OF_DELIVERIES else "your own program's log"
+        return f"{FAULTS[said['effect']]} from now on: {rule(said)}. Make something happen and look at {where}."
     if path == "/_sandbox/faults/end":
         return "The fault is ended." if said["ended"] == 1 else f"{said['ended']} faults are ended."
     if path == "/_sandbox/deliveries/redeliver":
         count = said["queued"]
-        return "Nothing was left to send again." if not count else f"{_many(count, 'delivery', 'deliveries')} queued."
+        if not count:
+            return "Nothing was left to send again."
+        return f"{_many(count, 'delivery', 'deliveries')} queued. Load the page again for the answer."
     if said.get("object") == "dispute":
-        return f"The bank disputes {amount(said['amount'], said['currency'])} ({said['reason'].replace('_', ' ')})."
+        return (
+            f"The bank disputes {amount(said['amount'], said['currency'])} ({said['reason'].replace('_', ' ')}). "
+            "The money has left the balance. Open the customer to see the charge."
+        )
     if said.get("object") == "payment_intent":
-        return f"The payment of {amount(said['amount'], said['currency'])}: {state(said['status'])[0].lower()}."
+        done = state(said["status"])[0].lower()
+        return f"The payment of {amount(said['amount'], said['currency'])}: {done}. Last events tell what followed."
     if said.get("object") == "customer_cash_balance_transaction":
-        return f"{amount(said['net_amount'], said['currency'])} arrived by bank transfer."
+        arrived = amount(said["net_amount"], said["currency"])
+        return f"{arrived} arrived by bank transfer. Last events tell what it paid."
     return str(said.get("sentence") or "Done.")
 
 
 def _advanced(said: Doc) -> str:
-    now = said.get("now")
-    events = said.get("events")
-    what = ""
-    if isinstance(events, list | dict):
-        count = len(events) if isinstance(events, list) else sum(map(int, events.values()))
-        what = f" {_many(count, 'event', 'events')} happened on the way."
-    return (f"It is {moment(int(now))} UTC now." if now else "Time has moved on.") + what
+    now, events = said.get("now"), said.get("events") or {}
+    return (f"It is {moment(int(now))} UTC now." if now else "Time has moved on.") + _on_the_way(events)
+
+
+def _clock_advanced(said: Doc) -> str:
+    name = f"The test clock {said['name']}" if said["name"] else "The test clock"
+    if said["status"] == "advancing":
+        return f"{name} is under way. Load the page again in a moment."
+    if said["status"] != "ready":
+        return (
+            f"{name} could not be advanced: something failed on the way. Last events and the sandbox's log tell more."
+        )
+    return f"{name} stands at {moment(said['now'])} UTC." + _on_the_way(said["events"])
+
+
+def _on_the_way(events: Mapping[str, int]) -> str:
+    """How much happened, and what most."""
+    count = sum(events.values())
+    if not count:
+        return " Nothing happened on the way."
+    most = sorted(events.items(), key=lambda one: (one[0] not in TELLING, -one[1], one[0]))[:MOST_NAMED]
+    named = ", ".join(f"{number:,} {type}" for type, number in most)
+    more = f" and {len(events) - len(most)} other types" if len(events) > len(most) else ""
+    return f" {_many(count, 'event', 'events')} happened on the way: {named}{more}."
 
 
 def rule(said: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """The sandbox's own address space, `/_sandbox/…`: JSON in and out, no key. For tests and demos, not part of Stripe."""
 
 import json
+from collections import Counter
 from typing import Any
 
 from sandbox import API_VERSION, faults, jobs, keys, store, webhooks
@@ -11,6 +12,7 @@ from sandbox.kinds import Doc
 from sandbox.params import Ignored
 from sandbox.resources.webhook_endpoints import new_endpoint
 from sandbox.routes import ROUTES, PageRequest, act, page
+from sandbox.store import Transaction
 
 FARTHEST = 10 * 366 * 24 * 3600
 """Seconds that one step may take the sandbox's time forward."""
@@ -156,13 +158,28 @@ def advance(engine: Engine, request: PageRequest) -> Doc:
         before = tx.sql("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0]
     ran = jobs.advance(engine, _target(request.form, was))
     with engine.store.read() as tx:
-        told = tx.sql(
-            "SELECT value, count(*) FROM object_index WHERE seq>? AND kind='event' AND field='type' "
-            "GROUP BY value ORDER BY value",
-            before,
-        ).fetchall()
+        told = _told_since(tx, before)
     engine.work.set()
-    return {"was": was, "now": engine.clock.now(), "jobs": dict(sorted(ran.items())), "events": dict(told)}
+    return {"was": was, "now": engine.clock.now(), "jobs": dict(sorted(ran.items())), "events": told}
+
+
+def _told_since(tx: Transaction, before: int) -> dict[str, int]:
+    """How many events of each type were stored after the row `before`."""
+    told: Counter[str] = Counter()
+    added = tx.sql("SELECT scope, min(created) FROM objects WHERE seq>? AND kind='event' GROUP BY scope", before)
+    for scope, since in added.fetchall():
+        type = ""
+        while type := tx.sql(
+            "SELECT min(value) FROM object_index WHERE scope=? AND kind='event' AND field='type' AND value>?",
+            scope,
+            type,
+        ).fetchone()[0]:
+            told[type] += tx.sql(
+                "SELECT count(*) FROM object_index WHERE scope=? AND kind='event' AND field='type' AND value=? "
+                "AND created>=? AND seq>?",
+                scope, type, since, before,
+            ).fetchone()[0]  # fmt: skip
+    return {type: count for type, count in sorted(told.items()) if count}
 
 
 def _target(form: Any, now: int) -> int:

@@ -120,24 +120,53 @@ def test_delivery_is_broken_and_mended_by_buttons(v1: Any, front: httpx.Client, 
     [
         (
             "/_sandbox/advance",
-            {"now": 1_800_000_000, "events": {"invoice.paid": 2, "charge.succeeded": 1}},
-            "It is Fri 15 Jan 2027, 08:00 UTC now. 3 events happened on the way.",
+            {"now": 1_800_000_000, "events": {"invoice.paid": 2, "charge.succeeded": 3}},
+            "It is Fri 15 Jan 2027, 08:00 UTC now. 5 events happened on the way: 2 invoice.paid, 3 charge.succeeded.",
         ),
         ("/_sandbox/deliveries/redeliver", {"queued": 0}, "Nothing was left to send again."),
         (
             "/_sandbox/vouchers/pi_1/pay",
             {"object": "payment_intent", "amount": 8800, "currency": "jpy", "status": "succeeded"},
-            "The payment of ¥8,800: succeeded.",
+            "The payment of ¥8,800: succeeded. Last events tell what followed.",
         ),
         (
             "/_sandbox/transfers",
             {"object": "customer_cash_balance_transaction", "net_amount": 12000, "currency": "jpy"},
-            "¥12,000 arrived by bank transfer.",
+            "¥12,000 arrived by bank transfer. Last events tell what it paid.",
+        ),
+        (
+            "/_sandbox/test_clocks/clock_1/advance",
+            {"now": 1_800_000_000, "status": "ready", "name": "Trials", "events": {}},
+            "The test clock Trials stands at Fri 15 Jan 2027, 08:00 UTC. Nothing happened on the way.",
+        ),
+        (
+            "/_sandbox/test_clocks/clock_1/advance",
+            {"now": 1_800_000_000, "status": "internal_failure", "name": None, "events": {}},
+            "The test clock could not be advanced: something failed on the way. Last events and the sandbox's log tell "
+            "more.",
         ),
     ],
 )
 def test_every_act_ends_in_a_sentence(path: str, said: Any, text: str) -> None:
     assert sentence(path, said, {}) == text
+
+
+def test_a_test_clock_is_advanced_by_buttons(v1: Any, front: httpx.Client) -> None:
+    begun = 1_800_000_000
+    clock = v1.test_helpers.test_clocks.create({"frozen_time": begun, "name": "Trials"})
+    assert "Nobody lives on it yet" in shown(front_page(front))
+    id = v1.customers.create({"name": "Alice", "test_clock": clock.id}).id
+    card = v1.payment_methods.attach("pm_card_visa", {"customer": id}).id
+    v1.customers.update(id, {"invoice_settings": {"default_payment_method": card}})
+    v1.subscriptions.create({"customer": id, "items": [{"price": plan(v1)}]})
+    page = front_page(front)
+    assert "Trials Ready Fri 15 Jan 2027, 08:00 UTC Alice" in shown(page)
+    steps = re.findall(rf'test_clocks/{clock.id}/advance".*?name="to" value="(\d+)"', page.text, re.S)
+    assert [int(to) - begun for to in steps[:3]] == [86400, 7 * 86400, 31 * 86400]
+    said = shown(press(front, f"/_sandbox/test_clocks/{clock.id}/advance", to=str(begun + 32 * 86400)))
+    assert "The test clock Trials stands at Tue 16 Feb 2027, 08:00 UTC." in said and "1 invoice.paid" in said
+    back = shown(press(front, f"/_sandbox/test_clocks/{clock.id}/advance", to=str(begun)))
+    assert "must be after the test clock's current frozen time" in back
 
 
 def test_a_voucher_is_paid_and_a_charge_disputed(v1: Any, front: httpx.Client) -> None:
