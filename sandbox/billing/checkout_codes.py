@@ -31,15 +31,15 @@ class PaymentUnderWay(ApiError):
 def apply(ctx: Context, session: Doc, typed: str) -> Doc:
     """The session with the code that somebody typed. Raises UnknownCode, Refused, PaymentUnderWay, and ApiError for a
     total that no bank would take."""
-    code = _meant(ctx, typed, session["customer"])
+    code = meant(ctx, typed, session["customer"])
     changed = _repriced(ctx, session, [{"promotion_code": code["id"]}])
     if not any(line["amount_discount"] for line in changed["_lines"]):
         raise Refused(Reason.NOTHING_OFF, "code")
     return changed
 
 
-def _meant(ctx: Context, typed: str, customer: str | None) -> Doc:
-    """An active code before one that is over, one's own before everybody's."""
+def meant(ctx: Context, typed: str, customer: str | None) -> Doc:
+    """The promotion code that somebody typed: an active code before one that is over, one's own before everybody's."""
     known = [code for code in objects.query(ctx, "promotion_code") if code["code"].lower() == typed.lower()]
     if not known:
         raise UnknownCode(typed)

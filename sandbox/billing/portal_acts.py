@@ -82,3 +82,9 @@ def cancel(ctx: Context, subscription: Doc, feature: Doc, reason: dict[str, Any]
 
 def resume(ctx: Context, subscription: Doc) -> Doc:
     return changing.change(ctx, subscription, {"cancel_at_period_end": False})
+
+
+def stay(ctx: Context, subscription: Doc, coupon: str) -> Doc:
+    """Who wanted to leave takes the coupon that they were offered, besides what they have."""
+    held: list[dict[str, str]] = [{"discount": id} for id in subscription["discounts"]]
+    return changing.change(ctx, subscription, {"discounts": [*held, {"coupon": coupon}]})

@@ -9,7 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, items, phases, preview, scheduling, sums
+from sandbox.billing import changing, checkout_codes, items, phases, preview, redeeming, scheduling, sums
+from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
@@ -157,6 +158,18 @@ def with_discounts(subscription: Doc, change: Change, given: list[Doc]) -> Chang
     return replace(change, params=change.params | {"discounts": held + more}) if more else change
 
 
+def with_code(ctx: Context, subscription: Doc, change: Change, typed: str) -> Change:
+    """The change under a promotion code that the customer typed. Raises UnknownCode and Refused."""
+    code = checkout_codes.meant(ctx, typed, subscription["customer"])
+    purchase = Purchase(sums.price_amount(change.price, change.quantity), change.price["currency"])
+    redeeming.named(ctx, {"promotion_code": code["id"]}, subscription["customer"], "code", purchase)
+    return with_discounts(subscription, change, [{"promotion_code": code["id"]}])
+
+
+def takes_codes(configuration: Doc) -> bool:
+    return "promotion_code" in configuration["features"]["subscription_update"]["default_allowed_updates"]
+
+
 def carry_out(ctx: Context, subscription: Doc, change: Change) -> Doc:
     """Do it. Raises CardError when the bank refuses what is due now: then nothing has changed."""
     if change.now:
@@ -170,6 +183,7 @@ def _phases(subscription: Doc, change: Change) -> list[dict[str, Any]]:
     """The period ends as it is, and then comes the change."""
     now = phases.as_given(phases.of_subscription(subscription))
     then = {name: value for name, value in now.items() if name not in ("end_date", "start_date", "trial_end")}
+    then["discounts"] = change.params.get("discounts", then["discounts"])
     item = now["items"][0] | {"price": change.price["id"], "quantity": change.quantity}
     return [now, then | {"items": [item]}]
 

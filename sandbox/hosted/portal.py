@@ -298,10 +298,33 @@ def _cancel_page(ctx: Context, request: PageRequest, visit: Visit, id: str) -> R
         **shared(ctx, request, visit),
         **described(ctx, subscription),
         feature=feature,
+        offer=_offer(ctx, visit, subscription),
         reasons=(feature["cancellation_reason"]["options"] or REASONS)
         if feature["cancellation_reason"]["enabled"]
         else (),
     )
+
+
+def _offer(ctx: Context, visit: Visit, subscription: Doc) -> Doc | None:
+    """The coupon that the session offers to those who stay, unless they took it before."""
+    flow = (visit.session["flow"] or {}).get("subscription_cancel") or {}
+    offered = ((flow.get("retention") or {}).get("coupon_offer") or {}).get("coupon")
+    held = [objects.load(ctx, "discount", id)["source"]["coupon"] for id in subscription["discounts"]]
+    coupon = objects.find(ctx, "coupon", offered) if flow.get("subscription") == subscription["id"] else None
+    return coupon if coupon and coupon["valid"] and coupon["id"] not in held else None
+
+
+@page("POST", "/p/session/{token}/stay/{id}")
+def submit_stay(ctx: Context, request: PageRequest, token: str, id: str) -> Response:
+    """Take the offer instead of leaving; a second click changes nothing"""
+    visit = visit_of(ctx, token)
+    subscription = own(ctx, visit, id)
+    if visit is None or subscription is None:
+        return missing_page(request)
+    offer = _offer(ctx, visit, subscription)
+    if offer:
+        portal_acts.stay(ctx, subscription, offer["id"])
+    return finished(ctx, request, visit, "subscription_cancel", "stayed")
 
 
 @page("POST", "/p/session/{token}/cancel/{id}")

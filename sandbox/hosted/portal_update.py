@@ -1,14 +1,18 @@
 """Other plans and quantities in the billing portal: http://HOST/p/session/test_…/update/sub_…"""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import RedirectResponse, Response
 
 from sandbox import objects
 from sandbox.billing import items, portal_plans, preview, sums
+from sandbox.billing.checkout_codes import UnknownCode
 from sandbox.billing.portal_plans import Change
+from sandbox.billing.redeeming import Refused
 from sandbox.context import Context
 from sandbox.errors import ApiError
+from sandbox.hosted import code_words
 from sandbox.hosted.missing import missing_page
 from sandbox.hosted.portal import Visit, described, finished, own, shared, visit_of
 from sandbox.kinds import Doc
@@ -38,7 +42,14 @@ def _changeable(ctx: Context, visit: Visit | None, id: str) -> Doc | None:
 
 
 def _choice_page(
-    ctx: Context, request: PageRequest, visit: Visit, subscription: Doc, *, error: str | None = None, **values: Any
+    ctx: Context,
+    request: PageRequest,
+    visit: Visit,
+    subscription: Doc,
+    *,
+    error: str | None = None,
+    wrong: str = "",
+    **values: Any,
 ) -> Response:
     [item] = subscription["items"]["data"]
     offers = portal_plans.offered(ctx, visit.configuration, subscription)
@@ -52,7 +63,10 @@ def _choice_page(
         adjustable=any(portal_plans.bounds(visit.configuration, price) for price in offers),
         picked=str(request.query.get("price") or item["price"]["id"]),
         quantity=str(request.query.get("quantity") or item["quantity"]),
+        code=str(request.query.get("code") or ""),
+        takes_codes=portal_plans.takes_codes(visit.configuration),
         error=error,
+        wrong=wrong,
         values=values,
     )
 
@@ -64,33 +78,30 @@ def show_confirm(ctx: Context, request: PageRequest, token: str, id: str) -> Res
     subscription = _changeable(ctx, visit, id)
     if visit is None or subscription is None:
         return missing_page(request)
-    return _or_choose(ctx, request, visit, subscription, str(request.query.get("price") or ""),
-                      str(request.query.get("quantity") or ""))  # fmt: skip
-
-
-def _or_choose(
-    ctx: Context, request: PageRequest, visit: Visit, subscription: Doc, price: str, quantity: str
-) -> Response:
-    """The page that confirms a choice, or the choice again with what is wrong about it."""
     try:
-        change = _change(ctx, visit, subscription, price, quantity)
+        change = _change(ctx, visit, subscription, request.query)
     except (ApiError, ValueError) as error:
         return _wrong(ctx, request, visit, subscription, error)
     return _confirm_page(ctx, request, visit, subscription, change)
 
 
-def _change(ctx: Context, visit: Visit, subscription: Doc, price: str, quantity: str) -> Change:
+def _change(ctx: Context, visit: Visit, subscription: Doc, chosen: Mapping[str, Any]) -> Change:
     """What was chosen, or what the session is for. Raises ApiError, and ValueError for a quantity that is no number."""
+    price, quantity, code = (str(chosen.get(name) or "").strip() for name in ("price", "quantity", "code"))
     confirm = (visit.session["flow"] or {}).get("subscription_update_confirm") or {}
     wanted: Doc = {}
     if confirm.get("subscription") == subscription["id"] and not price:
         wanted = confirm["items"][0]
     count = int(quantity) if quantity else wanted.get("quantity")
     change = portal_plans.planned(ctx, visit.configuration, subscription, price or wanted.get("price"), count)
+    if code and portal_plans.takes_codes(visit.configuration):
+        return portal_plans.with_code(ctx, subscription, change, code)
     return portal_plans.with_discounts(subscription, change, (confirm.get("discounts") or []) if wanted else [])
 
 
 def _wrong(ctx: Context, request: PageRequest, visit: Visit, subscription: Doc, error: Exception) -> Response:
+    if isinstance(error, Refused | UnknownCode):
+        return _choice_page(ctx, request, visit, subscription, error=code_words.sentence(error), wrong="code")
     param = getattr(error, "param", "") or "items[quantity]"
     if param.endswith("[price]"):
         return _choice_page(ctx, request, visit, subscription, error=NOT_OFFERED)
@@ -101,7 +112,7 @@ def _wrong(ctx: Context, request: PageRequest, visit: Visit, subscription: Doc, 
     )
     least, most = portal_plans.bounds(visit.configuration, picked) or (1, None)
     words = WRONG_QUANTITY if most else WRONG_QUANTITY_OPEN
-    return _choice_page(ctx, request, visit, subscription, error=words, least=least, most=most)
+    return _choice_page(ctx, request, visit, subscription, error=words, wrong="quantity", least=least, most=most)
 
 
 def _confirm_page(
@@ -117,6 +128,7 @@ def _confirm_page(
         change=change,
         name=items.product_name(ctx, change.price),
         amount=sums.price_amount(change.price, change.quantity),
+        code=str(request.query.get("code") or request.form.get("code") or ""),
         invoice=invoice,
         waiting=waiting,
         error=error,
@@ -141,9 +153,8 @@ def submit_update(ctx: Context, request: PageRequest, token: str, id: str) -> Re
         return missing_page(request)
     if _changeable(ctx, visit, id) is None:
         return RedirectResponse(f"{visit.address}?home=1", status_code=303)
-    price, quantity = (str(request.form.get(name, "")) for name in ("price", "quantity"))
     try:
-        change = _change(ctx, visit, subscription, price, quantity)
+        change = _change(ctx, visit, subscription, request.form)
     except (ApiError, ValueError):
         return RedirectResponse(f"{visit.address}?home=1", status_code=303)
     return _carry_out(ctx, request, visit, subscription, change)

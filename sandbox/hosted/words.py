@@ -172,6 +172,10 @@ JAPANESE = {
     "The change is planned. Until then everything stays as it is.":
         "変更を予約しました。それまでは現在の内容のまま継続します。",
     "Change the plan": "プランを変更する",
+    "Promotion code (if you have one)": "プロモーションコード（お持ちの場合）",
+    "If you stay: %(off)s.": "継続いただける場合：%(off)s",
+    "Stay and take it": "割引を受けて継続する",
+    "You stay, and pay less from now on.": "割引を適用しました。引き続きご利用いただけます。",
     "Do not change it": "変更を取り消す",
     "Your subscription stays as it is.": "変更を取り消しました。現在の内容のまま継続します。",
     "Change your subscription": "サブスクリプションの変更",

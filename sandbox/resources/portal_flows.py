@@ -8,7 +8,7 @@ from sandbox.billing import portal_plans, redeeming
 from sandbox.context import Context
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
-from sandbox.params import Array, Enum, Hash, Ignored, Int, Shape, Str, Url
+from sandbox.params import Array, Enum, Hash, Int, Shape, Str, Url
 
 COMPLETION: Shape = {
     "hosted_confirmation": Hash({"custom_message": Str(max_length=500)}),
@@ -21,10 +21,14 @@ CONFIRM: Shape = {
     "items": Array(Hash(ITEM), required=True),
     "subscription": Str(required=True),
 }
+RETENTION: Shape = {
+    "coupon_offer": Hash({"coupon": Str(required=True)}, required=True),
+    "type": Enum("coupon_offer", required=True),
+}
 OF_SUBSCRIPTION = ("subscription_cancel", "subscription_update", "subscription_update_confirm")
 FLOW: Shape = {
     "after_completion": Hash(COMPLETION),
-    "subscription_cancel": Hash({"subscription": Str(required=True), "retention": Ignored()}),
+    "subscription_cancel": Hash({"subscription": Str(required=True), "retention": Hash(RETENTION)}),
     "subscription_update": Hash({"subscription": Str(required=True)}),
     "subscription_update_confirm": Hash(CONFIRM),
     "type": Enum("customer_update", "payment_method_update", *OF_SUBSCRIPTION, required=True),
@@ -49,6 +53,10 @@ def check(ctx: Context, flow: dict[str, Any], customer: Doc, configuration: Doc)
     subscription = _own(ctx, flow[type]["subscription"], customer, f"flow_data[{type}][subscription]")
     if type == "subscription_cancel":
         _check_cancelable(subscription)
+        offer = (flow[type].get("retention") or {}).get("coupon_offer")
+        if offer:
+            path = "flow_data[subscription_cancel][retention][coupon_offer][coupon]"
+            redeeming.usable_coupon(ctx, offer["coupon"], path)
     else:
         _check_updatable(ctx, flow, subscription, configuration)
 
@@ -101,7 +109,7 @@ def shown(given: dict[str, Any]) -> Doc:
     confirm = given.get("subscription_update_confirm")
     return {
         "after_completion": {"hosted_confirmation": None, "redirect": None, **completion},
-        "subscription_cancel": {"retention": None, "subscription": cancel["subscription"]} if cancel else None,
+        "subscription_cancel": {"retention": None, **cancel} if cancel else None,
         "subscription_update": {"subscription": update["subscription"]} if update else None,
         "subscription_update_confirm": _confirm(confirm) if confirm else None,
         "type": given["type"],

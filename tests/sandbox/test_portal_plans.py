@@ -264,3 +264,48 @@ def test_a_trial_ends_with_the_change_or_goes_on(v1: Any, prices: tuple[str, str
         changed = v1.subscriptions.retrieve(subscription.id)
         assert (changed.status, changed["items"].data[0].price.id) == (status, prices[1])
     assert "customer.subscription.updated" in types(v1)
+
+
+def test_a_code_is_taken_with_the_change(v1: Any, prices: tuple[str, str]) -> None:
+    off = v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    restrictions = {"minimum_amount": 5000, "minimum_amount_currency": "jpy"}
+    v1.promotion_codes.create(
+        {"promotion": {"type": "coupon", "coupon": off.id}, "code": "HALF", "restrictions": restrictions}
+    )
+    subscription = subscribed(v1, prices[0])
+    held = configuration(v1, *prices, default_allowed_updates=["price", "promotion_code", "quantity"])
+    session = opened(v1, subscription.customer, held)
+    address = f"{session.url}/update/{subscription.id}/confirm"
+    assert "Promotion code" in seen(f"{session.url}/update/{subscription.id}").text
+    for wanted, sentence in (
+        ({"price": prices[1], "code": "HLF"}, "There is no such code."),
+        ({"price": prices[0], "quantity": "1", "code": "HALF"}, "Choose something else"),
+    ):
+        refused = seen(address, **wanted)
+        assert (refused.status_code, sentence in refused.text) == (422, True)
+    page = seen(address, price=prices[1], code="half").text
+    assert ("HALF" in page, "nothing to pay" in page) == (True, True)  # 2500 for the rest, less 3000
+    do(address, price=prices[1], code="half")
+    [discount] = v1.subscriptions.retrieve(subscription.id, {"expand": ["discounts"]}).discounts
+    assert discount.source.coupon == off.id
+    assert item_of(v1, subscription).price.id == prices[1]
+
+
+def test_who_wants_to_leave_is_offered_a_coupon_and_stays(v1: Any, prices: tuple[str, str]) -> None:
+    off = v1.coupons.create({"percent_off": 20, "duration": "repeating", "duration_in_months": 3}).id
+    subscription = subscribed(v1, prices[0])
+    flow = {
+        "type": "subscription_cancel",
+        "subscription_cancel": {
+            "subscription": subscription.id,
+            "retention": {"type": "coupon_offer", "coupon_offer": {"coupon": off}},
+        },
+    }
+    session = opened(v1, subscription.customer, configuration(v1, *prices), flow_data=flow)
+    assert session.flow.subscription_cancel.retention.coupon_offer.coupon == off
+    assert "If you stay: 20% off for 3 months." in seen(session.url).text
+    for _ in range(2):
+        assert do(f"{session.url}/stay/{subscription.id}").headers["location"].endswith("said=stayed")
+    kept = v1.subscriptions.retrieve(subscription.id, {"expand": ["discounts"]})
+    assert ([one.source.coupon for one in kept.discounts], kept.cancel_at_period_end) == ([off], False)
+    assert "If you stay" not in seen(f"{session.url}/cancel/{subscription.id}").text
