@@ -28,11 +28,12 @@ OVERDUE: list[Any] = []
 
 
 def payment_method_for(ctx: Context, subscription: Doc | None, customer: Doc | None = None) -> Doc | None:
-    """The subscription's own, else the customer's default."""
+    """The subscription's own, else the customer's default, else their default source."""
     if subscription and subscription["default_payment_method"]:
         return objects.find(ctx, "payment_method", subscription["default_payment_method"])
     owner = customer or objects.load(ctx, "customer", subscription["customer"] if subscription else "")
-    return objects.find(ctx, "payment_method", owner["invoice_settings"]["default_payment_method"])
+    default = owner["invoice_settings"]["default_payment_method"] or owner["default_source"]
+    return objects.find(ctx, "payment_method", default)
 
 
 def owned_payment_method(ctx: Context, customer: str, id: str, *, param: str = "default_payment_method") -> str:

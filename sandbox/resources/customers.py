@@ -10,9 +10,9 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_object, list_page, listing, paging
+from sandbox.pagination import list_object, list_page, listing
 from sandbox.params import ADDRESS, Array, Enum, Hash, Ignored, Int, Metadata, Param, Shape, Str
-from sandbox.resources import tax_ids
+from sandbox.resources import sources, tax_ids
 from sandbox.resources.payment_methods import attach, detach, resolve
 from sandbox.routes import route
 
@@ -51,6 +51,7 @@ COMMON: dict[str, Param] = {
     "preferred_locales": Array(Str(), unset=True),
     "promotion_code": Str(),
     "shipping": Hash(SHIPPING, unset=True),
+    "source": Str(),
     "tax": Ignored(),
     "validate": Ignored(),
     "tax_exempt": Enum("none", "exempt", "reverse", unset=True),
@@ -71,10 +72,6 @@ TAX = {
     "provider": "stripe",
 }
 """Where a customer is, for automatic tax, is not looked for."""
-
-
-def _empty_list(name: str) -> Any:
-    return lambda ctx, doc: list_object([], url=f"/v1/customers/{doc['id']}/{name}")
 
 
 def _subscriptions(ctx: Context, customer: Doc) -> Doc:
@@ -101,7 +98,7 @@ CUSTOMER = kind(
     },
     includable={
         "invoice_credit_balance": _credit_balance,
-        "sources": _empty_list("sources"),
+        "sources": sources.list_in,
         "subscriptions": _subscriptions,
         "tax": lambda ctx, doc: TAX,
         "tax_ids": lambda ctx, doc: tax_ids.of_customer(ctx, doc["id"]),
@@ -115,6 +112,7 @@ def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     for before in BEFORE_CREATION if params.get("test_clock") else ():
         before(ctx, params["test_clock"])
     name, given = params.pop("payment_method", None), params.pop("tax_id_data", [])
+    source = sources.named(ctx, params.pop("source")) if "source" in params else None
     moved = _taken_out(params)
     payment_method = resolve(ctx, name) if name else None
     settings = params.get("invoice_settings") or {}
@@ -124,6 +122,9 @@ def create_customer(ctx: Context, params: dict[str, Any]) -> Doc:
     customer = objects.create(ctx, "customer", new | _changes(new, params), event="customer.created")
     if payment_method:
         attach(ctx, payment_method, customer)
+    if source:
+        sources.keep(ctx, customer, source)
+        customer = objects.load(ctx, "customer", customer["id"])
     _check_default(ctx, customer)
     for tax_id in given:
         tax_ids.new_tax_id(ctx, tax_id, {"customer": customer["id"], "type": "customer"})
@@ -228,6 +229,10 @@ def update_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Update a customer"""
     customer = objects.load(ctx, "customer", id, in_path=True)
     moved = _taken_out(params)
+    if "default_source" in params:
+        sources.check_default(ctx, customer, params["default_source"])
+    if "source" in params:
+        customer = sources.replace_default(ctx, customer, sources.named(ctx, params.pop("source")))
     updated = objects.update(ctx, customer, _changes(customer, params), event="customer.updated")
     _check_default(ctx, updated)
     return _moved(ctx, updated, moved, "adjustment")
@@ -244,18 +249,6 @@ def delete_customer(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     for payment_method in objects.query(ctx, "payment_method", customer=id):
         detach(ctx, payment_method)
     return stub
-
-
-@route("GET", "/v1/customers/{id}/sources", params=paging(object=Str()))
-def list_sources(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """List a customer's sources: none, since cards are kept as payment methods"""
-    return _none_of(ctx, id, "sources")
-
-
-def _none_of(ctx: Context, id: str, name: str) -> Doc:
-    customer = objects.load(ctx, "customer", id, param="customer", in_path=True)
-    answer: Doc = _empty_list(name)(ctx, customer)
-    return answer
 
 
 BEFORE_CREATION: list[Callable[[Context, str], None]] = []

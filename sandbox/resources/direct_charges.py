@@ -1,15 +1,16 @@
-"""Charges made without a payment intent: the older way, by a card's token. Source: Stripe docs, "The Charge object"."""
+"""Charges made without a payment intent: the older way, by a card's token or a customer's source. Source: Stripe docs,
+"The Charge object"."""
 
 from typing import Any
 
 from sandbox import objects
 from sandbox.context import Context
-from sandbox.documents import merge_metadata
+from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, CardError
 from sandbox.kinds import Doc
 from sandbox.money import check_chargeable, in_words
 from sandbox.params import Bool, Hash, Ignored, Int, Metadata, Param, Str
-from sandbox.resources import payments
+from sandbox.resources import payments, sources
 from sandbox.resources.charges import charge_card, refusal_of, take
 from sandbox.resources.customers import SHIPPING
 from sandbox.resources.payment_methods import card_of, token_fields
@@ -40,12 +41,10 @@ SHARED = ("amount", "description", "receipt_email", "shipping", "statement_descr
 
 @route("POST", "/v1/charges", params=CREATE)
 def create_charge(ctx: Context, params: dict[str, Any]) -> Doc:
-    """Charge a card by its token"""
+    """Charge a card by its token, or one that a customer has as a source"""
     currency = checked_currency(params["currency"])
     check_chargeable(params["amount"], currency)
-    fields = token_fields(ctx, _source(ctx, params), param="source")
-    source = card_object(ctx, fields)
-    payment_method = fields | {"id": source["id"], "object": "card"}
+    source, payment_method = _paying(ctx, params)
     card = card_of(payment_method)
     asks = card.authentication in (Authentication.ALWAYS, Authentication.UNLESS_SET_UP, Authentication.ON_SESSION)
     refusal = payments.AUTHENTICATION_REFUSED if asks else refusal_of(card)
@@ -57,17 +56,17 @@ def create_charge(ctx: Context, params: dict[str, Any]) -> Doc:
     return charge
 
 
-def _source(ctx: Context, params: dict[str, Any]) -> str:
-    """The token to charge. Customers keep payment methods here, not sources, so there is none of theirs to charge."""
+def _paying(ctx: Context, params: dict[str, Any]) -> tuple[Doc, Doc]:
+    """The card to charge in its two pictures: a source of the customer's, or what a token stands for."""
     if "customer" in params:
         customer = objects.load(ctx, "customer", params["customer"], param="customer")
-        if "source" in params:
-            message = f"Customer {customer['id']} does not have a linked source with ID {params['source']}."
-            raise CardError(message, code="missing", param="source")
-        raise CardError("Cannot charge a customer that has no active card", code="missing", param="card")
+        card = sources.charged(ctx, customer, params.get("source"))
+        return render(card), objects.load(ctx, "payment_method", card["id"])
     if "source" not in params:
         raise ApiError("Must provide source or customer.", code="parameter_missing")
-    return str(params["source"])
+    fields = token_fields(ctx, params["source"], param="source")
+    card = card_object(ctx, fields)
+    return card, fields | {"id": card["id"], "object": "card"}
 
 
 def _order(params: dict[str, Any], currency: str, source: Doc) -> Doc:
@@ -76,7 +75,7 @@ def _order(params: dict[str, Any], currency: str, source: Doc) -> Doc:
     return {name: params.get(name) for name in SHARED} | {
         "capture_method": "manual" if held else "automatic",
         "currency": currency,
-        "customer": None,
+        "customer": params.get("customer"),
         "id": None,
         "metadata": merge_metadata({}, params.get("metadata")),
         "on_behalf_of": None,

@@ -7,6 +7,7 @@ becomes a new one), `attach(ctx, payment_method, customer)` binds it, `card_of(p
 
 import datetime
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 from sandbox import objects, testbanks, testcards
@@ -49,6 +50,8 @@ ACCOUNT: Shape = {
     "financial_connections_account": Ignored(),
     "routing_number": Str(),
 }
+DETACHED: list[Callable[[Context, Doc, Doc], None]] = []
+"""Functions (ctx, payment method, customer) told of what a customer does not have any more."""
 USED_ONCE = ("konbini", "customer_balance")
 """What cannot be kept for a customer."""
 REDISPLAY = Enum("always", "limited", "unspecified")
@@ -323,6 +326,8 @@ def detach(ctx: Context, payment_method: Doc) -> Doc:
     if customer and customer["invoice_settings"]["default_payment_method"] == payment_method["id"]:
         settings = customer["invoice_settings"] | {"default_payment_method": None}
         objects.update(ctx, customer, {"invoice_settings": settings}, event="customer.updated")
+    for told in DETACHED if customer else ():
+        told(ctx, detached, customer)
     return detached
 
 

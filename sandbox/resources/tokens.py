@@ -12,7 +12,9 @@ from sandbox.resources.payment_methods import card_fields
 from sandbox.routes import route
 
 TOKEN = kind("token", prefix="tok")
-CARD = kind("card", prefix="card")
+CARD = kind(
+    "card", prefix="card", without=("created", "livemode"), indexed=("customer",), expandable={"customer": "customer"}
+)
 ADDRESS_LINES = ("address_city", "address_country", "address_line1", "address_line2", "address_state", "address_zip")
 CARD_GIVEN: Shape = {
     "number": Str(required=True),

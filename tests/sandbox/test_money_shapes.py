@@ -31,6 +31,9 @@ def ours(running: RunningSandbox) -> dict[str, Any]:
     rate = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
     sold = subscribed(v1, plan(v1), discounts=[{"promotion_code": code.id}], default_tax_rates=[rate.id])
     note = v1.credit_notes.create({"invoice": sold.latest_invoice, "amount": 100, "credit_amount": 100})
+    fixed = {"amount": 500, "currency": "usd"}
+    shipping = v1.shipping_rates.create({"display_name": "Post", "fixed_amount": fixed})
+    owner = v1.customers.create({"source": "tok_visa"})
     schedule = v1.subscription_schedules.create({"from_subscription": sold.id})
 
     def get(path: str) -> Any:
@@ -39,12 +42,14 @@ def ours(running: RunningSandbox) -> dict[str, Any]:
         return answer.json()
 
     return {
+        "card": get(f"customers/{owner.id}/sources/{owner.default_source}"),
         "coupon": get(f"coupons/{coupon.id}"),
         "credit_note": get(f"credit_notes/{note.id}"),
         "credit_note_line_item": get(f"credit_notes/{note.id}/lines")["data"][0],
         "customer_balance_transaction": get(f"customers/{sold.customer}/balance_transactions")["data"][0],
         "discount": get(f"subscriptions/{sold.id}?expand[]=discounts")["discounts"][0],
         "promotion_code": get(f"promotion_codes/{code.id}"),
+        "shipping_rate": get(f"shipping_rates/{shipping.id}"),
         "subscription_schedule": get(f"subscription_schedules/{schedule.id}"),
         "tax_rate": get(f"tax_rates/{rate.id}"),
         "deleted_discount": http.delete(f"/v1/subscriptions/{sold.id}/discount").json(),
@@ -52,8 +57,8 @@ def ours(running: RunningSandbox) -> dict[str, Any]:
 
 
 KINDS = (
-    "coupon", "credit_note", "credit_note_line_item", "customer_balance_transaction", "deleted_discount", "discount",
-    "promotion_code", "subscription_schedule", "tax_rate",
+    "card", "coupon", "credit_note", "credit_note_line_item", "customer_balance_transaction", "deleted_discount",
+    "discount", "promotion_code", "shipping_rate", "subscription_schedule", "tax_rate",
 )  # fmt: skip
 
 
