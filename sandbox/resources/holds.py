@@ -65,7 +65,7 @@ def release(ctx: Context, payload: Doc) -> None:
 def capture_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Capture a payment intent"""
     intent, charge = _held(ctx, id, "captured")
-    amount: int = params.get("amount_to_capture", intent["amount_capturable"])
+    amount: int = params["amount_to_capture"] if "amount_to_capture" in params else intent["amount_capturable"]
     final = params.get("final_capture", True)
     _check_amount(intent, charge, amount)
     _check_parts(intent, charge, final=final)

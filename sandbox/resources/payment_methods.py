@@ -326,8 +326,9 @@ def detach(ctx: Context, payment_method: Doc) -> Doc:
     if customer and customer["invoice_settings"]["default_payment_method"] == payment_method["id"]:
         settings = customer["invoice_settings"] | {"default_payment_method": None}
         objects.update(ctx, customer, {"invoice_settings": settings}, event="customer.updated")
-    for told in DETACHED if customer else ():
-        told(ctx, detached, customer)
+    if customer:
+        for told in DETACHED:
+            told(ctx, detached, customer)
     return detached
 
 

@@ -31,7 +31,7 @@ def ours(running: RunningSandbox) -> dict[str, Any]:
     rate = v1.tax_rates.create({"display_name": "VAT", "percentage": 20, "inclusive": False})
     sold = subscribed(v1, plan(v1), discounts=[{"promotion_code": code.id}], default_tax_rates=[rate.id])
     note = v1.credit_notes.create({"invoice": sold.latest_invoice, "amount": 100, "credit_amount": 100})
-    fixed = {"amount": 500, "currency": "usd"}
+    fixed: Any = {"amount": 500, "currency": "usd"}
     shipping = v1.shipping_rates.create({"display_name": "Post", "fixed_amount": fixed})
     owner = v1.customers.create({"source": "tok_visa"})
     schedule = v1.subscription_schedules.create({"from_subscription": sold.id})

@@ -24,7 +24,7 @@ WAYS = ("pm_card_visa", "konbini", "customer_balance")
 WORDS = ("winning_evidence", "losing_evidence", "It was sent.")
 WHO = st.integers(min_value=0, max_value=1)
 WHICH = st.integers(min_value=0, max_value=3)
-BEGINNINGS = (
+BEGINNINGS: tuple[dict[str, str], ...] = (
     {}, {"trial_period_days": "3"}, {"payment_behavior": "default_incomplete"},
     {"collection_method": "send_invoice", "days_until_due": "2"},
 )  # fmt: skip
