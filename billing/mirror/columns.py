@@ -43,10 +43,14 @@ def rows_of(
 ) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
 
+    An object that lacks a reference which dj-stripe's table requires (the refund of a cash balance has no charge) is
+    kept whole, like one of a kind without a model.
     With `before`, the object as the mirror has it, children that were the same in it are left out: their rows stand.
     """
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
+    if any(rows[0].values[name] is None for name in layout_for(kind).required):
+        return [row_of(Kind(kind.name, None), data, owner_id, stamp)]
     if kind.model is not None and links_of(kind.model):
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
@@ -102,6 +106,12 @@ SOURCES = {"card": "card", "src": "source", "ba": "bank_account", "acct": "accou
 
 def layout_for(kind: Kind) -> Layout:
     return layout_of(kind.model or RawObject)
+
+
+def layouts_for(kind: Kind) -> list[Layout]:
+    """The tables that may hold objects of a kind; the later one counts where both hold one."""
+    own = layout_for(kind)
+    return [layout_of(RawObject), own] if own.required else [own]
 
 
 # Stripe's own, the same for every account.

@@ -57,6 +57,11 @@ class Layout:
     def reads(self) -> tuple[tuple[str, Read], ...]:
         return tuple((column.name, column.read) for column in self.columns if column.read is not None)
 
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """The foreign keys that may not be empty."""
+        return tuple(column.name for column in self.columns if column.required)
+
 
 def at(*keys: str) -> Read:
     """Read a value, which may lie deeper in the object; None when anything on the way is missing."""

@@ -13,7 +13,7 @@ from djstripe import models as djstripe
 from psycopg.types.json import Jsonb
 
 from billing.inbox.intake import storable
-from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, rows_of
+from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, layouts_for, rows_of
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
@@ -27,18 +27,21 @@ def read(kind: Kind, ids: Iterable[str], *, livemode: bool | None = None) -> dic
 
     `livemode` is needed for coupons alone, whose ids may be the same in both modes.
     """
-    layout = layout_for(kind)
-    mode = "AND coalesce(livemode = %(mode)s, true)" if "livemode" in layout.key else ""
+    parts = [
+        f'SELECT id, {DATA}::text FROM "{layout.table}" WHERE id = ANY(%(ids)s) {of_kind(layout)} {of_mode(layout)}'  # noqa: S608
+        for layout in layouts_for(kind)
+    ]
     with sending_cursor() as cursor:
-        cursor.execute(
-            f'SELECT id, {DATA}::text FROM "{layout.table}" WHERE id = ANY(%(ids)s) {of_kind(layout)} {mode}',  # noqa: S608
-            {"ids": list(ids), "mode": livemode, "kind": kind.name},
-        )
+        cursor.execute(" UNION ALL ".join(parts), {"ids": list(ids), "mode": livemode, "kind": kind.name})
         return {object_id: as_stripe_has_it(kind, orjson.loads(data)) for object_id, data in cursor.fetchall()}
 
 
 def of_kind(layout: Layout) -> str:
     return "AND kind = %(kind)s" if "kind" in layout.key else ""
+
+
+def of_mode(layout: Layout) -> str:
+    return "AND coalesce(livemode = %(mode)s, true)" if "livemode" in layout.key else ""
 
 
 def existing(refs: Iterable[Ref]) -> set[Ref]:
@@ -226,8 +229,18 @@ def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: date
     Nothing is deleted: invoices go on pointing to prices. Rows of another account are left alone: a key of another
     account finds none of our objects, and that must not read as if all had been deleted.
     """
-    layout = layout_for(kind)
-    gone = what_gone_means(kind.name)
+    gone = {"gone": as_json(what_gone_means(kind.name)), "kind": kind.name, "ids": sorted(ids)}
+    marked = {
+        object_id
+        for layout in layouts_for(kind)
+        for object_id in mark_in(layout, {**gone, "owner": owner_id, "now": now})
+    }
+    if kind.name == "customer":
+        mark_purged(marked, now)
+    return marked
+
+
+def mark_in(layout: Layout, values: dict[str, Any]) -> set[str]:
     owned = f"AND coalesce(t.{OWNER} = %(owner)s, true)" if OWNER in layout.names else ""
     active = ", active = false" if "active" in layout.names else ""
     with sending_cursor() as cursor:
@@ -237,12 +250,9 @@ def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: date
             WHERE id = ANY(%(ids)s) AND NOT t.{DATA} @> %(gone)s {of_kind(layout)} {owned}
             RETURNING id
             """,  # noqa: S608
-            {"gone": as_json(gone), "now": now, "ids": sorted(ids), "owner": owner_id, "kind": kind.name},
+            values,
         )
-        marked = {object_id for (object_id,) in cursor.fetchall()}
-    if layout.table == CUSTOMERS:
-        mark_purged(marked, now)
-    return marked
+        return {object_id for (object_id,) in cursor.fetchall()}
 
 
 CUSTOMERS = layout_of(djstripe.Customer).table

@@ -250,6 +250,21 @@ def test_objects_of_kinds_without_a_model_are_kept_whole():
     assert "deleted" not in RawObject.objects.get(kind="never.heard_of").stripe_data
 
 
+def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has_it():
+    refund = {"id": "re_1", "object": "refund", "amount": 500, "currency": "jpy", "charge": None, "status": "pending"}
+    put(refund)
+    assert not djstripe.Refund.objects.exists()
+    assert tables.read(kind_for("refund"), ["re_1"]) == {"re_1": refund}
+    put({**refund, "status": "succeeded"})
+    assert RawObject.objects.get().stripe_data["status"] == "succeeded"
+    charge = {"id": "ch_1", "object": "charge", "amount": 500, "currency": "jpy", "livemode": False}
+    later = {**refund, "charge": "ch_1"}
+    put(charge, later)
+    assert djstripe.Refund.objects.get().charge.id == "ch_1"
+    assert tables.read(kind_for("refund"), ["re_1"]) == {"re_1": later}
+    assert tables.mark_gone(kind_for("refund"), ["re_1"], owner_id=ALICE, now=NOW) == {"re_1"}
+
+
 def test_writing_leaves_the_callers_objects_as_they_were():
     customer, copied = {**CUSTOMER, "discount": {"id": "di_1", "object": "discount"}}, None
     copied = copy.deepcopy(customer)
