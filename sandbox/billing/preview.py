@@ -9,7 +9,17 @@ from dataclasses import replace
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import changing, discounts, foreseeing, invoicing, items, lifecycle, pricing, subscribing
+from sandbox.billing import (
+    changing,
+    discounts,
+    foreseeing,
+    invoicing,
+    items,
+    lifecycle,
+    pricing,
+    scheduling,
+    subscribing,
+)
 from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.billing.phases import PHASE
@@ -180,6 +190,7 @@ def _begun(ctx: Context, customer: Doc, details: dict[str, Any]) -> tuple[Doc, D
 def _changed(ctx: Context, subscription: Doc, details: dict[str, Any]) -> tuple[Doc, Doc | None]:
     if subscription["status"] in lifecycle.ENDED:
         raise _nothing(subscription["customer"])
+    scheduling.check_free(subscription, details)
     changes = {name: value for name, value in details.items() if name in changing.PREVIEWED}
     after = subscription
     if details.get("cancel_now"):

@@ -32,6 +32,8 @@ CHANGES = st.one_of(
     st.tuples(st.just("restart"), st.none(), st.none()),
     st.tuples(st.just("trial"), st.integers(1, 20), st.none()),
     st.tuples(st.just("end"), st.integers(1, 40), st.none()),
+    st.tuples(st.just("phase"), st.sampled_from(range(3)), st.integers(1, 3)),
+    st.tuples(st.just("leave"), st.none(), st.none()),
     st.tuples(st.just("stay"), st.none(), st.none()),
 )
 STEP = st.tuples(
@@ -94,7 +96,7 @@ class Walk:
             return {"billing_cycle_anchor": "now"}
         if kind == "trial":
             return {"trial_end": str(self.travel.now + first * DAY)}
-        if kind == "end":
+        if kind == "end" and not subscription["schedule"]:
             return {"cancel_at": str(self.travel.now + first * DAY)}
         return self._at_once(kind, first, second)
 
@@ -107,16 +109,41 @@ class Walk:
             self.travel.post(address, **{place: self.coupons[first]}, **item)
         elif kind == "tax":
             self.travel.post(address, **{"default_tax_rates[0]": self.rates[first]})
+        elif kind == "phase" and not self.now["schedule"] and not self.now["cancel_at"]:
+            self._plan_phase(self.prices[first], str(second))
         elif kind == "credit":
             self.travel.post(f"/v1/customers/{self.customer}", balance=str(first))
         elif kind != "stay":
             return None
         return {}
 
+    def _plan_phase(self, price: str, quantity: str) -> None:
+        """From the next period on there is one item, of this price."""
+        schedule = self.travel.post("/v1/subscription_schedules", from_subscription=self.id)
+        [phase] = schedule["phases"]
+        given = {"phases[0][start_date]": str(phase["start_date"]), "phases[0][end_date]": str(phase["end_date"])}
+        for number, item in enumerate(phase["items"]):
+            given |= {f"phases[0][items][{number}][{name}]": str(item[name]) for name in ("price", "quantity")}
+        then = {"phases[1][items][0][price]": price, "phases[1][items][0][quantity]": quantity}
+        self.travel.post(f"/v1/subscription_schedules/{schedule['id']}", **given | then)
+
+    def leave(self, behavior: str) -> None:
+        """Cancel now, with a last invoice."""
+        before = self.now["latest_invoice"]
+        asked = {"subscription_details[cancel_now]": "true", "subscription_details[proration_behavior]": behavior}
+        status, foreseen = self.travel.ask("POST", "/v1/invoices/create_preview", subscription=self.id, **asked)
+        prorate = "false" if behavior == "none" else "true"
+        self.travel.ask("DELETE", f"/v1/subscriptions/{self.id}", prorate=prorate, invoice_now="true")
+        happened = self.next_invoice(before)
+        assert (happened is None) == (status == 404)
+        assert happened is None or seen(foreseen) == seen(happened)
+
     def step(self, change: tuple[Any, Any, Any], behavior: str) -> None:
+        if change[0] == "leave":
+            return self.leave(behavior)
         given = self.prepare(change)
         if given is None:
-            return
+            return None
         before = self.now["latest_invoice"]
         if given:
             given["proration_behavior"] = behavior
@@ -128,9 +155,10 @@ class Walk:
         happened = self.next_invoice(before)
         if happened is None:
             assert (status, foreseen["error"]["code"]) == (404, "invoice_upcoming_none")
-            return
+            return None
         assert status == 200, (foreseen, happened)
         assert seen(foreseen) == seen(happened)
+        return None
 
     def next_invoice(self, before: str) -> Any:
         """The invoice that a change made at once, else the one of the next renewal; None when there is none."""
