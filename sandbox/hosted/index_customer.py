@@ -49,17 +49,24 @@ def _describe(payment_method: Doc | None) -> str:
 
 
 def waiting_payments(ctx: Context, limit: int) -> list[dict[str, Any]]:
-    """What somebody could pay now: pages and invoices that are open, vouchers, transfers that are awaited."""
-    sessions = ctx.tx.page(ctx.scope, "checkout.session", {"status": "open"}, limit=limit)
-    invoices = ctx.tx.page(ctx.scope, "invoice", {"status": "open"}, limit=limit)
+    """What somebody could pay now: vouchers, transfers and debits that are awaited, pages that are open, invoices; up
+    to `limit` of each, with the name of who owes it."""
     intents = ctx.tx.page(ctx.scope, "payment_intent", {"status": "requires_action"}, limit=limit)
     asked = ctx.tx.page(ctx.scope, "payment_intent", {"status": "processing"}, limit=limit)
-    return [
-        *map(_waiting_session, sessions),
-        *map(_waiting_invoice, invoices),
+    sessions = ctx.tx.page(ctx.scope, "checkout.session", {"status": "open"}, limit=limit)
+    invoices = ctx.tx.page(ctx.scope, "invoice", {"status": "open"}, limit=limit)
+    found = [
         *(_waiting_intent(intent) for intent in intents if intent["next_action"]),
         *(_waiting("debit", "Direct debit", intent["id"], intent["amount"], intent) for intent in asked),
+        *map(_waiting_session, sessions),
+        *map(_waiting_invoice, invoices),
     ]
+    return [one | {"who": _named(ctx, one["customer"]) or one["who"]} for one in found]
+
+
+def _named(ctx: Context, id: str | None) -> str:
+    customer = ctx.tx.get(ctx.scope, "customer", id or "") or {}
+    return str(customer.get("name") or customer.get("email") or "")
 
 
 def _waiting_session(session: Doc) -> dict[str, Any]:
@@ -125,4 +132,5 @@ def _fails(request: PageRequest) -> int:
 def _card_sentence(customer: Doc, card: Doc, name: str) -> str:
     who = customer["name"] or customer["email"] or customer["id"]
     what = CARDS.get(name, "is one of the test cards")
-    return f"{who} pays with {_describe(card)} from now on, which {what}. It is charged when the next invoice is."
+    then = "The next invoice charges it: advance time to see that."
+    return f"{who} pays with {_describe(card)} from now on, which {what}. {then}"

@@ -136,7 +136,7 @@ def sentence(path: str, said: Doc, form: Mapping[str, object]) -> str:
     if said.get("object") == "dispute":
         return (
             f"The bank disputes {amount(said['amount'], said['currency'])} ({said['reason'].replace('_', ' ')}). "
-            "The money has left the balance. Open the customer to see the charge."
+            "The money has left the balance, and the charge is marked as disputed."
         )
     if said.get("object") == "payment_intent":
         done = state(said["status"])[0].lower()
