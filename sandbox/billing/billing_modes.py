@@ -15,6 +15,14 @@ BILLING_MODE = Hash(
     }
 )
 
+MIGRATE = Hash(
+    {
+        "flexible": Hash({"proration_discounts": Enum("included", "itemized")}),
+        "type": Enum("flexible", required=True),
+    },
+    required=True,
+)
+
 
 def chosen(params: dict[str, Any]) -> Doc:
     """The `billing_mode` of a new subscription or schedule: flexible, with discounts included in prorations."""
@@ -36,3 +44,19 @@ def is_flexible(subscription: Doc) -> bool:
 def itemizes(subscription: Doc) -> bool:
     """Whether prorations show their whole amount and, beside it, what discounts take off."""
     return bool((subscription["billing_mode"]["flexible"] or {}).get("proration_discounts") == "itemized")
+
+
+def migrated(subscription: Doc, params: dict[str, Any], now: int) -> Doc:
+    """The `billing_mode` after a migration to flexible mode, from which there is no way back, as from itemized
+    discounts. Source: API reference, "Migrate a subscription"."""
+    wanted = chosen(params)
+    if itemizes(subscription) and wanted["flexible"]["proration_discounts"] == "included":
+        raise ApiError(
+            "You cannot migrate a subscription from `itemized` to `included`.",
+            param="billing_mode[flexible][proration_discounts]",
+        )
+    same = {
+        "flexible": subscription["billing_mode"]["flexible"],
+        "type": subscription["billing_mode"]["type"],
+    } == wanted
+    return subscription["billing_mode"] if same else wanted | {"updated_at": now}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import anchors, changing, items, lifecycle, scheduling, subscribing
+from sandbox.billing import anchors, billing_modes, changing, items, lifecycle, scheduling, subscribing
 from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
@@ -217,6 +217,15 @@ def _of_only_item(subscription: Doc, params: dict[str, Any]) -> dict[str, Any]:
 def resume_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Resume a paused subscription"""
     return changing.resume(ctx, objects.load(ctx, "subscription", id, in_path=True), params)
+
+
+@route("POST", "/v1/subscriptions/{id}/migrate", params={"billing_mode": billing_modes.MIGRATE})
+def migrate_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Migrate a subscription to flexible billing mode"""
+    subscription = objects.load(ctx, "subscription", id, in_path=True)
+    if subscription["status"] in lifecycle.ENDED:
+        raise ApiError("A canceled subscription cannot be migrated.", param="id")
+    return lifecycle.updated(ctx, subscription, {"billing_mode": billing_modes.migrated(subscription, params, ctx.now)})
 
 
 @route("DELETE", "/v1/subscriptions/{id}", params={

@@ -225,3 +225,19 @@ def test_prorations_show_what_they_include_or_itemize_it(travel: Travel, own: bo
     assert shown["included"]["total"] == shown["itemized"]["total"] == 900
     assert sum(taken["amount"] for taken in shown["itemized"]["total_discount_amounts"]) == 100
     assert shown["itemized"]["subtotal"] == (900 if own else 1000)
+
+
+def test_a_subscription_is_migrated_one_way(travel: Travel) -> None:
+    """API reference, "Migrate a subscription"; changelog 2025-09-30."""
+    given = {"items[0][price]": price(travel, 100), "billing_mode[type]": "classic"}
+    id = travel.post("/v1/subscriptions", customer=customer(travel), **given)["id"]
+    flexible = {"billing_mode[type]": "flexible"}
+    moved = travel.post(f"/v1/subscriptions/{id}/migrate", **flexible)
+    assert moved["billing_mode"] == {
+        "flexible": {"proration_discounts": "included"}, "type": "flexible", "updated_at": travel.now,
+    }  # fmt: skip
+    name = "billing_mode[flexible][proration_discounts]"
+    assert travel.post(f"/v1/subscriptions/{id}/migrate", **flexible, **{name: "itemized"})
+    for wrong in (flexible, {"billing_mode[type]": "classic"}):
+        assert travel.ask("POST", f"/v1/subscriptions/{id}/migrate", **wrong)[0] == 400
+    assert kinds(travel).count("customer.subscription.updated") == 2
