@@ -62,6 +62,12 @@ class Layout:
         """The foreign keys that may not be empty."""
         return tuple(column.name for column in self.columns if column.required)
 
+    @cached_property
+    def inward(self) -> tuple[str, ...]:
+        """The foreign keys to the table itself that PostgreSQL looks up: a payout's to the one that it reverses."""
+        looked_up = (column for column in self.columns if column.target is not None and "SELECT" in column.value)
+        return tuple(column.name for column in looked_up if column.target._meta.db_table == self.table)
+
 
 def at(*keys: str) -> Read:
     """Read a value, which may lie deeper in the object; None when anything on the way is missing."""

@@ -98,11 +98,18 @@ def key_in(layout: Layout, row: TableRow) -> Key:
 
 def upsert(layout: Layout, rows: dict[Key, TableRow]) -> set[str]:
     before_write(MODELS[layout.table], list(rows.values()))
-    body = as_json([rows[key].values for key in sorted(rows)])
-    with sending_cursor() as cursor:
-        cursor.execute(upsert_sql(layout), [body])
-        written = set(cursor.fetchall())
+    written = send(layout, [rows[key] for key in sorted(rows)])
+    inward = [rows[key] for key in sorted(rows) if any(rows[key].values[name] for name in layout.inward)]
+    if inward:
+        written |= send(layout, inward)  # now that the rows which they point to are there
     return foreign(layout, [row for key, row in rows.items() if key not in written])
+
+
+def send(layout: Layout, rows: Sequence[TableRow]) -> set[Key]:
+    """Write rows of one table; return the keys of those that were new or differed."""
+    with sending_cursor() as cursor:
+        cursor.execute(upsert_sql(layout), [as_json([row.values for row in rows])])
+        return set(cursor.fetchall())
 
 
 def sending_cursor() -> Any:

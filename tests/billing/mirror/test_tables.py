@@ -250,6 +250,13 @@ def test_objects_of_kinds_without_a_model_are_kept_whole():
     assert "deleted" not in RawObject.objects.get(kind="never.heard_of").stripe_data
 
 
+def test_payouts_that_reverse_each_other_are_linked_though_they_come_together():
+    payout = {"object": "payout", "currency": "jpy", "livemode": False}
+    put({**payout, "id": "po_1", "reversed_by": "po_2"}, {**payout, "id": "po_2", "original_payout": "po_1"})
+    first, second = djstripe.Payout.objects.order_by("id")
+    assert (first.reversed_by, second.original_payout) == (second, first)
+
+
 def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has_it():
     refund = {"id": "re_1", "object": "refund", "amount": 500, "currency": "jpy", "charge": None, "status": "pending"}
     put(refund)
