@@ -24,4 +24,5 @@ def rows(invoice: Doc, words: dict[str, Any]) -> list[tuple[str, int]]:
     made += [(_("Credit applied"), applied)] if applied else []
     made.append((_("Amount due"), invoice["amount_due"]))
     made += [(_("Amount paid"), invoice["amount_paid"])] if invoice["amount_paid"] else []
-    return made
+    partly = invoice["amount_paid"] and invoice["amount_remaining"]
+    return [*made, (_("Amount remaining"), invoice["amount_remaining"])] if partly else made

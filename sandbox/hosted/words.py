@@ -281,6 +281,7 @@ JAPANESE = {
     "Credit applied": "クレジット残高の適用",
     "Amount due": "請求額",
     "Amount paid": "支払い済み額",
+    "Amount remaining": "残額",
     "Total": "合計",
     "Download the PDF": "PDFをダウンロードする",
     "%(amount)s is due": "%(amount)sをお支払いください",

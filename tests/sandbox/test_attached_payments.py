@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 import stripe
 
@@ -29,6 +30,8 @@ def test_two_part_payments_pay_an_invoice(v1: Any) -> None:
     assert (part.status, part.amount_paid, part.amount_remaining) == ("open", 400, 600)
     [default] = [one for one in v1.invoice_payments.list({"invoice": invoice.id}).data if one.is_default]
     assert v1.payment_intents.retrieve(default.payment.payment_intent).amount == 600
+    page = httpx.get(part.hosted_invoice_url, trust_env=False, headers={"Accept-Language": "en"}).text
+    assert "Amount remaining" in page and "Pay ¥600" in page
     whole = attach(v1, invoice, paying(v1, invoice.customer, 600))
     assert (whole.status, whole.amount_paid, whole.amount_remaining) == ("paid", 1000, 0)
     states = sorted(

@@ -22,8 +22,6 @@ from sandbox.store import Store
 
 discover()
 ADDRESSES = sorted(ROUTES, key=lambda route: (route.path, route.method))
-NAMES = [f"{route.method} {route.path}" for route in ADDRESSES]
-every_address = pytest.mark.parametrize("route", ADDRESSES, ids=NAMES)
 OTHERWISE = {
     "GET /v1/accounts/{id}": (403, "account_invalid"),
     **dict.fromkeys((f"{method} /v1/subscription_items/{{id}}" for method in ("DELETE", "GET", "POST")), (404, None)),
@@ -37,16 +35,22 @@ Wrong = tuple[str, Any, str | None, str]
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     data: Path = tmp_path_factory.mktemp("bad_input")
     store = Store(data)
+    with store.write() as tx:
+        tx.sql("INSERT INTO api_keys VALUES ('rk_test_nothing1', '{\"*\": \"none\"}', 0)")
     yield Engine(store, Clock(wall=lambda: 1_800_000_000), "http://sandbox.example", (10,))
     with store.read() as tx:
         assert tx.sql("SELECT kind, id FROM objects").fetchall() == [], "something was done"
     store.close()
 
 
-def ask(engine: Engine, route: Route, sent: dict[str, Any]) -> tuple[int, Any]:
+def ask(
+    engine: Engine, route: Route, sent: dict[str, Any], *, key: str = "sk_test_123", idempotency_key: str = ""
+) -> tuple[int, Any]:
     """The answer to parameters in the nested form of parse_form; ids in the path name nothing."""
     path = "/".join("none_1" if part.startswith("{") else part for part in route.path.split("/"))
-    headers = {"authorization": "Bearer sk_test_123", "content-type": "application/x-www-form-urlencoded"}
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    headers |= {"authorization": f"Bearer {key}"} if key else {}
+    headers |= {"idempotency-key": idempotency_key} if idempotency_key else {}
     body, query = b"", ""
     if route.method != "POST":
         query = urlencode(list(flat(sent)))
@@ -64,6 +68,14 @@ def flat(sent: Any, name: str = "") -> Iterator[tuple[str, str]]:
         return
     for key, value in sent.items():
         yield from flat(value, f"{name}[{key}]" if name else key)
+
+
+def each(addresses: list[Route]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("route", addresses, ids=[f"{one.method} {one.path}" for one in addresses])
+
+
+def required(shape: Shape) -> dict[str, Any]:
+    return {name: example(param) for name, param in shape.items() if param.required}
 
 
 def example(param: Param) -> Any:
@@ -93,10 +105,6 @@ def example(param: Param) -> Any:
 def filled(shape: Shape) -> dict[str, Any]:
     """A hash with what it needs, or with anything: a form cannot say that a hash is empty."""
     return required(shape) or {name: example(param) for name, param in list(shape.items())[:1]}
-
-
-def required(shape: Shape) -> dict[str, Any]:
-    return {name: example(param) for name, param in shape.items() if param.required}
 
 
 def wrongs(shape: Shape, path: str = "") -> Iterator[Wrong]:
@@ -158,6 +166,18 @@ def inside(param: Any, name: str) -> Any:
     return param.item if isinstance(param, params.Array) else param.shape[name]
 
 
+every_address = each(ADDRESSES)
+OF_ONE = [route for route in ADDRESSES if "{" in route.path]
+"""The addresses that name an object."""
+LISTS = [
+    route
+    for route in ADDRESSES
+    if "starting_after" in route.params and not required(route.params) and route not in OF_ONE
+    # Of connected accounts there are none, so that no page of them is ever the second.
+    and route.path != "/v1/accounts"
+]  # fmt: skip
+
+
 @every_address
 def test_a_parameter_that_there_is_not_is_named(engine: Engine, route: Route) -> None:
     status, said = ask(engine, route, required(route.params) | {"nonsense": "1"})
@@ -177,7 +197,7 @@ def test_a_parameter_of_a_wrong_type_is_named(engine: Engine, route: Route) -> N
         assert error["message"].startswith(words), sent
 
 
-@every_address
+@each([route for route in ADDRESSES if required(route.params)])
 def test_a_parameter_that_must_be_there_is_asked_for(engine: Engine, route: Route) -> None:
     needed = required(route.params)
     for name in needed:
@@ -187,10 +207,8 @@ def test_a_parameter_that_must_be_there_is_asked_for(engine: Engine, route: Rout
         assert error["message"] == f"Missing required param: {name}."
 
 
-@every_address
+@each(OF_ONE)
 def test_what_an_address_names_must_exist(engine: Engine, route: Route) -> None:
-    if "{" not in route.path:
-        return
     status, said = ask(engine, route, required(route.params))
     error = said.get("error") or pytest.fail(f"{route.path} answers {said}")
     status_and_code = OTHERWISE.get(f"{route.method} {route.path}", (404, "resource_missing"))
@@ -200,11 +218,33 @@ def test_what_an_address_names_must_exist(engine: Engine, route: Route) -> None:
 
 
 @pytest.mark.parametrize("side", ["starting_after", "ending_before"])
-@every_address
+@each(LISTS)
 def test_a_page_begins_beside_something_that_there_is(engine: Engine, route: Route, side: str) -> None:
-    connected = route.path == "/v1/accounts"  # which there are none of, so that no page of them is ever second
-    if side not in route.params or "{" in route.path or required(route.params) or connected:
-        return
     status, said = ask(engine, route, {side: "none_1"})
     error = said.get("error") or pytest.fail(f"{route.path} answers {said}")
     assert (status, error["code"], error["param"]) == (400, "resource_missing", side)
+
+
+@every_address
+def test_it_wants_a_key_that_may_do_this(engine: Engine, route: Route) -> None:
+    sent = required(route.params)
+    status, said = ask(engine, route, sent, key="")
+    assert (status, said["error"]["type"]) == (401, "invalid_request_error")
+    assert said["error"]["message"].startswith("You did not provide an API key.")
+    status, said = ask(engine, route, sent, key="secret")
+    assert (status, said["error"]["message"]) == (401, "Invalid API Key provided: sec***")
+    status, said = ask(engine, route, sent, key="rk_test_nothing1")
+    permission = f"rak_{route.resource.removesuffix('s')}_{'read' if route.method == 'GET' else 'write'}"
+    assert (status, permission in said["error"]["message"]) == (403, True)
+    if not route.publishable:
+        status, said = ask(engine, route, sent, key="pk_test_123")
+        assert (status, said["error"]["code"]) == (403, "secret_key_required")
+
+
+@each([route for route in OF_ONE if route.method == "POST"])
+def test_a_key_of_repetition_is_for_one_request_alone(engine: Engine, route: Route) -> None:
+    once, name = required(route.params), f"{route.path}:1"
+    first = ask(engine, route, once, idempotency_key=name)
+    assert ask(engine, route, once, idempotency_key=name)[1] == first[1]
+    status, said = ask(engine, route, once | {"expand": {"0": "customer"}}, idempotency_key=name)
+    assert (status, said["error"]["type"]) == (400, "idempotency_error")
