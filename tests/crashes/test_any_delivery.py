@@ -69,7 +69,7 @@ def live(stripe: stripe_library.StripeClient, chance: random.Random, *, steps: i
         act = chance.choice(ACTS)
         try:
             act(stripe, company, chance)
-        except (stripe_library.InvalidRequestError, stripe_library.CardError, IndexError):
+        except (stripe_library.StripeError, IndexError):
             continue
 
 
@@ -176,7 +176,7 @@ def deliver(
 def make_trouble(sandbox: str, key: str, chance: random.Random) -> None:
     """Let some of the mirror's questions meet an error or a slow answer."""
     effect = chance.choice(["rate_limit", "server_error", "latency", "timeout"])
-    fault = {"effect": effect, "key": key, "count": chance.randint(1, 3), "path": "/v1/*/*", "seconds": 0.2}
+    fault = {"effect": effect, "key": key, "count": chance.randint(1, 3), "path": "/v1/*/*_*", "seconds": 0.2}
     httpx.post(f"{sandbox}/_sandbox/faults", json=fault | {"method": "GET"}, timeout=5).raise_for_status()
 
 
