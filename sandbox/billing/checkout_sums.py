@@ -21,6 +21,8 @@ def checked(ctx: Context, params: dict[str, Any]) -> list[dict[str, str]]:
     given = params.get("discounts") or []
     if given and params.get("allow_promotion_codes"):
         raise ApiError("You may only specify one of these parameters: allow_promotion_codes, discounts.")
+    if len(given) > 1:
+        raise ApiError("You can specify at most one discount.", param="discounts")
     for number, one in enumerate(given):
         path = f"discounts[{number}]"
         if len(one) != 1:

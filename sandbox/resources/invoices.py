@@ -117,12 +117,13 @@ def create_invoice(ctx: Context, params: dict[str, Any]) -> Doc:
     currency = checked_currency(params.get("currency") or customer["currency"] or "usd")
     fields = _fields(ctx, customer["id"], {}, params)
     fields["id"] = new_id(ctx, "invoice")
-    fields |= _priced(ctx, {"currency": currency, "discounts": [], "customer": customer["id"]} | fields, params)
-    if "subscription" in params:
-        fields |= _of_subscription(ctx, params["subscription"], customer)
     waiting = []
     if params.get("pending_invoice_items_behavior", "exclude") == "include" or "subscription" in params:
         waiting = collection.waiting_for_invoice(ctx, customer["id"], currency, params.get("subscription"))
+    shell = {"currency": currency, "discounts": [], "subtotal": sum(item["amount"] for item in waiting)}
+    fields |= _priced(ctx, shell | {"customer": customer["id"]} | fields, params)
+    if "subscription" in params:
+        fields |= _of_subscription(ctx, params["subscription"], customer)
     made = invoicing.draft(ctx, customer, currency, fields, [lines.item_line(ctx, item) for item in waiting])
     collection.place(ctx, waiting, made)
     if made["auto_advance"]:

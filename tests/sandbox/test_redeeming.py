@@ -53,6 +53,12 @@ def _try_invoice(travel: Travel, owner: str, used: str) -> tuple[int, Any]:
     return travel.ask("POST", f"/v1/invoices/{draft['id']}", **{"discounts[0][promotion_code]": used})
 
 
+def _try_new_invoice(travel: Travel, owner: str, used: str) -> tuple[int, Any]:
+    travel.post("/v1/invoiceitems", customer=owner, amount="3000", currency="jpy")
+    given = {"currency": "jpy", "pending_invoice_items_behavior": "include", "discounts[0][promotion_code]": used}
+    return travel.ask("POST", "/v1/invoices", customer=owner, **given)
+
+
 def _try_checkout(travel: Travel, owner: str, used: str) -> tuple[int, Any]:
     given = {
         "line_items[0][price]": price(travel, 3000),
@@ -63,7 +69,7 @@ def _try_checkout(travel: Travel, owner: str, used: str) -> tuple[int, Any]:
     return travel.ask("POST", "/v1/checkout/sessions", mode="subscription", **given, **named)
 
 
-WAYS = [_try_subscription, _try_item, _try_invoice, _try_checkout]
+WAYS = [_try_subscription, _try_item, _try_invoice, _try_new_invoice, _try_checkout]
 
 
 @pytest.mark.parametrize("attempt", WAYS)
