@@ -28,6 +28,7 @@ class TableRow:
     table: str
     id: str
     values: dict[str, Any]
+    only_new: bool = False  # a row that is there already stays as it is
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def rows_of(
     known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
     for child, inner in children_of(kind, data):
         if inner != known.get(inner["id"]):
-            rows += rows_of(child, inner, owner_id=owner_id, now=now)
+            inside = rows_of(child, inner, owner_id=owner_id, now=now)
+            rows += [replace(row, only_new=True) for row in inside] if CHILDREN[kind.name].live_alone else inside
     return rows
 
 
@@ -180,15 +182,17 @@ class Children:
 
     kind: str
     find: Callable[[Data], Iterator[Data]]
+    # Whether events tell of them too: the parent, which may be older than the last of these, must not take them back.
+    live_alone: bool = False
 
 
 CHILDREN = {
     "subscription": Children("subscription_item", items_of),
     "invoice": Children("line_item", lines_of),
-    "customer": Children("discount", under("discount")),
-    "charge": Children("refund", under("refunds")),
-    "dispute": Children("balance_transaction", under("balance_transactions")),
-    "application_fee": Children("fee_refund", under("refunds")),
+    "customer": Children("discount", under("discount"), live_alone=True),
+    "charge": Children("refund", under("refunds"), live_alone=True),
+    "dispute": Children("balance_transaction", under("balance_transactions"), live_alone=True),
+    "application_fee": Children("fee_refund", under("refunds"), live_alone=True),
     "transfer": Children("transfer_reversal", under("reversals")),
     "entitlements.active_entitlement_summary": Children("entitlements.active_entitlement", under("entitlements")),
 }

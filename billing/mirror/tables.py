@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -72,19 +73,19 @@ def write(rows: Sequence[TableRow]) -> set[str]:
     the same id the later one counts. Parents stand before children, ids in order, so that no two writers wait for
     each other in a circle. Must run in a transaction.
     """
-    tables: dict[str, dict[Key, TableRow]] = defaultdict(dict)
+    tables: dict[tuple[str, bool], dict[Key, TableRow]] = defaultdict(dict)
     linking: list[TableRow] = []
     for row in rows:
         if row.table in LINKS:
             linking.append(row)
         else:
-            tables[row.table][key_in(layout_of(MODELS[row.table]), row)] = row
+            tables[row.table, row.only_new][key_in(layout_of(MODELS[row.table]), row)] = row
     refused: set[str] = set()
-    for table in sorted(tables, key=ORDER.__getitem__):
-        refused |= upsert(layout_of(MODELS[table]), tables[table])
+    for table, only_new in sorted(tables, key=lambda entry: (ORDER[entry[0]], entry[1])):
+        refused |= upsert(layout_of(MODELS[table]), tables[table, only_new], only_new=only_new)
     for links in LINKS.values():
-        if links.owner_table in tables:
-            owners = {row.id for row in tables[links.owner_table].values()} - refused
+        if (links.owner_table, False) in tables:
+            owners = {row.id for row in tables[links.owner_table, False].values()} - refused
             link(links, owners, [row.values for row in linking if row.table == links.table])
     return refused
 
@@ -96,19 +97,22 @@ def key_in(layout: Layout, row: TableRow) -> Key:
     return tuple(row.values[name] for name in layout.key)
 
 
-def upsert(layout: Layout, rows: dict[Key, TableRow]) -> set[str]:
+def upsert(layout: Layout, rows: dict[Key, TableRow], *, only_new: bool) -> set[str]:
     before_write(MODELS[layout.table], list(rows.values()))
-    written = send(layout, [rows[key] for key in sorted(rows)])
+    if only_new:
+        send(insert_sql(layout), [rows[key] for key in sorted(rows)])
+        return set()
+    written = send(upsert_sql(layout), [rows[key] for key in sorted(rows)])
     inward = [rows[key] for key in sorted(rows) if any(rows[key].values[name] for name in layout.inward)]
     if inward:
-        written |= send(layout, inward)  # now that the rows which they point to are there
+        written |= send(upsert_sql(layout), inward)  # now that the rows which they point to are there
     return foreign(layout, [row for key, row in rows.items() if key not in written])
 
 
-def send(layout: Layout, rows: Sequence[TableRow]) -> set[Key]:
+def send(statement: str, rows: Sequence[TableRow]) -> set[Key]:
     """Write rows of one table; return the keys of those that were new or differed."""
     with sending_cursor() as cursor:
-        cursor.execute(upsert_sql(layout), [as_json([row.values for row in rows])])
+        cursor.execute(statement, [as_json([row.values for row in rows])])
         return set(cursor.fetchall())
 
 
@@ -132,19 +136,30 @@ def as_json(values: Any) -> Jsonb:
 @cache
 def upsert_sql(layout: Layout) -> str:
     """One statement that takes all rows as JSON, and writes only those that differ from what the table has."""
-    columns = layout.columns
-    changing = [column for column in columns if column.name not in layout.key and not column.only_new]
+    changing = [column for column in layout.columns if column.name not in layout.key and not column.only_new]
     compared = [column for column in changing if column.name != UPDATED]
     return f"""
-        INSERT INTO "{layout.table}" AS t ({", ".join(column.name for column in columns)})
-        SELECT {", ".join(column.value for column in columns)}
-        FROM jsonb_to_recordset(%s) AS r({", ".join(f"{column.name} {column.sql_type}" for column in columns)})
+        {insert(layout)}
         ON CONFLICT ({", ".join(layout.key)}) DO UPDATE SET
             {", ".join(f"{column.name} = {value_after(column)}" for column in changing)}
         WHERE {same_owner(layout)}
           AND ({", ".join(f"t.{column.name}" for column in compared)})
               IS DISTINCT FROM ({", ".join(value_after(column) for column in compared)})
         RETURNING {", ".join(f"t.{name}" for name in layout.key)}
+    """
+
+
+@cache
+def insert_sql(layout: Layout) -> str:
+    """The same for rows that must overwrite nothing."""
+    return f"{insert(layout)} ON CONFLICT DO NOTHING RETURNING {', '.join(f't.{name}' for name in layout.key)}"
+
+
+def insert(layout: Layout) -> str:
+    return f"""
+        INSERT INTO "{layout.table}" AS t ({", ".join(column.name for column in layout.columns)})
+        SELECT {", ".join(column.value for column in layout.columns)}
+        FROM jsonb_to_recordset(%s) AS r({", ".join(f"{column.name} {column.sql_type}" for column in layout.columns)})
     """  # noqa: S608
 
 
@@ -213,7 +228,7 @@ def bury(refs: Iterable[Ref], *, owner_id: str | None, livemode: bool | None, no
     for ref in buried - existing(buried):
         data = {"id": ref.id, "object": ref.kind, "livemode": livemode, **what_gone_means(ref.kind)}
         stone = rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now)[0]
-        stones.append(stone)
+        stones.append(replace(stone, only_new=True))
     write(stones)
     mark_purged([stone.id for stone in stones if stone.table == CUSTOMERS], now)
     return buried

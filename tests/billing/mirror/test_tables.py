@@ -1,6 +1,8 @@
 """Rows in bulk: what is there is kept, what differs is written, what is another's is left alone."""
 
 import copy
+import random
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -257,6 +259,14 @@ def test_payouts_that_reverse_each_other_are_linked_though_they_come_together():
     assert (first.reversed_by, second.original_payout) == (second, first)
 
 
+def test_a_parent_does_not_take_back_what_events_told_of_its_children():
+    discount = {"id": "di_1", "object": "discount", "end": None, "source": {"coupon": "SUMMER"}}
+    put({**CUSTOMER, "discount": discount})
+    put({**discount, "end": 1_780_000_000})
+    put({**CUSTOMER, "name": "Alice", "discount": discount})
+    assert djstripe.Discount.objects.get().stripe_data["end"] == 1_780_000_000
+
+
 def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has_it():
     refund = {"id": "re_1", "object": "refund", "amount": 500, "currency": "jpy", "charge": None, "status": "pending"}
     put(refund)
@@ -278,3 +288,22 @@ def test_writing_leaves_the_callers_objects_as_they_were():
     put(customer)
     assert customer == copied
     assert djstripe.Discount.objects.get().id == "di_1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_of_the_same_rows_in_any_order_do_not_wait_for_each_other_for_ever():
+    put_shop()
+
+    def write_often(seed: int) -> None:
+        order = random.Random(seed)
+        try:
+            for state in range(15):
+                many = [subscription(f"sub_{n}", items=[item(id=f"si_{n}", quantity=state)]) for n in range(20)]
+                many += [product(description=f"{seed} {state}"), {**CUSTOMER, "name": f"{seed} {state}"}]
+                put(*order.sample(many, len(many)))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(write_often, range(3)))
+    assert djstripe.Subscription.objects.count() == 20
