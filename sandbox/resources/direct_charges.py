@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from sandbox import objects
+from sandbox import jobs, objects
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, CardError
@@ -53,7 +53,18 @@ def create_charge(ctx: Context, params: dict[str, Any]) -> Doc:
     if refusal:
         more = {"decline_code": refusal["decline_code"]} if refusal["decline_code"] else {}
         raise CardError(refusal["message"], code=refusal["code"], charge=charge["id"], **more)
+    if not charge["captured"]:
+        due = charge["payment_method_details"]["card"]["capture_before"]
+        jobs.schedule(ctx, "charge.release", due_at=due, name=charge["id"], payload={"charge": charge["id"]})
     return charge
+
+
+@jobs.job("charge.release")
+def release(ctx: Context, payload: dict[str, Any]) -> None:
+    """Nobody captured it in time: the money is not held any more."""
+    charge = objects.load(ctx, "charge", payload["charge"])
+    if not charge["captured"]:
+        payments.release(ctx, charge, "charge.expired")
 
 
 def _paying(ctx: Context, params: dict[str, Any]) -> tuple[Doc, Doc]:
@@ -105,6 +116,9 @@ def capture_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         )
     if charge["captured"]:
         raise ApiError(f"Charge {id} has already been captured.", code="charge_already_captured")
+    if charge["refunded"]:
+        message = "The charge cannot be captured as the authorization has expired."
+        raise ApiError(message, code="charge_expired_for_capture")
     if charge["status"] != "succeeded" or amount > charge["amount"]:
         most = in_words(charge["amount"], charge["currency"])
         raise ApiError(f"Charge {id} holds {most} at most and only if it succeeded.", param="amount")

@@ -326,7 +326,8 @@ def fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc, *, charge
 def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
     """Give it up; what was held is released."""
     if intent["status"] == "requires_capture":
-        _release(ctx, intent, "charge.expired" if reason == "automatic" else "charge.refunded")
+        held = objects.load(ctx, "charge", intent["latest_charge"])
+        release(ctx, held, "charge.expired" if reason == "automatic" else "charge.refunded")
     canceled = objects.update(
         ctx,
         _cleared(ctx, intent),
@@ -343,8 +344,8 @@ def cancel(ctx: Context, intent: Doc, reason: str | None) -> Doc:
     return canceled
 
 
-def _release(ctx: Context, intent: Doc, event: str) -> None:
-    charge = objects.load(ctx, "charge", intent["latest_charge"])
+def release(ctx: Context, charge: Doc, event: str) -> None:
+    """What was held for a charge is not held any more."""
     charge = objects.update(ctx, charge, {"amount_refunded": charge["amount"], "refunded": True})
     objects.announce(ctx, event, charge, previous={"amount_refunded": 0, "refunded": False})
 

@@ -116,3 +116,12 @@ def test_what_was_captured_in_parts_stays_when_the_rest_is_released(travel: Trav
     assert travel.get(path)["status"] == "requires_capture"
     travel.advance(1)
     assert (travel.get(path)["status"], balance(travel)) == ("succeeded", 1000)
+
+
+def test_a_charge_without_an_intent_is_released_too(travel: Travel) -> None:
+    form = {"amount": "2000", "currency": "usd", "source": "tok_visa", "capture": "false"}
+    charge = travel.post("/v1/charges", **form)
+    travel.advance(7 * DAY)
+    assert travel.get(f"/v1/charges/{charge['id']}")["refunded"] is True
+    status, said = travel.ask("POST", f"/v1/charges/{charge['id']}/capture")
+    assert (status, said["error"]["code"], balance(travel)) == (400, "charge_expired_for_capture", 0)
