@@ -1,5 +1,5 @@
 """The door by which Django finds the console's pages."""
 
-from ops.console import inbox, mirror, people, records, schedules, subscriptions
+from ops.console import doors, findings, inbox, mirror, people, records, schedules, subscriptions, truth
 
-__all__ = ["inbox", "mirror", "people", "records", "schedules", "subscriptions"]
+__all__ = ["doors", "findings", "inbox", "mirror", "people", "records", "schedules", "subscriptions", "truth"]

@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from billing.models import InboxState, OrderState
+from ops.models import Finding, Severity
 
 
 class Tone(StrEnum):
@@ -41,6 +42,7 @@ ORDER_TONES: Mapping[str, Tone] = {
     OrderState.PAID: Tone.GOOD,
     OrderState.EXPIRED: Tone.STOPPED,
 }
+SEVERITY_TONES: Mapping[str, Tone] = {Severity.URGENT: Tone.ATTENTION, Severity.ATTENTION: Tone.WAITING}
 # The words of the account pages, where they have one: what support reads is what the customer reads.
 SUBSCRIPTION_STATES: Mapping[str, tuple[Any, Tone]] = {
     "active": (pgettext_lazy("subscription status", "Active"), Tone.GOOD),
@@ -75,6 +77,15 @@ def stripe_pill(states: Mapping[str, tuple[Any, Tone]], status: str | None) -> S
     """Show one of Stripe's statuses; one that Stripe added since stands in Stripe's own word, waiting."""
     word, tone = states.get(status or "", (status or _("unknown"), Tone.WAITING))
     return pill(str(word), tone)
+
+
+def finding_pill(finding: Finding) -> SafeString:
+    """Say whether a finding is closed, whether somebody sees to it, else how much it matters."""
+    if finding.closed_at:
+        return pill(_("Closed"), Tone.GOOD)
+    if finding.acknowledged_at:
+        return pill(_("Somebody sees to it"), Tone.WAITING)
+    return pill(finding.get_severity_display(), SEVERITY_TONES[finding.severity])
 
 
 def copyable(value: str) -> SafeString:

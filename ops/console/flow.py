@@ -1,6 +1,6 @@
-"""The console's first page: what flows and what is stuck. Seven queries, whatever the size of the tables."""
+"""The console's first page: what flows and what is stuck. Eight queries, whatever the size of the tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,10 @@ from django.db.models.expressions import Combinable, RawSQL
 from django.http import HttpRequest
 
 from billing.models import Activity, CheckoutOrder, InboxEvent, InboxState, OrderState, SubscriptionRow
+from billing.stripe_accounts import configured
+from billing.stripe_fullness import Fullness, fullness
 from ops.console.chart import Column, stack
+from ops.models import Finding
 from ops.remediation.problems import BEAT_SILENT_AFTER, last_sweep
 
 HOURS = 24
@@ -73,6 +76,7 @@ class Waiting:
     due: int
     overdue: int
     oldest: timedelta | None
+    again: int  # tried and put off until later
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,14 @@ class Stuck:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """How full the budget of calls of one Stripe account is."""
+
+    account: str
+    fullness: Fullness
+
+
+@dataclass(frozen=True)
 class Flow:
     now: datetime
     last_hour: Traffic
@@ -100,6 +112,8 @@ class Flow:
     stale_orders: Stuck
     statuses: tuple[tuple[str, int], ...]
     activities: Sequence[Activity]
+    findings: Stuck
+    budgets: tuple[Budget, ...]
     last_sweep: datetime | None
 
     @property
@@ -109,7 +123,13 @@ class Flow:
 
     @property
     def stuck(self) -> bool:
-        return bool(self.failed.count or self.waiting.overdue or self.stale_orders.count or self.beat_silent)
+        return bool(
+            self.findings.count
+            or self.failed.count
+            or self.waiting.overdue
+            or self.stale_orders.count
+            or self.beat_silent
+        )
 
     @property
     def empty(self) -> bool:
@@ -137,6 +157,8 @@ def read_flow(now: datetime) -> Flow:
         stale_orders=read_stale_orders(now),
         statuses=read_statuses(),
         activities=list(Activity.objects.select_related("organization").order_by("-id")[:ACTIVITIES]),
+        findings=read_findings(),
+        budgets=tuple(read_budgets()),
         last_sweep=last_sweep(),
     )
 
@@ -172,11 +194,15 @@ def read_lag(now: datetime) -> Lag:
 
 
 def read_waiting(now: datetime) -> Waiting:
-    facts = InboxEvent.objects.filter(state=InboxState.RECEIVED, due_at__lte=now).aggregate(
-        due=Count("pk"), overdue=Count("pk", filter=Q(due_at__lt=now - OVERDUE_AFTER)), oldest=Min("due_at")
+    due = Q(due_at__lte=now)
+    facts = InboxEvent.objects.filter(state=InboxState.RECEIVED).aggregate(
+        due=Count("pk", filter=due),
+        overdue=Count("pk", filter=Q(due_at__lt=now - OVERDUE_AFTER)),
+        oldest=Min("due_at", filter=due),
+        again=Count("pk", filter=Q(due_at__gt=now)),
     )
-    oldest = facts["oldest"]
-    return Waiting(due=facts["due"], overdue=facts["overdue"], oldest=now - oldest if oldest else None)
+    oldest = facts.pop("oldest")
+    return Waiting(oldest=now - oldest if oldest else None, **facts)
 
 
 def read_failed() -> Stuck:
@@ -200,6 +226,18 @@ def first_and_count(rows: QuerySet[Any]) -> Stuck:
 def read_statuses() -> tuple[tuple[str, int], ...]:
     """Count subscriptions by Stripe's status."""
     return tuple(SubscriptionRow.objects.by_status())
+
+
+def read_findings() -> Stuck:
+    open_ones = Finding.objects.filter(closed_at=None).order_by("-severity", "opened_at")
+    return first_and_count(open_ones)
+
+
+def read_budgets() -> Iterator[Budget]:
+    for account in configured():
+        found = fullness(account.secret_key) if account.secret_key else None
+        if found:
+            yield Budget(account.name, found)
 
 
 def failed_events_badge(request: HttpRequest) -> str:

@@ -11,15 +11,24 @@ VIEW_CUSTOMERS = (
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
     "djstripe.view_price", "ops.view_staffact",
 )  # fmt: skip
-VIEW_MACHINERY = ("billing.view_inboxevent", "django_celery_beat.view_periodictask")
+VIEW_MACHINERY = (
+    "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
+    "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
+)  # fmt: skip
 
 GROUPS: Mapping[str, Sequence[str]] = {
     # answers customers: sees all about them, and the events behind it
     "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent"),
     # answers for the money: sees all about customers
     "Finance": VIEW_CUSTOMERS,
-    # keeps it running: sees all, replays events
-    "On-call": (*VIEW_CUSTOMERS, *VIEW_MACHINERY, "billing.change_inboxevent"),
+    # keeps it running: sees all, replays events, sees to findings
+    "On-call": (
+        *VIEW_CUSTOMERS,
+        *VIEW_MACHINERY,
+        "billing.change_inboxevent",
+        "billing.delete_asidemessage",
+        "ops.change_finding",
+    ),
 }
 
 

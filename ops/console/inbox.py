@@ -6,10 +6,11 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin import register
 from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,7 +18,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import action, display
 
+from billing.mirror.kinds import KINDS, RAW
 from billing.models import InboxEvent, InboxState
+from billing.stripe_accounts import configured
 from ops.console import replay
 from ops.console.display import INBOX_TONES, moment, pill, span
 from ops.console.event_page import event_context
@@ -25,6 +28,7 @@ from ops.console.many import STRIPE_ID
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
 
+PRIMARY_SHOWN = "-primary"  # as a filter's value; no account can have this name
 FAMILIES = (
     "account", "billing", "charge", "checkout", "coupon", "credit_note", "customer", "customer.subscription",
     "entitlements", "invoice", "invoice_payment", "invoiceitem", "payment_intent", "payment_method", "payout",
@@ -85,6 +89,37 @@ class WaitingFilter(DropdownFilter):
         return queryset
 
 
+class KindFilter(DropdownFilter):
+    """By the kind of object that an event is about."""
+
+    title = gettext_lazy("kind")
+    parameter_name = "object_kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in sorted({*KINDS, *RAW})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
+        return queryset.filter(object_kind=self.value()) if self.value() else queryset
+
+
+class AccountFilter(DropdownFilter):
+    """By the configured Stripe account; shown only where there are several."""
+
+    title = gettext_lazy("account")
+    parameter_name = "account"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        accounts = configured()
+        if len(accounts) < 2:
+            return []
+        return [(account.name or PRIMARY_SHOWN, account.name or gettext_lazy("primary")) for account in accounts]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
+        if not self.value():
+            return queryset
+        return queryset.filter(owner="" if self.value() == PRIMARY_SHOWN else self.value())
+
+
 class EventList(ChangeList):
     """The list without the payloads, which no row of it shows."""
 
@@ -101,7 +136,9 @@ class InboxEventAdmin(PageAdmin):
     list_filter = (
         ("state", ChoicesDropdownFilter),
         FamilyFilter,
+        KindFilter,
         ("door", ChoicesDropdownFilter),
+        AccountFilter,
         ArrivalFilter,
         WaitingFilter,
         ("livemode", BooleanRadioFilter),
@@ -113,6 +150,7 @@ class InboxEventAdmin(PageAdmin):
     actions = ("replay_selected",)
     actions_detail = ("replay_one",)
     change_form_template = "ops/event.html"
+    list_before_template = "ops/inbox_before.html"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[InboxEvent], search_term: str
@@ -130,6 +168,18 @@ class InboxEventAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, row: InboxEvent) -> dict[str, Any]:
         return event_context(row)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.replay_filtered)
+        return [path("replay-filtered/", view, name="billing_inboxevent_replay_filtered"), *super().get_urls()]
+
+    def replay_filtered(self, request: HttpRequest) -> HttpResponse:
+        """Replay everything that the list shows under the filters of this address, after saying how much that is."""
+        if not self.has_replay_permission(request):
+            raise PermissionDenied
+        chosen = self.get_changelist_instance(request).get_queryset(request)
+        back = f"{reverse('admin:billing_inboxevent_changelist')}?{request.GET.urlencode()}"
+        return replay.ask_and_replay_all(request, chosen, back=back)
 
     def has_replay_permission(self, request: HttpRequest, object_id: object = None) -> bool:
         """Replaying is changing: those who may only view events may not."""

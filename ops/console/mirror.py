@@ -38,7 +38,7 @@ class MirrorAdmin(PageAdmin):
             "row": row,
             "facts": self.facts_shown(row),
             "events": events[:EVENTS],
-            "dashboard_url": dashboard_url(row),
+            "dashboard_url": dashboard_url(row) if hasattr(row, "get_stripe_dashboard_url") else "",
         }
 
     def facts_shown(self, row: Any) -> list[tuple[Any, Any]]:

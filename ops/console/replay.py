@@ -3,22 +3,27 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
+import structlog
 from django import forms
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.translation import gettext_lazy, ngettext
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
-from billing.inbox.replay import replay
+from billing.inbox.replay import examples, replay, replay_all
 from billing.models import InboxEvent
-from ops.audit import REPLAY_EVENT, record_act
+from ops.audit import REPLAY_EVENT, REPLAY_FILTERED, record_act
 from ops.console.site import console
+
+log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
 
@@ -61,6 +66,51 @@ def replay_and_record(events: Sequence[InboxEvent], actor: User, *, reason: str)
                 after=standing(event),
                 now=now,
             )
+    return count
+
+
+def ask_and_replay_all(request: HttpRequest, events: QuerySet[InboxEvent], *, back: str) -> HttpResponse:
+    """Say how many events a filter chooses and show some, or replay them all when that was answered with a reason."""
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        count = replay_all_and_record(
+            events, cast(User, request.user), reason=form.cleaned_data["reason"], chosen=request.GET.dict()
+        )
+        messages.success(request, done_sentence(count))
+        return redirect(back)
+    count = events.order_by().count()
+    context = {
+        **console.each_context(request),
+        "title": ngettext("Replay %(n)d event", "Replay %(n)d events", count) % {"n": count},
+        "count": count,
+        "chosen": {name: value for name, value in request.GET.items() if value},
+        "events": examples(events),
+        "form": form,
+        "back": back,
+        "opts": InboxEvent._meta,
+    }
+    return TemplateResponse(request, "ops/replay_all.html", context)
+
+
+def replay_all_and_record(events: QuerySet[InboxEvent], actor: User, *, reason: str, chosen: dict[str, str]) -> int:
+    """Write the act down, then put the events before the mirror again, batch by batch. Return how many were.
+
+    The act is committed first: if this ends halfway, it says what was begun.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        act = record_act(
+            actor,
+            REPLAY_FILTERED,
+            subject_kind="inbox events",
+            subject_id=urlencode(chosen)[:255] or "all",
+            reason=reason,
+            before={"filter": chosen, "events": events.order_by().count()},
+            after={},
+            now=now,
+        )
+    count = replay_all(events, now=now)
+    log.info("replay:filtered", act=act.pk, events=count)
     return count
 
 

@@ -33,8 +33,12 @@ class ConsoleSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         from ops.console.find import open_by_id
+        from ops.console.truth import kinds
 
-        return [path("find/<str:object_id>/", self.admin_view(open_by_id), name="find")]
+        return [
+            path("find/<str:object_id>/", self.admin_view(open_by_id), name="find"),
+            path("kinds/", self.admin_view(kinds), name="kinds"),
+        ]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from ops.console.flow import read_flow

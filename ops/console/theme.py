@@ -73,10 +73,27 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Flow"),
                 "items": [
                     {"title": _("What flows"), "icon": "waves", "link": reverse_lazy("admin:index")},
+                    page(_("Findings"), "flag", "ops.finding", badge="ops.console.findings.open_findings_badge"),
                     page(
                         _("Inbox events"), "inbox", "billing.inboxevent", badge="ops.console.flow.failed_events_badge"
                     ),
+                    page(_("Messages aside"), "move_to_inbox", "billing.asidemessage"),
                     page(_("Activities"), "notifications", "billing.activity"),
+                ],
+            },
+            {
+                "title": _("Mirror"),
+                "separator": True,
+                "items": [
+                    page(_("Drift"), "difference", "billing.driftcheck"),
+                    page(_("Resyncs"), "sync", "billing.resyncrun"),
+                    {
+                        "title": _("Kinds of objects"),
+                        "icon": "stacks",
+                        "link": reverse_lazy("admin:kinds"),
+                        "permission": permitted("billing.view_rawobject"),
+                    },
+                    page(_("Events API"), "history", "billing.pollcursor"),
                 ],
             },
             {

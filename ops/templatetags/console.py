@@ -5,6 +5,7 @@ from typing import Any
 
 from django import template
 from django.db.models import Model
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext
@@ -12,6 +13,8 @@ from djstripe.models.base import StripeModel
 
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import display
+from ops.models import Finding
+from ops.remediation.words import words_of
 
 register = template.Library()
 
@@ -34,6 +37,24 @@ def subscription_state(status: str | None) -> SafeString:
 @register.simple_tag
 def invoice_state(status: str | None) -> SafeString:
     return display.stripe_pill(display.INVOICE_STATES, status)
+
+
+@register.simple_tag
+def finding_state(finding: Finding) -> SafeString:
+    return display.finding_pill(finding)
+
+
+@register.simple_tag
+def finding_title(finding: Finding) -> str:
+    return words_of(finding).title
+
+
+@register.filter
+def command(sentence: str) -> SafeString:
+    """Show what stands between backticks in monospace."""
+    parts = sentence.split("`")
+    shown = (format_html("<code>{}</code>" if odd % 2 else "{}", part) for odd, part in enumerate(parts))
+    return format_html_join("", "{}", ((part,) for part in shown))
 
 
 @register.filter

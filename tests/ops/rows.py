@@ -8,7 +8,19 @@ from djstripe.models import Customer, Invoice, Price, Product, Subscription
 
 from accounts.models import CustomerLink, Organization
 from billing.mirror import readmodel
-from billing.models import Door, InboxEvent, InboxState
+from billing.models import (
+    AsideMessage,
+    Door,
+    DriftCheck,
+    DriftDifference,
+    InboxEvent,
+    InboxState,
+    PollCursor,
+    RawObject,
+    ResyncPart,
+    ResyncRun,
+)
+from ops.remediation.findings import look
 
 NUMBERS = count(1)
 
@@ -163,3 +175,63 @@ def make_invoice(subscription: Any, *, now: datetime, status: str = "paid", tota
     )
     readmodel.update("invoice", [stripe_data], now=now)
     return row
+
+
+def make_machinery(now: datetime) -> None:
+    """One row of everything that tells how the portal itself is: aside, cursor, drift, resync, raw, a finding."""
+    AsideMessage.objects.create(
+        queue="https://sqs.ap-northeast-1.amazonaws.com/123456789012/kessai-events",
+        message_id="4d1f3a7e-0c53-4a1e-9d0e-5a3f0e8d1b11",
+        reason="not-json",
+        error="The message is not JSON: Expecting value: line 1 column 1 (char 0)",
+        body="<html><body>504 Gateway Time-out</body></html>",
+        length=46,
+        received_at=now,
+        sent_at=now - timedelta(seconds=4),
+    )
+    PollCursor.objects.create(started_at=now - timedelta(days=40), read_until=now - timedelta(minutes=1), polled_at=now)
+    per_kind = {
+        "subscription": {"looked_at": 120, "differing": 1, "healed": 1},
+        "invoice": {"looked_at": 200, "differing": 2, "healed": 1},
+        "price": {"looked_at": 14, "differing": 0, "healed": 0},
+    }
+    check = DriftCheck.objects.create(
+        started_at=now, finished_at=now + timedelta(seconds=9), looked_at=334, differing=3, healed=2, per_kind=per_kind
+    )
+    for object_id, path, ours, theirs, healed in (
+        ("in_1Test00000001", "status", "open", "paid", True),
+        ("in_1Test00000001", "amount_paid", 0, 5000, True),
+        ("in_1Test00000002", "metadata", {}, {"note": "写し"}, False),
+        ("sub_1Test0000001", "items.data[0].quantity", 3, 12, True),
+    ):
+        DriftDifference.objects.create(
+            check_run=check,
+            kind="invoice" if object_id.startswith("in") else "subscription",
+            object_id=object_id,
+            path=path,
+            ours=ours,
+            theirs=theirs,
+            healed_at=now if healed else None,
+        )
+    run = ResyncRun.objects.create(
+        wanted={"kinds": ["customer", "invoice"], "since": "2026-01-01", "check": False},
+        state="stopped",
+        started_at=now,
+        error="APIConnectionError: no answer",
+    )
+    for kind, counts, state in (
+        ("customer", {"created": 812, "updated": 3, "unchanged": 19_402}, "done"),
+        ("invoice", {"created": 20, "unchanged": 100_000, "deleted": 1}, "waiting"),
+    ):
+        ResyncPart.objects.create(run=run, stage=0, kind=kind, counts=counts, state=state)
+    RawObject.objects.create(
+        djstripe_created=now,
+        djstripe_updated=now,
+        kind="credit_note",
+        id="cn_1Test00000001",
+        livemode=False,
+        created=now,
+        customer_id="cus_1",
+        stripe_data={"id": "cn_1Test00000001", "object": "credit_note"},
+    )
+    look(now=now)
