@@ -1,5 +1,6 @@
 """The mirror's tables in bulk: one statement for each table, however many rows. The caller has the transaction."""
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -128,8 +129,8 @@ def as_json(values: Any) -> Jsonb:
     """Write JSON that PostgreSQL takes: it keeps neither NUL nor half a surrogate pair."""
     try:
         body = orjson.dumps(values)
-    except TypeError:
-        body = orjson.dumps(storable(values))
+    except TypeError:  # half a surrogate pair, or a number of more than 64 bits
+        body = json.dumps(storable(values)).encode()
     return Jsonb(orjson.dumps(storable(values)) if b"\\u0000" in body else body, dumps=bytes)
 
 

@@ -10,7 +10,10 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from djstripe import models as djstripe
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from billing.inbox.intake import storable
 from billing.mirror import tables
 from billing.mirror.columns import departed, references, rows_of, without
 from billing.mirror.kinds import Ref, kind_for
@@ -288,6 +291,27 @@ def test_writing_leaves_the_callers_objects_as_they_were():
     put(customer)
     assert customer == copied
     assert djstripe.Discount.objects.get().id == "di_1"
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e9, 1e9, width=32) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+@given(st.dictionaries(st.text(), anything, max_size=5), st.dictionaries(st.text(), anything, max_size=5))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_json_an_object_holds_is_read_as_it_was_last_written(first: dict[str, Any], last: dict[str, Any]):
+    named = {"id": "odd_1", "object": "odd", "created": 1_770_000_000, "customer": None}
+    for data in (first, last, last):
+        assert put({**data, **named}) == set()
+    assert tables.read(kind_for("odd"), ["odd_1"]) == {"odd_1": storable({**last, **named})}
+
+
+def test_a_number_of_more_than_64_bits_does_not_stop_a_write():
+    put({"id": "odd_1", "object": "odd", "number": 2**70})
+    assert RawObject.objects.get().stripe_data["number"] == 2**70
 
 
 @pytest.mark.django_db(transaction=True)
