@@ -21,6 +21,7 @@ from billing.mirror import resync_parts
 from billing.mirror.compare import Difference
 from billing.mirror.failing import describe
 from billing.mirror.fetch import PAGE, Fetched, Listed, list_page, list_pages
+from billing.mirror.gate import FAR
 from billing.mirror.history import PartState, ResyncPart, ResyncRun, RunState
 from billing.mirror.kinds import Kind, Ref, Under, kind_for
 from billing.mirror.listing import by_created, expansions, stage_of
@@ -212,7 +213,7 @@ def pages_in_time(resync: Resync, kind: Kind, walk: Walk, account: StripeAccount
         objects, goes_on = resync.walks.advance(walk, listed.objects)
         last = not (goes_on and listed.has_more and objects)
         lower = walk.since - 1 if last and walk.since is not None else None if last else walk.reached
-        window = Window(after=lower, until=listed.low if upper is None else upper, customer=customer_of(part))
+        window = Window(after=lower, until=listing_time(listed) if upper is None else upper, customer=customer_of(part))
         tells = (whole_list(part) or window.customer) and (last or lower is not None)
         page = Page(kind, taken(kind, listed, objects, account=account), window if tells else None, carried)
         cursor = objects[-1]["id"] if objects else cursor
@@ -221,6 +222,11 @@ def pages_in_time(resync: Resync, kind: Kind, walk: Walk, account: StripeAccount
             return
         carried = boundary_ids(objects, walk.reached) | (carried if upper == walk.reached else frozenset())
         upper = walk.reached
+
+
+def listing_time(listed: Listed) -> int | None:
+    """What was created later than this cannot be on the page (Unix seconds; None when Stripe does not say)."""
+    return listed.high if listed.high < FAR else None
 
 
 def params_of(kind: Kind, walk: Walk) -> dict[str, Any]:

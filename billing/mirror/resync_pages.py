@@ -90,7 +90,7 @@ def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock) -> 
     if check:
         return checked(own, [s.ref for s in different], unlisted, account=account)
     changes = written(different, account=account, clock=clock)
-    changes |= asking.refresh(unlisted, account=account, clock=clock) if unlisted else {}
+    changes |= refreshed(unlisted, account=account, clock=clock)
     mine = {ref: changes.pop(ref, Change.UNCHANGED) for ref in (*own, *unlisted)}
     return Settled(mine, brought={ref: changes[ref] for ref in snapshots.keys() & changes.keys()})
 
@@ -110,6 +110,18 @@ def written(different: Sequence[Snapshot], *, account: StripeAccount, clock: Clo
     changes = asking.write_with_parents(different, account=account, clock=clock)
     stale = [ref for ref, change in changes.items() if change is Change.STALE]
     return changes | (asking.refresh(stale, account=account, clock=clock) if stale else {})
+
+
+def refreshed(unlisted: Sequence[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+    """Ask about rows that were not listed; what Stripe has all the same, and as we have it, costs no write."""
+    changes = dict.fromkeys(unlisted, Change.UNCHANGED)
+    if unlisted:
+        found = look(unlisted, account=account, looks=1)
+        for error in found.errors.values():
+            raise error
+        changed = [*found.differing, *found.unsettled]
+        changes |= asking.refresh(changed, account=account, clock=clock) if changed else {}
+    return changes
 
 
 def checked(

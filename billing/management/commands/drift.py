@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db.models import F
 from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
@@ -66,13 +67,14 @@ def chosen_kinds(names: list[str]) -> list[Kind]:
 
 
 def plain(check: DriftCheck) -> dict[str, Any]:
-    differences = check.differences.order_by("pk").values("kind", "object_id", "path", "ours", "theirs")
+    fields = ("kind", "object", "path", "ours", "theirs")
+    differences = check.differences.order_by("pk").annotate(object=F("object_id")).values(*fields)
     return {
         "account": check.owner,
         "looked_at": check.looked_at,
         "differing": check.differing,
         "healed": check.healed,
         "kinds": check.per_kind,
-        "differences": [{**d, "object": d.pop("object_id")} for d in differences],
+        "differences": list(differences),
         "error": check.error,
     }
