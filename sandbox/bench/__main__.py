@@ -1,4 +1,4 @@
-"""Measures, prints, keeps nothing: requests, list pages, a month for many subscriptions, memory.
+"""Measures, prints, keeps nothing: requests, list pages, a month for many subscriptions, long lists, memory.
 
 The sandbox runs as it always does, in a process of its own, and is asked over HTTP.
 """
@@ -24,7 +24,10 @@ from sandbox.fill.command import Order, fill
 KEY = "sk_test_123"
 LANES = 8
 """Clients that ask at the same time."""
+RUNS = 3
+"""Of which the one in the middle is told, with the slowest and the fastest."""
 MONTH = 31 * 24 * 3600
+TWO_MONTHS = 60 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,18 @@ def per_second(work: Callable[[], object], seconds: float, lanes: int) -> float:
 def measure_requests(client: httpx.Client, seconds: float) -> None:
     customers = asked(client, "GET", "/v1/customers", params={"limit": 100})["data"]
     ids = cycle([customer["id"] for customer in customers])
+    who = customers[0]["email"]
     works: dict[str, Callable[[], object]] = {
         "retrieve a customer": lambda: asked(client, "GET", f"/v1/customers/{next(ids)}"),
+        "search by e-mail": lambda: asked(client, "GET", "/v1/customers/search", params={"query": f"email:'{who}'"}),
+        "read the balance": lambda: asked(client, "GET", "/v1/balance"),
         "create a customer": lambda: asked(client, "POST", "/v1/customers", data={"email": "bench@example.com"}),
         "pay with a card": lambda: asked(client, "POST", "/v1/payment_intents", data=_payment()),
     }
     for what, work in works.items():
         for lanes in (1, LANES):
-            say(f"{what}, {lanes} at once", f"{per_second(work, seconds, lanes):,.0f} per second")
+            rates = sorted(per_second(work, seconds / RUNS, lanes) for _ in range(RUNS))
+            say(f"{what}, {lanes} at once", f"{rates[RUNS // 2]:,.0f} per second ({rates[0]:,.0f} to {rates[-1]:,.0f})")
 
 
 def _payment() -> dict[str, str]:
@@ -113,6 +120,30 @@ def _pages(client: httpx.Client, path: str, query: dict[str, str], seconds: floa
         after = page["data"][-1]["id"] if page["has_more"] else ""
 
 
+def measure_deep_pages(client: httpx.Client, seconds: float) -> None:
+    """One page of 100, from the newest and from the middle of the list, over and over."""
+    for kind in ("customers", "subscriptions", "invoices"):
+        for where, after in (("newest", ""), ("in the middle", _middle(client, kind))):
+            place = {"starting_after": after} if after else {}
+            times = sorted(_repeated(client, f"/v1/{kind}", {"limit": "100", **place}, seconds / 6))
+            say(f"100 {kind}, {where}", f"{times[len(times) // 2]:,.1f} ms")
+
+
+def _middle(client: httpx.Client, kind: str) -> str:
+    """An id from about the middle of the list: of a company of the present, half came before then."""
+    newest = asked(client, "GET", f"/v1/{kind}", params={"limit": "1"})["data"][0]["created"]
+    half = {"limit": "1", "created[lte]": str(newest - TWO_MONTHS)}
+    return str(asked(client, "GET", f"/v1/{kind}", params=half)["data"][0]["id"])
+
+
+def _repeated(client: httpx.Client, path: str, query: dict[str, str], seconds: float) -> Iterator[float]:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        asked(client, "GET", path, params=query)
+        yield (time.monotonic() - begun) * 1000
+
+
 def measure_month(client: httpx.Client) -> None:
     begun = time.monotonic()
     went = asked(client, "POST", "/_sandbox/advance", json={"by": MONTH})
@@ -131,11 +162,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--customers", type=int, default=10_000)
     parser.add_argument("--subscriptions", type=int, default=10_000, help="that live through a month")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each measurement")
+    parser.add_argument("--many", type=int, default=100_000, help="customers of the company whose lists are long")
     options = parser.parse_args(argv)
     sys.stdout.write(f"{described()}\n")
     with tempfile.TemporaryDirectory() as folder:
         _bench_company(Path(folder) / "company", options.customers, options.seconds)
         _bench_month(Path(folder) / "living", options.subscriptions)
+        _bench_many(Path(folder) / "many", options.many, options.seconds)
 
 
 def _bench_company(data: Path, customers: int, seconds: float) -> None:
@@ -149,6 +182,16 @@ def _bench_company(data: Path, customers: int, seconds: float) -> None:
         measure_lists(sandbox.client, seconds)
         measure_requests(sandbox.client, seconds)
         _say_memory("memory after all this", sandbox)
+
+
+def _bench_many(data: Path, customers: int, seconds: float) -> None:
+    sys.stdout.write(f"A company with {customers:,} customers in their present state\n")
+    begun = time.monotonic()
+    objects = _filled(data, customers, 0)
+    say("fill", f"{time.monotonic() - begun:,.1f} s for {objects:,} objects")
+    with running(data) as sandbox:
+        measure_deep_pages(sandbox.client, 2 * seconds)
+        _say_memory("memory after these lists", sandbox)
 
 
 def _bench_month(data: Path, subscriptions: int) -> None:
