@@ -60,6 +60,22 @@ class Cycle:
         return months // (MONTHS[self.interval] * self.interval_count)
 
 
+def later(start: int, interval: str, count: int, anchor: int) -> int:
+    """`count` intervals after `start`. Where that is a boundary of months counted from the anchor so is what is
+    answered: from an anchor on the 31st, a month after 28 February is 31 March."""
+    if interval in FIXED:
+        return start + count * FIXED[interval]
+    months = count * MONTHS[interval]
+    cycle = Cycle(anchor, "month")
+    period = cycle.holding(start)
+    if period.start != start:
+        return months_later(start, months)
+    end = start
+    for _ in range(months):
+        end = cycle.holding(end).end
+    return end
+
+
 def next_at(now: int, day: int, *, hour: int, minute: int, second: int, month: int | None = None) -> int:
     """The next time (or now) that it is this day, or the month's last where it is shorter, at this time of day; of this
     month if one is named."""

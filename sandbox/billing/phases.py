@@ -7,7 +7,7 @@ from typing import Any
 from sandbox import objects
 from sandbox.billing import items
 from sandbox.billing.discounts import DISCOUNTS
-from sandbox.billing.periods import Cycle
+from sandbox.billing.periods import later
 from sandbox.context import Context
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
@@ -62,15 +62,20 @@ SENT_FOR = 30
 """Days that a customer has for an invoice that is sent, where nobody says how many."""
 
 
-def stored(ctx: Context, given: list[dict[str, Any]], start: int) -> list[Doc]:
-    """The phases one after another from `start`. Raises for phases without items and ends before starts."""
+def stored(ctx: Context, given: list[dict[str, Any]], start: int, anchor: int | None = None) -> list[Doc]:
+    """The phases one after another from `start`; their months are counted from the `anchor` of billing, so that they
+    end with billing periods; a trial begins a new cycle at its end. Raises for phases without items and ends before starts."""
     made: list[Doc] = []
+    anchor = start if anchor is None else anchor
     for number, phase in enumerate(given):
-        made.append(_phase(ctx, phase, made[-1]["end_date"] if made else start, f"phases[{number}]"))
+        begins = made[-1]["end_date"] if made else start
+        anchor = begins if phase.get("billing_cycle_anchor") == "phase_start" else anchor
+        made.append(_phase(ctx, phase, begins, anchor, f"phases[{number}]"))
+        anchor = made[-1]["trial_end"] or anchor
     return made
 
 
-def _phase(ctx: Context, given: dict[str, Any], start: int, path: str) -> Doc:
+def _phase(ctx: Context, given: dict[str, Any], start: int, anchor: int, path: str) -> Doc:
     if not given["items"]:
         raise missing(f"{path}[items]")
     prices = [items.price_for(ctx, item, f"{path}[items][{number}]") for number, item in enumerate(given["items"])]
@@ -78,7 +83,7 @@ def _phase(ctx: Context, given: dict[str, Any], start: int, path: str) -> Doc:
         _item(ctx, item, price, f"{path}[items][{number}]")
         for number, (item, price) in enumerate(zip(given["items"], prices, strict=True))
     ]
-    end = _end(ctx, given, prices[0], start, path)
+    end = _end(ctx, given, prices[0], start, anchor, path)
     added = [
         _added(ctx, one, f"{path}[add_invoice_items][{number}]")
         for number, one in enumerate(given.get("add_invoice_items") or [])
@@ -172,7 +177,7 @@ def _item(ctx: Context, given: dict[str, Any], price: Doc, path: str) -> Doc:
     return held if metered else held | {"quantity": given.get("quantity", 1)}
 
 
-def _end(ctx: Context, given: dict[str, Any], price: Doc, start: int, path: str) -> int:
+def _end(ctx: Context, given: dict[str, Any], price: Doc, start: int, anchor: int, path: str) -> int:
     """Where a phase says nothing it lasts for one interval of its price."""
     said = [name for name in ("duration", "end_date", "iterations") if name in given]
     if len(said) > 1:
@@ -181,9 +186,10 @@ def _end(ctx: Context, given: dict[str, Any], price: Doc, start: int, path: str)
     if "end_date" in given:
         end = ctx.now if given["end_date"] == "now" else int(given["end_date"])
     elif duration:
-        end = Cycle(start, duration["interval"], duration.get("interval_count", 1)).boundary(1)
+        end = later(start, duration["interval"], duration.get("interval_count", 1), anchor)
     else:
-        end = items.cycle_of(price, start).boundary(given.get("iterations", 1))
+        every = price["recurring"]
+        end = later(start, every["interval"], every["interval_count"] * given.get("iterations", 1), anchor)
     if end <= start:
         raise ApiError("The phase's `end_date` must be after its `start_date`.", param=f"{path}[end_date]")
     return end

@@ -221,7 +221,8 @@ def _new_phases(ctx: Context, schedule: Doc, given: list[dict[str, Any]]) -> Doc
     running = schedule["current_phase"]
     if running and start > ctx.now:
         raise ApiError("The current phase must stay in the schedule.", param="phases[0][start_date]")
-    made = phases.stored(ctx, given, start)
+    subscription = objects.find(ctx, "subscription", schedule["subscription"])
+    made = phases.stored(ctx, given, start, subscription["billing_cycle_anchor"] if subscription else None)
     now = phases.at(made, ctx.now) if running else None
     if running and now is None:
         raise ApiError("You can not end the current phase before now.", param="phases[0][end_date]")

@@ -245,6 +245,27 @@ def test_a_phase_can_be_a_trial_in_whole_or_in_part(travel: Travel) -> None:
     assert (status, said["error"]["param"]) == (400, "phases[0][trial_end]")
 
 
+def test_phases_end_with_billing_periods_also_where_months_are_short(travel: Travel) -> None:
+    travel.advance(1_801_353_600 - travel.now)  # 31 January 2027
+    given = _phases([_price(travel, 1000)] * 3, customer=_customer(travel), end_behavior="cancel")
+    given |= {f"phases[{number}][duration][interval_count]": "1" for number in range(3)}
+    schedule = travel.post("/v1/subscription_schedules", **given)
+    ends = [phase["end_date"] for phase in schedule["phases"]]
+    assert ends == [1_803_772_800, 1_806_451_200, 1_809_043_200]  # 28 February, 31 March, 30 April
+    travel.advance(100 * DAY)
+    assert _totals(travel, schedule["subscription"]) == [1000, 1000, 1000]
+
+
+def test_months_after_a_trial_are_counted_from_its_end(travel: Travel) -> None:
+    travel.advance(1_801_353_600 - travel.now)  # 31 January 2027
+    given = _phases([_price(travel, 1000)] * 2, customer=_customer(travel), end_behavior="cancel")
+    given |= {"phases[0][duration][interval_count]": "1", "phases[0][trial]": "true"}
+    schedule = travel.post("/v1/subscription_schedules", **given)
+    assert schedule["phases"][1]["end_date"] == 1_808_870_400  # 28 April
+    travel.advance(100 * DAY)
+    assert [total for total in _totals(travel, schedule["subscription"]) if total] == [1000, 1000]
+
+
 def test_a_phase_says_its_length_once(travel: Travel) -> None:
     given = _phases([_price(travel, 1000)], customer=_customer(travel))
     given["phases[0][end_date]"] = str(travel.now + DAY)
