@@ -42,8 +42,9 @@ check: .venv/dev ## Formatter, linter, types, import contracts, migrations, depl
 	@echo "· deployment"; $(DEPLOYED) $(PY) manage.py check --deploy --fail-level WARNING
 
 .PHONY: bench
-bench: .venv/dev ## Measure how long a person waits: first page, second start, pay to active
-	@exec $(PY) -m tests.journeys.measure
+bench: .venv/dev ## Measure how long a person waits, and what the pipeline takes
+	@$(PY) -m tests.journeys.measure
+	@$(PY) -m tests.bench.webhook
 
 .PHONY: bench-sandbox
 bench-sandbox: .venv/dev ## Measure the sandbox: requests, lists, a month for 10,000 subscriptions, memory

@@ -1,0 +1,206 @@
+"""The web process is killed under load, PostgreSQL is restarted, Redis is gone: what was answered with 2xx is stored,
+what was not may be sent again, and everything is stored once."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import unquote
+
+import httpx
+import psycopg
+import pytest
+
+from billing.inbox.models import InboxEvent
+from config.env import BASE_DIR
+from config.local import Server, start_postgres
+from tests.billing.events import an_event
+from tests.billing.inbox.conftest import wait_until
+from tests.processes import portal_environment
+from tests.stripe_sandbox import sign
+
+pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
+
+PATIENCE = 60.0
+
+
+class Web:
+    """A web process as it is deployed, which can be killed and started again on the same port."""
+
+    def __init__(self, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.environment = portal_environment() | {"LOG_LEVEL": "ERROR"} | environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(self.port)]
+        command += ["--no-access-log", "--log-level", "warning"]
+        self.process = subprocess.Popen(command, cwd=BASE_DIR, env=self.environment, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                httpx.get(f"http://127.0.0.1:{self.port}/webhooks/stripe/", trust_env=False, timeout=5)
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, "the web process did not come up"
+                time.sleep(0.1)
+            else:
+                return
+
+    def end(self, number: int) -> int:
+        assert self.process
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def web():
+    web = Web()
+    web.start()
+    yield web
+    if web.process and web.process.poll() is None:
+        web.end(signal.SIGKILL)
+
+
+async def send(client: httpx.AsyncClient, port: int, event_id: str) -> int:
+    """The status of the answer; 0 when there was none."""
+    body = json.dumps(an_event(id=event_id))
+    try:
+        headers = {"Stripe-Signature": sign(body)}
+        answer = await client.post(f"http://127.0.0.1:{port}/webhooks/stripe/", content=body, headers=headers)
+    except httpx.TransportError:
+        return 0
+    return answer.status_code
+
+
+async def load(port: int, ids: list[str], *, when: int = 0, act=lambda _answers: None) -> dict[str, int]:
+    """Send these events, twenty at a time; `act` in between, once so many have been answered. Return the answers."""
+    answers: dict[str, int] = {}
+    waiting = list(reversed(ids))
+    acting: list[asyncio.Task[None]] = []
+
+    async def one(client: httpx.AsyncClient) -> None:
+        while waiting:
+            event_id = waiting.pop()
+            answers[event_id] = await send(client, port, event_id)
+            if len(answers) == when:
+                acting.append(asyncio.create_task(asyncio.to_thread(act, answers)))
+
+    async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+        await asyncio.gather(*(one(client) for _ in range(20)))
+    await asyncio.gather(*acting)
+    return answers
+
+
+def run_load(port, ids, **options):
+    return asyncio.run(load(port, ids, **options))
+
+
+def stored() -> list[str]:
+    return list(InboxEvent.objects.values_list("external_id", flat=True))
+
+
+def send_until_accepted(port: int, answers: dict[str, int]) -> None:
+    """As Stripe does: what was not answered with 2xx comes again until it is."""
+    deadline = time.monotonic() + PATIENCE
+    while left := [event_id for event_id, status in answers.items() if status != 200]:
+        assert time.monotonic() < deadline, f"{len(left)} events are still not accepted"
+        answers.update(run_load(port, left))
+
+
+def accepted(answers: dict[str, int]) -> set[str]:
+    return {event_id for event_id, status in answers.items() if status == 200}
+
+
+@pytest.mark.parametrize("when", [5, 60, 150])
+def test_killed_under_load_it_has_stored_what_it_answered_and_takes_the_rest_again(web, when):
+    ids = [f"evt_{number}" for number in range(300)]
+    answers = run_load(web.port, ids, when=when, act=lambda _: web.end(signal.SIGKILL))
+    assert 0 in answers.values(), "nothing was cut off: the kill came too late to show anything"
+    assert accepted(answers) <= set(stored())
+    web.start()
+    send_until_accepted(web.port, answers)
+    assert sorted(stored()) == sorted(ids)
+
+
+def test_told_to_stop_under_load_it_answers_what_it_has_taken(web):
+    ids = [f"evt_{number}" for number in range(300)]
+    answers = run_load(web.port, ids, when=40, act=lambda _: web.end(signal.SIGTERM))
+    assert accepted(answers) <= set(stored())
+    web.start()
+    send_until_accepted(web.port, answers)
+    assert sorted(stored()) == sorted(ids)
+
+
+def test_with_redis_gone_everything_is_accepted():
+    web = Web(REDIS_URL="redis://127.0.0.1:1/0")
+    web.start()
+    try:
+        ids = [f"evt_{number}" for number in range(100)]
+        assert set(run_load(web.port, ids).values()) == {200}
+        assert sorted(stored()) == sorted(ids)
+    finally:
+        web.end(signal.SIGKILL)
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def postgres():
+    """A PostgreSQL of this test's own, which may be stopped; with the portal's tables in it."""
+    place = Path(tempfile.mkdtemp(prefix="kessai-tests-"))
+    place.chmod(0o711)  # as root, PostgreSQL runs as another user and must get through
+    server = start_postgres(place / "postgres")  # durable: what is torn out must keep what it has committed
+    environment = os.environ | {"DATABASE_URL": server.url, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    command = [sys.executable, "manage.py", "prepare_database", "--verbosity", "0"]
+    subprocess.run(command, cwd=BASE_DIR, env=environment, check=True, timeout=300)
+    yield Postgres(server)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+class Postgres:
+    def __init__(self, server: Server) -> None:
+        self.url = server.url
+        self._server = server
+        self._process = server.process
+
+    def stop(self, number: int) -> None:
+        self._process.send_signal(number)
+        self._process.wait(PATIENCE)
+
+    def start(self) -> None:
+        self._process = self._server.command.start()
+
+    def stored(self) -> list[str]:
+        with psycopg.connect(host=unquote(self.url.split("@")[1].split("/")[0]), user="postgres") as connection:
+            return [row[0] for row in connection.execute("SELECT external_id FROM billing_inboxevent")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])  # shut down in order; torn out, with recovery
+def test_while_postgresql_restarts_it_answers_503_and_then_comes_back_by_itself(postgres, number):
+    web = Web(DATABASE_URL=postgres.url)
+    web.start()
+
+    def restart(answers: dict[str, int]) -> None:
+        postgres.stop(number)
+        wait_until(lambda: 503 in list(answers.values()), seconds=PATIENCE)
+        postgres.start()
+
+    try:
+        ids = [f"evt_{number}" for number in range(400)]
+        answers = run_load(web.port, ids, when=50, act=restart)
+        assert set(answers.values()) == {200, 503}
+        send_until_accepted(web.port, answers)
+        assert sorted(postgres.stored()) == sorted(ids)
+    finally:
+        web.end(signal.SIGKILL)
+        postgres.stop(signal.SIGINT)
