@@ -48,7 +48,8 @@ class InboxEvent(models.Model):
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
     occurred_at = models.DateTimeField(_("happened"))
     received_at = models.DateTimeField(_("received"))
-    payload = models.JSONField()
+    # None when it has gone to the archive (billing/retention); a replay then asks Stripe.
+    payload = models.JSONField(null=True)
 
     state = models.CharField(_("state"), max_length=10, choices=InboxState.choices, default=InboxState.RECEIVED)
     due_at = models.DateTimeField(null=True, blank=True)  # when the mirror may look (again); null when it need not
@@ -62,11 +63,11 @@ class InboxEvent(models.Model):
         verbose_name_plural = _("inbox events")
         constraints = [models.UniqueConstraint(fields=["source", "external_id"], name="inbox_event_once")]
         indexes = [
-            models.Index(fields=["due_at"], condition=Q(state="received"), name="inbox_due"),
+            models.Index(fields=["due_at", "id"], condition=Q(state="received"), name="inbox_due"),
             models.Index(fields=["object_id", "occurred_at"], name="inbox_by_object"),
             models.Index(fields=["customer_id", "occurred_at"], name="inbox_by_customer"),
             models.Index(fields=["type", "received_at"], name="inbox_by_type"),
-            models.Index(fields=["state", "received_at"], name="inbox_by_state"),
+            models.Index(fields=["received_at"], condition=Q(state="failed"), name="inbox_failed"),
             models.Index(fields=["received_at"], name="inbox_by_arrival"),
         ]
 
