@@ -147,7 +147,6 @@ KEPT = {
     (djstripe.Dispute, "balance_transaction"),
 }
 # Not Stripe's to say: our own link says whose a customer is, and a deletion when its row was purged.
-# A signing secret is answered once, to whoever makes the endpoint, and has no place in a table.
 OURS = {
     (djstripe.Customer, "subscriber"),
     (djstripe.Customer, "date_purged"),

@@ -270,6 +270,24 @@ def test_a_parent_does_not_take_back_what_events_told_of_its_children():
     assert djstripe.Discount.objects.get().stripe_data["end"] == 1_780_000_000
 
 
+def test_a_signing_secret_is_not_kept_and_what_dj_stripe_made_up_for_an_endpoint_stays():
+    endpoint = {
+        "id": "we_1",
+        "object": "webhook_endpoint",
+        "livemode": False,
+        "enabled_events": ["*"],
+        "url": "https://x",
+    }
+    put({**endpoint, "secret": "whsec_told_once", "metadata": {}})
+    row = djstripe.WebhookEndpoint.objects.get()
+    assert (row.secret, "secret" in row.stripe_data, row.djstripe_tolerance) == ("", False, 300)
+    djstripe.WebhookEndpoint.objects.update(secret="whsec_of_djstripes_own", djstripe_tolerance=60)
+    put({**endpoint, "url": "https://y"})
+    again = djstripe.WebhookEndpoint.objects.get()
+    assert (again.url, again.secret, again.djstripe_tolerance) == ("https://y", "whsec_of_djstripes_own", 60)
+    assert again.djstripe_uuid == row.djstripe_uuid
+
+
 def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has_it():
     refund = {"id": "re_1", "object": "refund", "amount": 500, "currency": "jpy", "charge": None, "status": "pending"}
     put(refund)
