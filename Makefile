@@ -45,6 +45,7 @@ check: .venv/dev ## Formatter, linter, types, import contracts, migrations, depl
 bench: .venv/dev ## Measure how long a person waits, and what the pipeline takes
 	@$(PY) -m tests.journeys.measure
 	@$(PY) -m tests.bench.webhook
+	@$(PY) -m tests.bench.tables
 
 .PHONY: bench-sandbox
 bench-sandbox: .venv/dev ## Measure the sandbox: requests, lists, a month for 10,000 subscriptions, memory
