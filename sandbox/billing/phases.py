@@ -64,7 +64,8 @@ SENT_FOR = 30
 
 def stored(ctx: Context, given: list[dict[str, Any]], start: int, anchor: int | None = None) -> list[Doc]:
     """The phases one after another from `start`; their months are counted from the `anchor` of billing, so that they
-    end with billing periods; a trial begins a new cycle at its end. Raises for phases without items and ends before starts."""
+    end with billing periods; a trial begins a new cycle at its end. Raises for phases without items and for ends before
+    starts."""
     made: list[Doc] = []
     anchor = start if anchor is None else anchor
     for number, phase in enumerate(given):
