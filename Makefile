@@ -42,10 +42,8 @@ check: .venv/dev ## Formatter, linter, types, import contracts, migrations, depl
 	@echo "· deployment"; $(DEPLOYED) $(PY) manage.py check --deploy --fail-level WARNING
 
 .PHONY: bench
-bench: .venv/dev ## Measure how long a person waits, and what the pipeline takes
-	@$(PY) -m tests.journeys.measure
-	@$(PY) -m tests.bench.webhook
-	@$(PY) -m tests.bench.tables
+bench: .venv/dev ## Measure waits, doors, mirror, resync, read model beside their peers; ARGS="mirror" narrows it
+	@exec $(PY) -m tests.bench $(ARGS)
 
 .PHONY: bench-sandbox
 bench-sandbox: .venv/dev ## Measure the sandbox: requests, lists, a month for 10,000 subscriptions, memory

@@ -126,10 +126,13 @@ def tell_of_children(model: Any, parents: Sequence[Ref]) -> None:
 
 
 class Arrived(Protocol):
-    """What is needed of an inbox event."""
+    """An inbox event that the mirror has settled."""
 
-    pk: int
-    type: str
+    @property
+    def pk(self) -> int: ...
+
+    @property
+    def type(self) -> str: ...
 
 
 def after_events(events: Iterable[Arrived], *, owner_id: str | None) -> None:

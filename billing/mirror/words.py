@@ -94,7 +94,4 @@ def is_timely(event: Waiting) -> bool:
 
 def is_cut_short(data: Data) -> bool:
     """Whether a nested list goes on at Stripe (an invoice shows its first ten lines)."""
-    for value in data.values():  # a loop, because this is asked of every event
-        if value.__class__ is dict and value.get("has_more"):
-            return True
-    return False
+    return any(value.__class__ is dict and value.get("has_more") for value in data.values())
