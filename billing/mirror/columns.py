@@ -215,7 +215,7 @@ def references(rows: Iterable[TableRow]) -> set[Reference]:
 
 def without(rows: Sequence[TableRow], absent: set[Ref]) -> list[TableRow]:
     """Return the rows with their foreign keys to `absent` objects left empty; the ids stay in `stripe_data`."""
-    return [emptied(row, absent) for row in rows]
+    return [emptied(row, absent) for row in rows] if absent else list(rows)
 
 
 def emptied(row: TableRow, absent: set[Ref]) -> TableRow:

@@ -15,8 +15,8 @@ from djstripe import models as djstripe
 from psycopg.types.json import Jsonb
 
 from billing.inbox.intake import storable
-from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, layouts_for, rows_of
-from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, layouts_for, rows_of, without
+from billing.mirror.kinds import KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
 from billing.mirror.signals import before_write
@@ -76,7 +76,7 @@ def write(rows: Sequence[TableRow]) -> set[str]:
     """
     tables: dict[tuple[str, bool], dict[Key, TableRow]] = defaultdict(dict)
     linking: list[TableRow] = []
-    for row in rows:
+    for row in without(rows, homeless(rows)):
         if row.table in LINKS:
             linking.append(row)
         else:
@@ -91,6 +91,12 @@ def write(rows: Sequence[TableRow]) -> set[str]:
     return refused
 
 
+def homeless(rows: Iterable[TableRow]) -> set[Ref]:
+    """Which of the objects are kept whole though their kind has a model: no foreign key can point to them."""
+    return {Ref(row.values["kind"], row.id) for row in rows if row.table == RAW_TABLE and row.values["kind"] in KINDS}
+
+
+RAW_TABLE = layout_of(RawObject).table
 ORDER = {table: number for number, table in enumerate(MODELS)}
 
 

@@ -303,6 +303,15 @@ def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has
     assert tables.mark_gone(kind_for("refund"), ["re_1"], owner_id=ALICE, now=NOW) == {"re_1"}
 
 
+def test_nothing_points_to_an_object_that_is_kept_whole():
+    put_shop()
+    waiting = {"id": "ii_1", "object": "invoiceitem", "customer": "cus_1", "invoice": "in_1", "livemode": False}
+    assert put(invoice(customer=None), waiting) == set()
+    assert tables.read(kind_for("invoice"), ["in_1"])["in_1"]["customer"] is None
+    row = djstripe.InvoiceItem.objects.get()
+    assert (row.invoice_id, row.stripe_data["invoice"]) == (None, "in_1")
+
+
 def test_writing_leaves_the_callers_objects_as_they_were():
     customer, copied = {**CUSTOMER, "discount": {"id": "di_1", "object": "discount"}}, None
     copied = copy.deepcopy(customer)
