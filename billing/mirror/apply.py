@@ -59,16 +59,12 @@ def mirror_due(clock: Clock, *, budget_seconds: float, on_full_batch: Callable[[
     end = time.monotonic() + budget_seconds
     looked_at = 0
     while time.monotonic() < end:
-        try:
-            with no_collecting():
-                look = first_look(partial(claim.take, limit=BATCH, now=clock()), clock)
-            looked_at += look.events
-            if look.events == BATCH:
-                on_full_batch()
-            if not look.events or not second_look(look.asks, clock, end=end):
-                break
-        except stripe.StripeError as error:  # nobody said whose the key is: nothing can be written
-            postpone_due(error, now=clock())
+        with no_collecting():
+            look = first_look(partial(claim.take, limit=BATCH, now=clock()), clock)
+        looked_at += look.events
+        if look.events == BATCH:
+            on_full_batch()
+        if not look.events or not second_look(look.asks, clock, end=end):
             break
     return looked_at
 
@@ -85,20 +81,34 @@ def no_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def postpone_due(error: stripe.StripeError, *, now: datetime) -> None:
-    with transaction.atomic():
-        claim.settle(postponed(claim.take(limit=BATCH, now=now), error, now=now))
+@dataclass(frozen=True)
+class Owner:
+    """A configured account, and whose its key is; or why Stripe would not say."""
+
+    account: StripeAccount
+    id: str | None = None
+    error: stripe.StripeError | None = None
+
+
+def owners() -> dict[str, Owner]:
+    """Every configured account by its name. Asks Stripe once a process; one account's trouble is its own."""
+    found = {}
+    for account in configured():
+        try:
+            found[account.name] = Owner(account, owner_id(account))
+        except stripe.StripeError as error:
+            found[account.name] = Owner(account, error=error)
+    return found
 
 
 def first_look(take: Callable[[], list[Waiting]], clock: Clock) -> Look:
     """Take events, write what payloads prove, settle what is settled, and lease what Stripe must be asked about."""
-    accounts = {account.name: account for account in configured()}
-    owners = {name: owner_id(account) for name, account in accounts.items()}  # asks Stripe once a process
+    known = owners()
     events: list[Waiting] = []
     try:
         with transaction.atomic():
             events = take()
-            asks = tuple(look_at(events, accounts, owners, now=clock()))
+            asks = tuple(look_at(events, known, now=clock()))
             claim.lease((pk for _, ask in asks for pk in ask.pks), now=clock())
     except (OperationalError, InterfaceError):
         raise  # the database's trouble, and no event's
@@ -121,26 +131,23 @@ def apart(events: list[Waiting], error: Exception, clock: Clock) -> Look:
 
 
 def look_at(
-    events: Sequence[Waiting],
-    accounts: Mapping[str, StripeAccount],
-    owners: Mapping[str, str | None],
-    *,
-    now: datetime,
+    events: Sequence[Waiting], known: Mapping[str, Owner], *, now: datetime
 ) -> Iterable[tuple[StripeAccount, Ask]]:
     """Settle these events as far as their payloads allow, in the caller's transaction; yield what must be asked."""
-    taken = set_aside(events, accounts, owners)
-    for name, of_account in groupby(sorted(taken, key=lambda event: event.owner), key=lambda event: event.owner):
-        account = accounts[name]
-        told = stories(list(of_account), api_version=settings.STRIPE_API_VERSION)
-        for ask in write_proven(told, account=account, owner_id=owners[name], now=now):
-            yield account, ask
+    taken = set_aside(events, known)
+    for name, group in groupby(sorted(taken, key=lambda event: event.owner), key=lambda event: event.owner):
+        owner, of_account = known[name], list(group)
+        if owner.error is not None:
+            claim.settle(postponed(of_account, owner.error, now=now))
+            continue
+        told = stories(of_account, api_version=settings.STRIPE_API_VERSION)
+        for ask in write_proven(told, account=owner.account, owner_id=owner.id, now=now):
+            yield owner.account, ask
 
 
-def set_aside(
-    events: Sequence[Waiting], accounts: Mapping[str, StripeAccount], owners: Mapping[str, str | None]
-) -> list[Waiting]:
+def set_aside(events: Sequence[Waiting], known: Mapping[str, Owner]) -> list[Waiting]:
     """Settle those that the mirror does not take up as stored, each with its reason; return the others."""
-    reasons = {event.pk: why_not(event, accounts.get(event.owner)) for event in events}
+    reasons = {event.pk: why_not(event, account_of(event, known)) for event in events}
     claim.settle(
         [
             Settled(event.pk, InboxState.STORED, event.attempts, error=reason)
@@ -149,9 +156,14 @@ def set_aside(
         ]
     )
     for event in events:
-        if reasons[event.pk] == "" and event.source == STRIPE and event.owner in owners:
-            signals.after_events([event], owner_id=owners[event.owner])
+        if reasons[event.pk] == "" and event.source == STRIPE and event.owner in known:
+            signals.after_events([event], owner_id=known[event.owner].id)
     return [event for event in events if reasons[event.pk] is None]
+
+
+def account_of(event: Waiting, known: Mapping[str, Owner]) -> StripeAccount | None:
+    owner = known.get(event.owner)
+    return owner.account if owner else None
 
 
 def write_proven(

@@ -9,7 +9,7 @@ from django.utils import timezone
 from djstripe import models as djstripe
 
 from billing.inbox import claim
-from billing.inbox.intake import store_event
+from billing.inbox.intake import store_event, store_events
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.mirror import apply, asking, failing, tables, write
 from billing.mirror.fetch import fetch
@@ -364,3 +364,24 @@ def test_a_parent_fetched_for_its_child_is_news_for_the_childs_event(shop, take_
     mirror()
     at = InboxEvent.objects.get().occurred_at
     assert {change.kind: change.at for change in heard} == {"product": at, "price": at}
+
+
+def test_an_account_whose_key_is_refused_does_not_hold_up_the_others(shop, take_events, settings):
+    shop.customer()
+    take_events()
+    settings.STRIPE_ACCOUNTS = {"other": {"secret_key": "revoked"}}
+    event = an_event(id="evt_other")
+    store_events([event], source="stripe.com", door=Door.WEBHOOK, owner="other", now=timezone.now())
+    mirror()
+    other = InboxEvent.objects.get(owner="other")
+    assert (other.state, other.attempts) == (InboxState.RECEIVED, 1)
+    assert other.error.startswith("AuthenticationError")
+    assert InboxEvent.objects.get(owner="").state == InboxState.MIRRORED
+
+
+def test_an_event_of_an_account_that_is_configured_no_more_is_kept_and_says_so(stripe):
+    store_events([an_event()], source="stripe.com", door=Door.WEBHOOK, owner="gone", now=timezone.now())
+    mirror()
+    event = InboxEvent.objects.get()
+    assert event.state == InboxState.STORED
+    assert "configured no more" in event.error
