@@ -59,6 +59,7 @@ class Gathering:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._waking = False
 
     async def bring(self, arrival: Arrival) -> Stored:
         """Store an event; return when it is committed. Raises Full, or what the database raised."""
@@ -77,6 +78,14 @@ class Gathering:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="inbox-writer", daemon=True)
                 self._thread.start()
+        if not self._waking:
+            # After all requests that the loop has at hand: woken by the first, the thread would take that one alone.
+            self._waking = True
+            waiter.loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waking = False
+        with self._changed:
             self._changed.notify()
 
     def _run(self) -> None:
