@@ -119,8 +119,9 @@ class FindingAdmin(PageAdmin):
         return moment(finding.opened_at)
 
     @display(description=gettext_lazy("for"))
-    def lasted(self, finding: Finding) -> str:
-        return span((finding.closed_at or timezone.now()) - finding.opened_at)
+    def lasted(self, finding: Finding) -> SafeString:
+        lasted = span((finding.closed_at or timezone.now()) - finding.opened_at)
+        return format_html('<span class="nowrap">{}</span>', lasted)
 
 
 def steps_of(finding: Finding) -> list[Step]:

@@ -26,6 +26,17 @@ from ops.console.site import console
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500
+FILTERS = {  # the list's parameters, in words
+    "state__exact": gettext_lazy("State"),
+    "object_kind": gettext_lazy("Kind"),
+    "door__exact": gettext_lazy("Door"),
+    "family": gettext_lazy("Type"),
+    "account": gettext_lazy("Account"),
+    "within": gettext_lazy("Arrived within hours"),
+    "waiting": gettext_lazy("Waiting"),
+    "livemode__exact": gettext_lazy("Live mode"),
+    "q": gettext_lazy("Search"),
+}
 
 
 class ReasonForm(forms.Form):
@@ -83,7 +94,7 @@ def ask_and_replay_all(request: HttpRequest, events: QuerySet[InboxEvent], *, ba
         **console.each_context(request),
         "title": ngettext("Replay %(n)d event", "Replay %(n)d events", count) % {"n": count},
         "count": count,
-        "chosen": {name: value for name, value in request.GET.items() if value},
+        "chosen": {FILTERS.get(name, name): value for name, value in request.GET.items() if value},
         "events": examples(events),
         "form": form,
         "back": back,

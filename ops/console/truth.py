@@ -31,7 +31,13 @@ CHECKS = 96  # a day of them, a quarter of an hour each
 CHART_WIDTH, CHART_HEIGHT = 720, 120
 SERIES = ("healed", "left")
 DIFFERENCES = 200
-CHANGES = ("created", "updated", "unchanged", "deleted", "refused")
+CHANGES = {
+    "created": gettext_lazy("created"),
+    "updated": gettext_lazy("updated"),
+    "unchanged": gettext_lazy("unchanged"),
+    "deleted": gettext_lazy("deleted at Stripe"),
+    "refused": gettext_lazy("refused"),
+}
 RUN_TONES = {
     RunState.RUNNING.value: Tone.WAITING,
     RunState.DONE.value: Tone.GOOD,
@@ -140,7 +146,7 @@ class ResyncRunAdmin(PageAdmin):
             "wanted": wanted_words(row),
             "took": self.took(row),
             "kinds": kinds_of_run(parts),
-            "changes": CHANGES,
+            "changes": CHANGES.values(),
         }
 
     @display(description=gettext_lazy("started"), ordering="started_at")
@@ -166,7 +172,7 @@ class KindOfRun:
 
     kind: str
     pill: SafeString
-    counts: tuple[int, ...]  # in the order of CHANGES
+    counts: tuple[tuple[Any, int], ...]  # each change in words
     parts: int
     open: int
     note: str
@@ -186,7 +192,7 @@ def kind_of_run(kind: str, parts: Sequence[Any]) -> KindOfRun:
     return KindOfRun(
         kind=kind,
         pill=pill(shown.get_state_display(), PART_TONES[shown.state]),
-        counts=tuple(sum(int(part.counts.get(change, 0)) for part in parts) for change in CHANGES),
+        counts=tuple((word, sum(int(part.counts.get(name, 0)) for part in parts)) for name, word in CHANGES.items()),
         parts=len(parts),
         open=len(waiting),
         note=next((part.note for part in parts if part.note), ""),
@@ -238,12 +244,16 @@ class RawObjectAdmin(MirrorAdmin):
 
 def kinds(request: HttpRequest) -> HttpResponse:
     """The page that counts what is mirrored of each kind, and what is kept raw."""
-    found = [entry for entry in counts() if entry.rows or entry.kind.model is not None]
+    found = counts()
+    with_table = [entry for entry in found if entry.kind.model is not None]
+    there = sorted((entry for entry in with_table if entry.rows), key=lambda entry: -entry.rows)
+    raw = sorted((entry for entry in found if entry.rows and entry.kind.model is None), key=lambda entry: -entry.rows)
     context = {
         **console.each_context(request),
         "title": _("Kinds of objects"),
-        "mirrored": [(entry, list_of(entry)) for entry in found if entry.kind.model is not None],
-        "raw": [(entry, raw_list(entry.kind.name)) for entry in found if entry.kind.model is None],
+        "mirrored": [(entry, list_of(entry)) for entry in there],
+        "absent": sorted(entry.kind.name for entry in with_table if not entry.rows),
+        "raw": [(entry, raw_list(entry.kind.name)) for entry in raw],
     }
     return TemplateResponse(request, "ops/kinds.html", context)
 

@@ -51,7 +51,7 @@ class Finding(models.Model):
         indexes = [models.Index(fields=["-opened_at"], name="finding_newest")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.subject}".strip()
+        return f"{self.get_kind_display()} · {self.subject}" if self.subject else str(self.get_kind_display())
 
     @property
     def open(self) -> bool:

@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from billing.models import Activity, CheckoutOrder, InboxEvent, InboxState
+from billing.models import Activity, AsideMessage, CheckoutOrder, DriftCheck, InboxEvent, InboxState, ResyncRun
+from ops.models import Finding
 from tests.cast import sign_in
-from tests.ops.rows import make_customer, make_event, make_invoice, make_plan, make_subscription
+from tests.ops.rows import make_customer, make_event, make_invoice, make_machinery, make_plan, make_subscription
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -87,6 +88,7 @@ def test_events_are_selected_in_the_list_and_replayed_together(live_server, cons
 def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscription, scheme, width):
     console.emulate_media(color_scheme=scheme)
     console.set_viewport_size({"width": width, "height": 900})
+    make_machinery(timezone.now())
     failed = InboxEvent.objects.get(state=InboxState.FAILED)
     addresses = [
         address(live_server, "index"),
@@ -94,10 +96,18 @@ def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscripti
         address(live_server, "billing_inboxevent_change", failed.pk),
         address(live_server, "billing_inboxevent_replay_one", failed.pk),
         address(live_server, "accounts_organization_change", subscription.customer.subscriber_id),
+        address(live_server, "billing_inboxevent_replay_filtered") + "?state__exact=failed",
+        address(live_server, "billing_asidemessage_change", AsideMessage.objects.get().pk),
+        address(live_server, "billing_driftcheck_changelist"),
+        address(live_server, "billing_driftcheck_change", DriftCheck.objects.get().pk),
+        address(live_server, "billing_resyncrun_change", ResyncRun.objects.get().pk),
+        address(live_server, "kinds"),
+        address(live_server, "ops_finding_change", Finding.objects.get(kind="events-failed").pk),
+        address(live_server, "ops_finding_acknowledge_one", Finding.objects.get(kind="events-failed").pk),
     ]
     for url in addresses:
         console.goto(url)
-        expect(console.locator(".console")).to_be_visible()
+        expect(console.locator(".console").first).to_be_visible()
         found = Axe().run(console, context=".console", options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
         assert found.violations_count == 0, found.generate_report()
         assert console.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), url
