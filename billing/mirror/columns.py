@@ -87,7 +87,7 @@ def link_rows(model: type[Model], data: Data) -> list[TableRow]:
     return [
         TableRow(links.table, f"{data['id']} {target}", {links.owner_column: data["id"], links.target_column: target})
         for links in links_of(model)
-        for target in dict.fromkeys(id_of(linked) for linked in data.get(links.key) or ())
+        for target in map(id_of, data.get(links.key) or ())
     ]
 
 

@@ -197,6 +197,7 @@ def test_an_object_that_is_gone_is_marked_and_keeps_what_it_said():
     row = djstripe.Product.objects.get()
     assert (row.active, row.name, row.stripe_data["deleted"]) == (False, "Business", True)
     assert djstripe.Customer.objects.get().date_purged == NOW
+    assert tables.read(kind_for("customer"), ["cus_1"]) == {"cus_1": {**CUSTOMER, "deleted": True}}
     assert djstripe.Subscription.objects.get().stripe_data["status"] == "canceled"
 
 
@@ -301,6 +302,19 @@ def test_an_object_that_lacks_what_its_table_requires_is_kept_whole_until_it_has
     assert djstripe.Refund.objects.get().charge.id == "ch_1"
     assert tables.read(kind_for("refund"), ["re_1"]) == {"re_1": later}
     assert tables.mark_gone(kind_for("refund"), ["re_1"], owner_id=ALICE, now=NOW) == {"re_1"}
+
+
+def test_what_only_an_older_api_version_said_stays_in_its_column():
+    put_shop()
+    put(
+        subscription(),
+        invoice(),
+        {"id": "ch_1", "object": "charge", "amount": 500, "currency": "jpy", "livemode": False},
+    )
+    djstripe.Invoice.objects.update(charge=djstripe.Charge.objects.get())
+    put(invoice(number="ACME-2"))
+    row = djstripe.Invoice.objects.get()
+    assert (row.number, row.charge.id) == ("ACME-2", "ch_1")
 
 
 def test_nothing_points_to_an_object_that_is_kept_whole():
