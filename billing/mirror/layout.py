@@ -266,11 +266,11 @@ def text(place: Read, longest: int | None) -> Read:
 
 
 def hundredths(place: Read) -> Read:
-    """dj-stripe keeps these amounts divided by a hundred, whatever the currency; texts are decimals already."""
+    """dj-stripe keeps these amounts, which Stripe gives in the minor unit, divided by a hundred, yen like dollars."""
 
     def read(data: Data) -> str | None:
         value = place(data)
-        return None if value is None else value if isinstance(value, str) else str(value / Decimal(100))
+        return None if value is None else str(value / Decimal(100))
 
     return read
 
