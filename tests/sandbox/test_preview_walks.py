@@ -188,7 +188,7 @@ def seen(invoice: Any) -> Any:
     return lines, {name: invoice[name] for name in sums}, taken, due
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     items=st.lists(ITEM, min_size=1, max_size=3, unique_by=lambda item: item[0]),
     coupon=st.one_of(st.none(), st.sampled_from(range(4))),

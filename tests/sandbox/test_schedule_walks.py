@@ -63,7 +63,7 @@ def check_now(travel: Travel, schedule: Any, prices: list[str], phases: list[Any
     assert item["current_period_start"] <= travel.now < item["current_period_end"]
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     phases=st.lists(PHASE, min_size=1, max_size=3),
     behavior=st.sampled_from(["release", "cancel"]),
