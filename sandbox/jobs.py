@@ -28,7 +28,7 @@ from sandbox.store import Transaction, dumps
 
 Handler = Callable[[Context, Doc], None]
 HANDLERS: dict[str, Handler] = {}
-BATCH = 0.1
+BATCH, BATCH_IF_WANTED = 0.1, 0.01
 """Seconds for which jobs share a transaction: many are written at once, and no request waits long for its turn."""
 log = logging.getLogger(__name__)
 
@@ -102,8 +102,8 @@ def _run_batch(engine: Engine, until: int, *, moving: bool) -> Counter[str]:
     """Run jobs that are due until then, as many as BATCH has time for; what ran, by kind."""
     done: Counter[str] = Counter()
     with engine.store.write() as tx:
-        end = time.monotonic() + BATCH
-        while (not done or time.monotonic() < end) and (found := _next(tx, "", until)):
+        begun = time.monotonic()
+        while (not done or _has_time(engine, begun)) and (found := _next(tx, "", until)):
             if moving:
                 _move(engine, found.due_at)
             context = engine.context(tx, Scope.parse(found.scope), now=found.due_at)
@@ -115,6 +115,10 @@ def _run_batch(engine: Engine, until: int, *, moving: bool) -> Counter[str]:
         if moving and done:
             settings.write(tx, settings.CLOCK_OFFSET, engine.clock.offset)
     return done
+
+
+def _has_time(engine: Engine, begun: float) -> bool:
+    return time.monotonic() - begun < (BATCH_IF_WANTED if engine.store.wanted else BATCH)
 
 
 def _move(engine: Engine, to: int) -> None:

@@ -334,6 +334,11 @@ class Store:
             with self.write() as tx:
                 tx.index_words()
 
+    @property
+    def wanted(self) -> bool:
+        """Somebody waits to write."""
+        return self._next.locked()
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """One writer at a time; not to be entered twice by one thread. No network inside. Whoever waits is next, also
