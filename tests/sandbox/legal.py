@@ -69,7 +69,7 @@ def watching(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     def watched(self: Transaction, scope: str, doc: dict[str, Any]) -> None:
         kind = doc["object"]
         if kind in LEGAL:
-            before = self.read(scope, kind, doc["id"]) or {}
+            before = self.get(scope, kind, doc["id"]) or {}
             wrong.extend(illegal(before, doc))
         save(self, scope, doc)
 

@@ -140,7 +140,7 @@ def check_money(books: Books, invoice: Any, notes: list[Any]) -> None:
     assert books.travel.get("/_sandbox/ledger", account=books.account)["balanced"]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(ACTS, min_size=4, max_size=10),
     off=st.sampled_from([0, 10, 33]),
