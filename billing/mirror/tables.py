@@ -125,10 +125,11 @@ def send(statement: str, rows: Sequence[TableRow]) -> set[Key]:
 
 def sending_cursor() -> Any:
     """A cursor that sends large parameters as they are, where Django's would quote them into the statement."""
-    connection.ensure_connection()
     django: Any = connection
-    cursor: Any = ServerBindingCursor
-    return django._prepare_cursor(cursor(django.connection))
+    binding: Any = ServerBindingCursor
+    django.close_if_health_check_failed()
+    django.ensure_connection()
+    return django._prepare_cursor(binding(django.connection))
 
 
 def as_json(values: Any) -> Jsonb:
