@@ -31,3 +31,13 @@ def resident(process: int) -> float | None:
         return None
     held = [line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")]
     return int(held[0]) / 1024 if held else None
+
+
+def worked(process: int) -> float | None:
+    """Seconds of processor time that a process has used; None where the system does not tell. It says more
+    than the time on the wall where the machine is busy with other things."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
