@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import stripe
 import structlog
@@ -113,7 +113,7 @@ def carry_out(resync: Resync, *, watch: Callable[[], object] = lambda: None) -> 
 
 def carry_out_stage(resync: Resync, stage: int, watch: Callable[[], object]) -> None:
     resync.walks = Walks(parts_to_do(resync, stage))
-    inboxes: list[queue.Queue[Listing | None]] = [queue.Queue(PAGES_AHEAD) for _ in range(WRITERS)]
+    inboxes: list[Inbox] = [queue.Queue(PAGES_AHEAD) for _ in range(WRITERS)]
     writers = [threading.Thread(target=write_pages, args=(resync, inbox)) for inbox in inboxes]
     walkers = [
         threading.Thread(target=walk_parts, args=(resync, inboxes)) for _ in range(settings.STRIPE_CALLS_AT_ONCE)
@@ -128,10 +128,19 @@ def carry_out_stage(resync: Resync, stage: int, watch: Callable[[], object]) -> 
         resync.stop(error)
     for thread in walkers:
         thread.join()
-    for inbox in inboxes:
-        inbox.put(None)
-    for thread in writers:
-        thread.join()
+    for inbox, writer in zip(inboxes, writers, strict=True):
+        hand_over(inbox, None, until=lambda writer=writer: not writer.is_alive())  # type: ignore[misc]
+        writer.join()
+
+
+def hand_over(inbox: "Inbox", listing: "Listing | None", *, until: Callable[[], bool]) -> None:
+    """Wait for room in the inbox, but not for a writer that takes nothing any more."""
+    while not until():
+        try:
+            inbox.put(listing, timeout=0.2)
+        except queue.Full:
+            continue
+        return
 
 
 def parts_to_do(resync: Resync, stage: int) -> list[ResyncPart]:
@@ -162,14 +171,17 @@ class Listing:
     unavailable: str = ""
 
 
-def walk_parts(resync: Resync, inboxes: Sequence["queue.Queue[Listing | None]"]) -> None:
+Inbox: TypeAlias = "queue.Queue[Listing | None]"
+
+
+def walk_parts(resync: Resync, inboxes: Sequence["Inbox"]) -> None:
     """One thread: take a part, hand its pages over, take the next. An error of its own ends the run, not the part."""
     try:
         while (walk := resync.walks.take()) is not None:
             for listing in listings_of(resync, walk):
                 if resync.walks.stopped:
                     return
-                inboxes[walk.part.pk % len(inboxes)].put(listing)
+                hand_over(inboxes[walk.part.pk % len(inboxes)], listing, until=lambda: resync.walks.stopped)
     except BaseException as error:
         resync.stop(error)
     finally:
@@ -275,9 +287,10 @@ def pages_of_parent(kind: Kind, under: Under, parent: str, account: StripeAccoun
             raise
 
 
-def write_pages(resync: Resync, inbox: "queue.Queue[Listing | None]") -> None:
+def write_pages(resync: Resync, inbox: "Inbox") -> None:
     """One thread: write what comes, until None comes. After an error the rest is let go: its parts stay as they are."""
     try:
+        commit_soon()
         while (listing := inbox.get()) is not None:
             try:
                 if resync.error is None:
@@ -286,8 +299,19 @@ def write_pages(resync: Resync, inbox: "queue.Queue[Listing | None]") -> None:
                 resync.stop(error)
             if listing.last:
                 resync.walks.finished(listing.walk)
+    except BaseException as error:  # its connection, before it could write anything
+        resync.stop(error)
     finally:
         connection.close()
+
+
+def commit_soon() -> None:
+    """This connection does not wait for the disk at each commit.
+
+    If PostgreSQL dies, the last moments are lost together (rows, gates, the place to go on from), and asked for again.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO off")
 
 
 def write_listing(resync: Resync, listing: Listing) -> None:

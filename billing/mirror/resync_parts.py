@@ -20,10 +20,16 @@ from billing.mirror.listing import BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
 from billing.stripe_accounts import StripeAccount
 
-ROWS_IN_A_PART = 2000  # twenty pages: enough to be worth a row, little enough to be shared out evenly
-PARENTS_IN_A_PART = 200
-FIRST_CUT = 4  # pages left to whoever is walking when a list of unknown length is cut; doubled with each cut
+# Planned parts have so many rows or parents at least and at most; between them, so many that there are about `PARTS`.
+ROWS_IN_A_PART = (200, 5000)
+PARENTS_IN_A_PART = (10, 500)
+PARTS = 48
+FIRST_CUT = 2  # pages left to whoever is walking when a list of unknown length is cut; doubled with each cut
 LONGEST_CUT = 64
+FREE_CUTS = 2  # of each kind, however short its list: the calls that they may cost for nothing buy a quick start
+
+
+EVERY_SO_MANY = "number %% greatest(%(least)s, least(%(most)s, whole / %(parts)s)) = 0"
 
 
 @dataclass(frozen=True)
@@ -91,13 +97,17 @@ def cuts_of(kind: Kind, account: StripeAccount) -> list[int]:
         cursor.execute(
             f"""
             SELECT DISTINCT extract(epoch FROM created)::bigint AS cut
-            FROM (SELECT created, row_number() OVER (ORDER BY created DESC) AS number
+            FROM (SELECT created, row_number() OVER (ORDER BY created DESC) AS number, count(*) OVER () AS whole
                   FROM {rows} AND created IS NOT NULL) AS numbered
-            WHERE number %% %(size)s = 0 ORDER BY cut DESC
+            WHERE {EVERY_SO_MANY} ORDER BY cut DESC
             """,  # noqa: S608
-            {**params, "size": ROWS_IN_A_PART},
+            {**params, **sizes(ROWS_IN_A_PART)},
         )
         return [cut for (cut,) in cursor.fetchall()]
+
+
+def sizes(bounds: tuple[int, int]) -> dict[str, int]:
+    return {"least": bounds[0], "most": bounds[1], "parts": PARTS}
 
 
 def rows_of(kind: Kind, account: StripeAccount) -> tuple[str, dict[str, Any]]:
@@ -126,10 +136,11 @@ def parent_cuts(under: Under, account: StripeAccount) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id COLLATE "C") AS number FROM {rows}) AS numbered
-            WHERE number %% %(size)s = 0 ORDER BY number
+            SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id COLLATE "C") AS number, count(*) OVER () AS whole
+                            FROM {rows}) AS numbered
+            WHERE {EVERY_SO_MANY} ORDER BY number
             """,  # noqa: S608
-            {**params, "size": PARENTS_IN_A_PART},
+            {**params, **sizes(PARENTS_IN_A_PART)},
         )
         return [object_id for (object_id,) in cursor.fetchall()]
 
@@ -262,7 +273,7 @@ class Walks:
             lefts = [walk.left() for walk in self._active.values()]
             known = sum(left for left in lefts if left is not None)
             bounded = [part for part in self._waiting if part.since is not None]
-            return known + ROWS_IN_A_PART * len(bounded), None not in lefts and len(bounded) == len(self._waiting)
+            return known + ROWS_IN_A_PART[0] * len(bounded), None not in lefts and len(bounded) == len(self._waiting)
 
     def _cut(self) -> ResyncPart | None:
         """Give away the older end of the part with the most to come, where that is worth it."""
@@ -286,7 +297,8 @@ class Walks:
             return False
         left = walk.density * (walk.reached - (walk.since or 0))
         name = name_of(walk.part)
-        return walk.reached - (walk.since or 0) > 1 and left > 2 * PAGE and self._pages[name] > 2 * self._cuts[name] + 1
+        earned = FREE_CUTS + self._pages[name] // 2
+        return walk.reached - (walk.since or 0) > 1 and left > 2 * PAGE and self._cuts[name] < earned
 
 
 def name_of(part: ResyncPart) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def company(living, settings, monkeypatch):
     monkeypatch.setattr("billing.mirror.fetch.PAGE", 20)
     monkeypatch.setattr("billing.mirror.resync.PAGE", 20)
     monkeypatch.setattr(resync_parts, "PAGE", 20)
-    monkeypatch.setattr(resync_parts, "ROWS_IN_A_PART", 50)
+    monkeypatch.setattr(resync_parts, "ROWS_IN_A_PART", (30, 60))
     settings.DRIFT_PATIENCE_SECONDS = 0.0
     use(living, settings)
     return living
