@@ -292,8 +292,8 @@ def mark_purged(ids: Iterable[str], now: datetime) -> None:
     """dj-stripe keeps beside a deleted customer since when it is gone."""
     with sending_cursor() as cursor:
         cursor.execute(
-            f'UPDATE "{CUSTOMERS}" SET date_purged = %s WHERE id = ANY(%s) AND date_purged IS NULL',  # noqa: S608
-            [now, sorted(ids)],
+            f'UPDATE "{CUSTOMERS}" SET date_purged = %s WHERE id = ANY(%s) AND {DATA} @> %s',  # noqa: S608
+            [now, sorted(ids), as_json({"deleted": True})],
         )
 
 

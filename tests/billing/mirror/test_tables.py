@@ -114,6 +114,15 @@ def test_a_row_of_another_account_is_refused_and_stays():
     assert djstripe.Product.objects.get(id="prod_2").djstripe_owner_account_id == OTHER
 
 
+def test_what_a_row_of_another_account_is_linked_to_stays():
+    put_shop()
+    rates = [{"id": f"txr_{n}", "object": "tax_rate", "livemode": False} for n in (1, 2)]
+    put(*rates, subscription(items=[item(tax_rates=rates[:1])]))
+    theirs = {**item(tax_rates=rates[1:]), "subscription": "sub_1"}
+    assert put(theirs, owner_id=OTHER) == {"si_1"}
+    assert [rate.id for rate in djstripe.SubscriptionItem.objects.get().tax_rates.all()] == ["txr_1"]
+
+
 def test_a_row_of_the_other_mode_is_refused_and_stays():
     put(product(name="test"))
     assert put(product(name="live", livemode=True)) == {"prod_business"}
@@ -236,8 +245,11 @@ def test_what_was_gone_before_the_mirror_saw_it_gets_a_tombstone():
     assert tables.read(kind_for("payment_method"), ["pm_gone"])["pm_gone"]["deleted"] is True
 
 
-def test_a_tombstone_overwrites_nothing():
+@pytest.mark.parametrize("known", [True, False])
+def test_a_tombstone_overwrites_nothing(monkeypatch, known):
     put(CUSTOMER)
+    if not known:  # another worker writes the customer between the look and the burial
+        monkeypatch.setattr(tables, "existing", lambda refs: set())
     tables.bury([Ref("customer", "cus_1")], owner_id=ALICE, livemode=False, now=NOW)
     row = djstripe.Customer.objects.get()
     assert (row.date_purged, row.stripe_data["deleted"]) == (None, False)
