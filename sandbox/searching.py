@@ -22,7 +22,7 @@ MIN_SUBSTRING = 3
 BOOLEANS = ("active", "disputed", "refunded", "shippable")
 COMPARISONS = (">", "<", ">=", "<=")
 STORED = {
-    "created": "t.created",
+    "created": "c.created",
     "subscription": "json_extract(t.body, '$._subscription')",
     "last_finalization_error_code": "json_extract(t.body, '$.last_finalization_error.code')",
     "last_finalization_error_type": "json_extract(t.body, '$.last_finalization_error.type')",
@@ -44,7 +44,8 @@ class Clause:
     negated: bool
 
     def sql(self) -> tuple[str, list[Any]]:
-        """A condition on `t`, a row of the objects, and its values. What is absent fits nothing but null."""
+        """A condition on `t`, a row of the objects, and `c`, its place in the list; and its values. What is absent fits
+        nothing but null."""
         held, values = self._held()
         if self.value is None:
             condition, values = f"{held} IS NULL", values

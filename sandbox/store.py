@@ -153,7 +153,7 @@ class Transaction:
     def matching(
         self, scope: str, kind: str, condition: str, values: Sequence[Any], *, entry: Entry, limit: int, offset: int
     ) -> list[Doc]:
-        """Documents that fit an SQL condition on `t` (created, body), newest first; only those that have this entry of
+        """Documents that fit an SQL condition on `t` (body) and `c` (created), newest first; only with this entry of
         the index, if one is given."""
         source, wanted = _candidates(scope, kind, entry)
         rows = self.sql(
