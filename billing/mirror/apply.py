@@ -26,7 +26,7 @@ from billing.inbox.envelope import STRIPE
 from billing.inbox.models import InboxState
 from billing.mirror import asking, signals
 from billing.mirror.asking import Ask, parents_missing
-from billing.mirror.failing import StripeAway, describe, postponed
+from billing.mirror.failing import StripeAway, postponed, tell_failure
 from billing.mirror.gate import Verdict, Word, judge
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
@@ -121,7 +121,9 @@ def apart(events: list[Waiting], error: Exception, clock: Clock) -> Look:
     """Look again at halves of a batch that failed; give the error to the events of one object that fails alone."""
     objects = sorted({(event.object_kind, event.object_id) for event in events})
     if len(objects) < 2:
-        log.warning("mirror:failed", object_id=objects[0][1] if objects else "", error=describe(error))
+        if events:
+            tell_failure(objects[0][1], events, account=events[0].owner, error=error)
+            metrics.mirror_failed.labels(kind=objects[0][0]).inc()
         claim.settle_waiting(postponed(events, error, now=clock()))
         return Look(len(events), ())
     first = set(objects[: len(objects) // 2])
@@ -251,7 +253,8 @@ def settle_stories(
     healed = [(story.ref.kind, story.ref.id, story.newest.occurred_at) for story in done]
     claim.heal(healed, owner=account.name, now=now)
     signals.after_events([entry.event for story in done for entry in story.told], owner_id=owner_id)
-    count(done, changes, now=now, how=how)
+    count(done, now=now, how=how)
+    tell_done(done, account=account.name, how=how)
 
 
 class OtherAccount(Exception):
@@ -266,9 +269,16 @@ def mirrored(event: Waiting, now: datetime) -> Settled:
     return Settled(event.pk, state, event.attempts, mirrored_at=now)
 
 
-def count(done: Sequence[Story], changes: Mapping[Ref, Change], *, now: datetime, how: str) -> None:
+def count(done: Sequence[Story], *, now: datetime, how: str) -> None:
     for story in done:
         metrics.mirrored.labels(kind=story.ref.kind, how=how).inc(len(story.told))
         for entry in story.told:
             metrics.mirror_lag.observe(max(0.0, (now - entry.event.occurred_at).total_seconds()))
-        log.debug("mirror:done", object_id=story.ref.id, change=changes.get(story.ref), events=len(story.told), how=how)
+
+
+def tell_done(done: Sequence[Story], *, account: str, how: str) -> None:
+    """One line for a batch: a line for each event would cost more than mirroring it."""
+    if done:
+        event_ids = [entry.event.external_id for story in done for entry in story.told]
+        object_ids = [story.ref.id for story in done]
+        log.info("mirror:done", account=account or "primary", how=how, event_ids=event_ids, object_ids=object_ids)

@@ -16,7 +16,7 @@ from billing import metrics
 from billing.inbox import claim
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, TableRow, references
-from billing.mirror.failing import StripeAway, concerns_all, postponed
+from billing.mirror.failing import StripeAway, concerns_all, postponed, tell_failure
 from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
@@ -80,8 +80,9 @@ def write_with_parents(snapshots: Sequence[Snapshot], *, account: StripeAccount,
         raise
     except Exception as error:
         if len(snapshots) == 1:
-            log.warning("mirror:refused", object_id=snapshots[0].ref.id, error=str(error))
-            return {snapshots[0].ref: Change.REFUSED}
+            refused = snapshots[0].ref
+            log.warning("mirror:refused", account=account.name or "primary", object_id=refused.id, error=str(error))
+            return {refused: Change.REFUSED}
         half = len(snapshots) // 2
         parts = (snapshots[:half], snapshots[half:])
         return {
@@ -118,9 +119,10 @@ def fail(asks: Sequence[Ask], errors: Mapping[Ref, Exception], clock: Clock) -> 
     for entry in asks:
         error = errors.get(entry.ref)
         if error is not None and entry.story:
-            log.warning("mirror:failed", object_id=entry.ref.id, error=type(error).__name__)
+            events = [told.event for told in entry.story.told]
+            tell_failure(entry.ref.id, events, account=events[0].owner, error=error)
             metrics.mirror_failed.labels(kind=entry.ref.kind).inc()
-            claim.settle_waiting(postponed([told.event for told in entry.story.told], error, now=clock()))
+            claim.settle_waiting(postponed(events, error, now=clock()))
 
 
 How = Callable[[Sequence[Story], Mapping[Ref, Change]], None]

@@ -175,7 +175,7 @@ def heal_all(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> se
         try:
             change = asking.refresh([ref], account=account, clock=clock)[ref]
         except Exception as error:
-            log.warning("drift:not-healed", object_id=ref.id, error=describe(error))
+            log.warning("drift:not-healed", account=account.name or "primary", object_id=ref.id, error=describe(error))
             continue
         if change not in (Change.REFUSED, Change.STALE):
             healed.add(ref)

@@ -1,18 +1,23 @@
-"""When mirroring fails: whose trouble it is, when to try again, and when a person should look. Pure."""
+"""When mirroring fails: whose trouble it is, when to try again, and when a person should look."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import stripe
+import structlog
 
+from billing import metrics
 from billing.inbox.claim import Settled, Waiting
 from billing.inbox.models import InboxState
+
+log = structlog.get_logger(__name__)
 
 ATTEMPTS = 8  # then a person looks; with the waits below that is after about twenty minutes
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 LONGEST_OUTAGE_WAIT = timedelta(minutes=2)  # Stripe comes back for everybody at once: look often
+MOST_TOLD = 20  # events that one line of the log names
 
 
 class StripeAway(Exception):
@@ -47,6 +52,19 @@ def postponed(events: Iterable[Waiting], error: BaseException, *, now: datetime)
         due_at = None if failed else now + wait_before(attempts + 1, outage=outage)
         settled.append(Settled(event.pk, state, attempts, error=describe(error), due_at=due_at))
     return settled
+
+
+def tell_failure(object_id: str, events: Sequence[Waiting], *, account: str, error: BaseException) -> None:
+    """Log and count that an object was not mirrored, and whose events wait for it."""
+    metrics.retries.inc(len(events))
+    log.warning(
+        "mirror:failed",
+        account=account or "primary",
+        object_id=object_id,
+        event_ids=[event.external_id for event in events[:MOST_TOLD]],
+        events=len(events),
+        error=describe(error),
+    )
 
 
 def wait_before(attempt: int, *, outage: bool) -> timedelta:

@@ -60,6 +60,8 @@ def questions(operator: Client, organization: Organization) -> dict[str, Callabl
         "console: invoices": page(INVOICES),
         "console: open invoices": page(f"{INVOICES}?status=open"),
         "console: an invoice by number": page(f"{INVOICES}?q=N-77"),
+        "console: customers": page("/admin/djstripe/customer/"),
+        "console: a customer by company": page("/admin/djstripe/customer/?q=Company+77"),
         "console: inbox": page("/admin/billing/inboxevent/"),
         "console: failed events": page("/admin/billing/inboxevent/?state__exact=failed"),
     }
