@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -32,8 +33,8 @@ def connected(signal: Signal, receiver: Any, sender: Any) -> Iterator[None]:
         signal.disconnect(receiver, sender=sender)
 
 
-def write(*objects: dict[str, Any], new: bool = True) -> None:
-    rows = [row for data in objects for row in rows_of(kind_for(data["object"]), data, owner_id=None, now=NOW)]
+def write(*objects: dict[str, Any], new: bool = True, now: datetime = NOW) -> None:
+    rows = [row for data in objects for row in rows_of(kind_for(data["object"]), data, owner_id=None, now=now)]
     with transaction.atomic():
         tables.write(rows)
         signals.after_write([(Ref(data["object"], data["id"]), new) for data in objects])
@@ -64,8 +65,11 @@ def test_a_listener_hears_of_a_subscriptions_items_that_changed_with_it():
 
     write(product(), price(), CUSTOMER)
     with connected(post_save, receiver, djstripe.SubscriptionItem):
-        write(subscription(items=[item(id="si_1")]))
-        assert heard == [("si_1", True)]
+        write(subscription(items=[item(id="si_1"), item(id="si_2")]))
+        assert sorted(heard) == [("si_1", True), ("si_2", True)]
+        changed = subscription(items=[item(id="si_1"), item(id="si_2", quantity=5)], description="changed")
+        write(changed, new=False, now=NOW + timedelta(minutes=1))
+        assert heard[2:] == [("si_2", False)]
 
 
 def test_before_a_write_a_listener_sees_the_new_values_while_the_row_has_the_old():
@@ -163,3 +167,15 @@ def test_events_become_rows_of_dj_stripes_when_the_settings_ask_for_them(setting
         "req_1",
     )
     assert row.parts == ["invoice_payment", "paid"]
+
+
+def test_a_thin_notification_has_no_place_among_dj_stripes_events(settings, django_capture_on_commit_callbacks):
+    settings.MIRROR_STRIPE_EVENTS = True
+    event = stored_event()
+    InboxEvent.objects.update(payload={"id": "evt_1", "object": "v2.core.event", "created": "2026-02-10T09:00:00Z"})
+    with django_capture_on_commit_callbacks(execute=True):
+        signals.after_events([event], owner_id=None)
+    InboxEvent.objects.update(payload=None)  # archived
+    with django_capture_on_commit_callbacks(execute=True):
+        signals.after_events([event], owner_id=None)
+    assert not djstripe.Event.objects.exists()
