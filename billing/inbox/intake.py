@@ -186,4 +186,5 @@ def count(arrivals: Sequence[Arrival], outcomes: Sequence[Stored]) -> None:
     metrics.received.labels(door=door).inc(len(new))
     if before:
         metrics.duplicates.labels(door=door).inc(before)
-    log.info("inbox:stored", door=door, event_ids=new, before=before)
+    accounts = sorted({arrival.owner for arrival in arrivals})
+    log.info("inbox:stored", door=door, accounts=accounts, event_ids=new, before=before)

@@ -64,8 +64,9 @@ class Batch:
 class Queue:
     """One SQS queue: what we ask of it. Raises what boto3 raises (AwsTrouble)."""
 
-    def __init__(self, url: str, client: Any) -> None:
+    def __init__(self, url: str, client: Any, *, visibility_seconds: int = VISIBILITY_SECONDS) -> None:
         self.url = url
+        self.visibility_seconds = visibility_seconds
         self.name = url.rstrip("/").rpartition("/")[2]
         self._client = client
 
@@ -74,7 +75,7 @@ class Queue:
             QueueUrl=self.url,
             MaxNumberOfMessages=AT_ONCE,
             WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=VISIBILITY_SECONDS,
+            VisibilityTimeout=self.visibility_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
         return [message_of(given) for given in answer.get("Messages", [])]
@@ -95,14 +96,14 @@ class Queue:
             self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
 
 
-def open_queue(url: str) -> Queue:
+def open_queue(url: str, *, visibility_seconds: int = VISIBILITY_SECONDS) -> Queue:
     """The queue behind a URL; the region stands in AWS's URLs, otherwise it is boto3's own to know."""
     region = REGION.match(url)
     config = Config(
         connect_timeout=5, read_timeout=LONG_POLL_SECONDS + 10, retries={"mode": "standard", "max_attempts": 3}
     )
     client = boto3.client("sqs", config=config, **({"region_name": region[1]} if region else {}))
-    return Queue(url, client)
+    return Queue(url, client, visibility_seconds=visibility_seconds)
 
 
 def message_of(given: dict[str, Any]) -> Message:
@@ -179,7 +180,8 @@ class Receiver:
 
     def _keep(self, batch: Batch) -> Tally:
         """Store a batch, then delete its messages. While the database is away they are held, not counted up."""
-        held_until = time.monotonic() + VISIBILITY_SECONDS / 2
+        visibility = self._queue.visibility_seconds
+        held_until = time.monotonic() + visibility / 2
         failures = 0
         while True:
             try:
@@ -193,9 +195,9 @@ class Receiver:
                 self._queue.hold(batch.messages, seconds=0)
                 return Tally()
             if time.monotonic() >= held_until:
-                self._queue.hold(batch.messages, seconds=VISIBILITY_SECONDS)
-                held_until = time.monotonic() + VISIBILITY_SECONDS / 2
-            self._pause(failures, longest=VISIBILITY_SECONDS / 4)
+                self._queue.hold(batch.messages, seconds=visibility)
+                held_until = time.monotonic() + visibility / 2
+            self._pause(failures, longest=visibility / 4)
         self._queue.delete(batch.messages)
         return tally
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing.inbox.aside import Message
 from billing.inbox.refusals import Refused
-from billing.inbox.sqs import LONG_POLL_SECONDS, AwsTrouble, Receiver, Tally, open_queue
+from billing.inbox.sqs import LONG_POLL_SECONDS, VISIBILITY_SECONDS, AwsTrouble, Receiver, Tally, open_queue
 from billing.stripe_accounts import UnknownAccount, by_name
 
 GRACE_SECONDS = 25.0  # to finish what is in hand, once told to stop
@@ -40,6 +40,12 @@ class Command(BaseCommand):
             help="say what some of the waiting messages would become, store nothing, and give them back",
         )
         parser.add_argument("--json", action="store_true", help="print the numbers as JSON and nothing else")
+        parser.add_argument(
+            "--visibility",
+            type=int,
+            default=VISIBILITY_SECONDS,
+            help="seconds for which a message is ours; one that was killed with us comes again after them",
+        )
         parser.add_argument("--wait", type=int, default=LONG_POLL_SECONDS, help="seconds of a long poll, 0 to 20")
 
     def handle(self, *_args: object, **options: Any) -> None:
@@ -65,7 +71,7 @@ class Command(BaseCommand):
         except UnknownAccount as error:
             raise CommandError(str(error))
         stop = threading.Event()
-        self.queue = open_queue(options["queue_url"])
+        self.queue = open_queue(options["queue_url"], visibility_seconds=options["visibility"])
         wait = 1 if options["once"] or options["dry_run"] else min(max(options["wait"], 0), LONG_POLL_SECONDS)
         receivers = [
             Receiver(self.queue, account, clock=timezone.now, stop=stop, wait_seconds=wait)

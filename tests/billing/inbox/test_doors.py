@@ -41,6 +41,7 @@ class FakeQueue:
 
     url = "https://sqs.us-east-1.amazonaws.com/1/doors"
     name = "doors"
+    visibility_seconds = 60
 
     def __init__(self):
         self.messages = []

@@ -143,7 +143,7 @@ def test_while_the_database_is_away_messages_are_held_and_then_stored(receiver, 
         return real(arrivals)
 
     monkeypatch.setattr(sqs, "store", store_the_third_time)
-    monkeypatch.setattr(sqs, "VISIBILITY_SECONDS", 0.0)  # every moment is time to extend
+    queue.visibility_seconds = 0  # every moment is time to extend
     monkeypatch.setattr(queue, "hold", lambda _messages, seconds: held.append(seconds))
     monkeypatch.setattr(queue, "receive", lambda wait_seconds: receive_for(queue, 600))
     put(*envelopes(2))
