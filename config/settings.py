@@ -100,7 +100,8 @@ DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1
 DATABASES["default"]["HOST"] = unquote(DATABASES["default"]["HOST"])
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # Seconds, milliseconds: a server that has vanished is noticed, instead of waited for for hours.
-DATABASES["default"].setdefault("OPTIONS", {}).update(connect_timeout=5, tcp_user_timeout=20_000)
+PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000}
+DATABASES["default"]["OPTIONS"] = PATIENCE | DATABASES["default"].get("OPTIONS", {})
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
