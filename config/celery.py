@@ -3,13 +3,18 @@
 import os
 
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import setup_logging, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("kessai")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_logging(**_options: object) -> None:
+    """Leave logs as the settings have them: Celery's own setup writes our lines as Python's dictionaries."""
 
 
 @worker_init.connect

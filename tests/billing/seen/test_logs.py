@@ -1,5 +1,9 @@
 """The lines that one event leaves on its way: each says which event, which object, which account."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,3 +53,19 @@ def test_a_failure_names_its_events_object_and_account(
     assert (failed["account"], failed["object_id"]) == ("primary", customer.id)
     assert failed["event_ids"] == [event.external_id]
     assert "no place for it" in failed["error"]
+
+
+SAY = """
+import django, structlog
+from config.celery import app
+django.setup()
+app.log.setup_logging_subsystem("INFO")  # what a worker does when it starts
+structlog.get_logger("x").info("mirror:done", event_ids=["evt_1"], key="sk_live_abc123")
+"""
+
+
+def test_a_worker_writes_json_and_no_key() -> None:
+    env = {**os.environ, "LOG_LEVEL": "INFO", "LOG_JSON": "1", "DJANGO_SETTINGS_MODULE": "config.settings"}
+    said = subprocess.run([sys.executable, "-c", SAY], env=env, check=True, capture_output=True, text=True)
+    line = json.loads(said.stderr.splitlines()[-1])
+    assert (line["event"], line["event_ids"], line["key"]) == ("mirror:done", ["evt_1"], "sk_live_***")
