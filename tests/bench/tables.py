@@ -82,7 +82,8 @@ def own_account() -> None:
     Account.objects.get_or_create(id=OWNER_ID, defaults={"stripe_data": {}})
 
 
-def write(objects: list[Data]) -> None:
+def write(objects: list[Data], before: list[Data] | None = None) -> None:
+    """Write objects as the mirror does; `before` are the same ones as it has them."""
     from django.db import transaction
     from django.utils import timezone
 
@@ -91,11 +92,12 @@ def write(objects: list[Data]) -> None:
     from billing.mirror.kinds import kind_for
     from tests.billing.mirror.oracle import OWNER_ID
 
+    pairs = list(zip(objects, before or [None] * len(objects), strict=True))
     for start in range(0, len(objects), BATCH):
         rows = [
             row
-            for data in objects[start : start + BATCH]
-            for row in rows_of(kind_for(data["object"]), data, owner_id=OWNER_ID, now=timezone.now())
+            for data, known in pairs[start : start + BATCH]
+            for row in rows_of(kind_for(data["object"]), data, owner_id=OWNER_ID, now=timezone.now(), before=known)
         ]
         with transaction.atomic():
             refused = tables.write(rows)
@@ -107,11 +109,11 @@ def measured(what: str, shape: Callable[[int, str], Data], options: argparse.Nam
 
     def rate(before: Callable[[int], Data] | None, now: Callable[[int], Data]) -> float:
         numbers = range(start := next(first), start + options.objects)
-        if before:
-            write([before(number) for number in numbers])
+        known = [before(number) for number in numbers] if before else None
+        write(known or [])
         objects = [now(number) for number in numbers]
         began = time.perf_counter()
-        write(objects)
+        write(objects, known)
         return options.objects / (time.perf_counter() - began)
 
     def in_state(state: str) -> Callable[[int], Data]:
