@@ -83,6 +83,13 @@ def hours_to_archive(*, now: datetime) -> Iterator[datetime]:
         since = hour + HOUR
 
 
+def behind(*, now: datetime) -> timedelta:
+    """Return how much older than the settings allow the oldest payload is that no run has looked at; zero if none."""
+    newest = ArchivedHour.objects.order_by("-hour").values_list("hour", flat=True).first()
+    hour = rows.next_hour(newest + HOUR if newest else LONG_AGO)
+    return max(payloads_until(now) - hour, timedelta()) if hour else timedelta()
+
+
 def payloads_until(now: datetime) -> datetime:
     """Return the moment before which payloads need not stand in the database any more."""
     days = settings.INBOX_PAYLOAD_DAYS

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             name='Finding',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('events-failed', 'Events failed'), ('mirror-late', 'The mirror is late'), ('drift', 'The mirror differs from Stripe'), ('poll-old', 'The events API was not read for long'), ('poll-failing', 'The events API does not answer'), ('messages-aside', 'Messages stand aside'), ('beat-silent', 'Beat is silent')], max_length=32, verbose_name='kind')),
+                ('kind', models.CharField(choices=[('events-failed', 'Events failed'), ('mirror-late', 'The mirror is late'), ('drift', 'The mirror differs from Stripe'), ('poll-old', 'The events API was not read for long'), ('poll-failing', 'The events API does not answer'), ('messages-aside', 'Messages stand aside'), ('archive-behind', 'The archive is behind'), ('beat-silent', 'Beat is silent')], max_length=32, verbose_name='kind')),
                 ('subject', models.CharField(blank=True, default='', max_length=512, verbose_name='subject')),
                 ('severity', models.CharField(choices=[('urgent', 'Urgent'), ('attention', 'Attention')], max_length=10, verbose_name='severity')),
                 ('evidence', models.JSONField(default=dict)),

@@ -18,6 +18,7 @@ class FindingKind(models.TextChoices):
     POLL_OLD = "poll-old", _("The events API was not read for long")  # Stripe forgets after 30 days
     POLL_FAILING = "poll-failing", _("The events API does not answer")
     MESSAGES_ASIDE = "messages-aside", _("Messages stand aside")  # of one queue, that nobody could read
+    ARCHIVE_BEHIND = "archive-behind", _("The archive is behind")  # payloads stay longer than they should
     BEAT_SILENT = "beat-silent", _("Beat is silent")  # schedules do not run
 
 

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Max, Min, Q
 from django_celery_beat.models import PeriodicTask
 
 from billing.mirror.history import DriftCheck
-from billing.models import AsideMessage, InboxEvent, InboxState, PollCursor, PollState
+from billing.models import ArchivedHour, AsideMessage, InboxEvent, InboxState, PollCursor, PollState
+from billing.retention.keep import behind
 from ops.remediation.models import FindingKind, Severity
 
 OVERDUE_AFTER = timedelta(minutes=2)  # the sweep looks every 15 seconds
@@ -21,6 +23,7 @@ FAILING_AFTER = 5  # polls in a row
 # Beat writes down when a task last ran every three minutes or so (django-celery-beat's scheduler).
 BEAT_SILENT_AFTER = timedelta(minutes=6)
 SWEEP = "sweep-inbox"
+ARCHIVE_LATE_AFTER = timedelta(days=1)  # it is due every hour
 CAUSES = 50  # of failed events that are told apart
 SAMPLE = 2_000  # failed events that are looked at for their causes
 EXAMPLES = 5
@@ -140,6 +143,19 @@ def messages_aside(now: datetime) -> Iterator[Problem]:
         yield Problem(FindingKind.MESSAGES_ASIDE, Severity.ATTENTION, queue["queue"], evidence)
 
 
+def archive_behind(now: datetime) -> Iterator[Problem]:
+    """Payloads that should have gone to the archive long ago: it does not answer, or takes too little at a time."""
+    late = behind(now=now) if settings.INBOX_ARCHIVE_BUCKET else timedelta()
+    if late > ARCHIVE_LATE_AFTER:
+        last = ArchivedHour.objects.order_by("-archived_at").values_list("archived_at", flat=True).first()
+        evidence = {
+            "bucket": settings.INBOX_ARCHIVE_BUCKET,
+            "hours": int(late.total_seconds() // 3600),
+            "last": last.isoformat() if last else "",
+        }
+        yield Problem(FindingKind.ARCHIVE_BEHIND, Severity.ATTENTION, settings.INBOX_ARCHIVE_BUCKET, evidence)
+
+
 def silent_beat(now: datetime) -> Iterator[Problem]:
     """Beat has run before and has not for longer than it may. Seen by whoever looks, as beat itself cannot."""
     last = last_sweep()
@@ -159,5 +175,6 @@ DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     drift: frozenset({FindingKind.DRIFT}),
     polls: frozenset({FindingKind.POLL_OLD, FindingKind.POLL_FAILING}),
     messages_aside: frozenset({FindingKind.MESSAGES_ASIDE}),
+    archive_behind: frozenset({FindingKind.ARCHIVE_BEHIND}),
     silent_beat: frozenset({FindingKind.BEAT_SILENT}),
 }

@@ -120,6 +120,16 @@ def messages_aside(seen: Evidence) -> Words:
     )
 
 
+def archive_behind(seen: Evidence) -> Words:
+    n = seen.number("hours")
+    title = ngettext("The archive is %(n)d hour behind", "The archive is %(n)d hours behind", n) % {"n": n}
+    return Words(
+        title,
+        _("Nothing is lost: payloads stay here until the archive has them, and the database grows meanwhile."),
+        _("Run `manage.py archive_inbox`: it says what is wrong, or takes everything that is due at once."),
+    )
+
+
 def beat_silent(seen: Evidence) -> Words:
     return Words(
         _("Beat is silent since %(since)s") % {"since": seen.moment("last_run")},
@@ -135,5 +145,6 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.POLL_OLD: poll_old,
     FindingKind.POLL_FAILING: poll_failing,
     FindingKind.MESSAGES_ASIDE: messages_aside,
+    FindingKind.ARCHIVE_BEHIND: archive_behind,
     FindingKind.BEAT_SILENT: beat_silent,
 }

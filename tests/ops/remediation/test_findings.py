@@ -5,12 +5,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import DatabaseError
 from django.utils import timezone, translation
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from billing.models import AsideMessage, DriftCheck, DriftDifference, InboxEvent, InboxState, PollCursor, PollState
+from billing.models import (
+    ArchivedHour,
+    AsideMessage,
+    DriftCheck,
+    DriftDifference,
+    InboxEvent,
+    InboxState,
+    PollCursor,
+    PollState,
+)
 from ops.models import Finding, FindingKind, StaffAct
 from ops.remediation import problems
 from ops.remediation.findings import Looked, acknowledge, look
@@ -62,6 +72,12 @@ def a_message_aside() -> Callable[[], object]:
     return lambda: AsideMessage.objects.all().delete()
 
 
+def a_late_archive() -> Callable[[], object]:
+    make_event(NOW, received_at=NOW - 92 * DAY)
+    hour = (NOW - 92 * DAY).replace(minute=0, second=0, microsecond=0)
+    return lambda: ArchivedHour.objects.create(hour=hour, archived_at=NOW)
+
+
 def a_silent_beat() -> Callable[[], object]:
     schedule = IntervalSchedule.objects.create(every=15, period="seconds")
     PeriodicTask.objects.create(name="sweep-inbox", task="x", interval=schedule, last_run_at=NOW - 7 * MINUTE)
@@ -76,8 +92,14 @@ CAUSES = [
     (an_old_cursor, FindingKind.POLL_OLD, "urgent"),
     (a_failing_poll, FindingKind.POLL_FAILING, "attention"),
     (a_message_aside, FindingKind.MESSAGES_ASIDE, "attention"),
+    (a_late_archive, FindingKind.ARCHIVE_BEHIND, "attention"),
     (a_silent_beat, FindingKind.BEAT_SILENT, "urgent"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def archive(settings: LazySettings) -> None:
+    settings.INBOX_ARCHIVE_BUCKET, settings.INBOX_PAYLOAD_DAYS = "kessai-archive", 90
 
 
 @pytest.mark.parametrize(("cause", "kind", "severity"), CAUSES)
