@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
+import psutil
 
 from config.env import BASE_DIR
 from tests.bench.ground import KEY, Row, ground, print_table
@@ -30,8 +31,14 @@ OURS = "config.asgi"
 @dataclass(frozen=True)
 class Server:
     name: str
+    process: psutil.Process
     port: int
     path: str
+    at_once: int | None = None  # requests; None for as many as are asked for
+
+    def cpu_seconds(self) -> float:
+        used = self.process.cpu_times()
+        return float(used.user + used.system)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,9 +56,10 @@ def main(argv: list[str] | None = None) -> int:
         for _ in range(options.runs):
             for server in servers:
                 template = Template(json.dumps(event), event["id"])
-                load = run_load(
-                    server.port, server.path, template, seconds=options.seconds, connections=options.connections
-                )
+                before = server.cpu_seconds()
+                at_once = server.at_once or options.connections
+                load = run_load(server.port, server.path, template, seconds=options.seconds, connections=at_once)
+                load.cpu_seconds = server.cpu_seconds() - before
                 met[server.name].append(load)
     report(met, options.connections)
     return 0
@@ -90,19 +98,23 @@ def ask(path: str) -> dict[str, str]:
 def start_all(stack: ExitStack, answers: Path) -> Iterator[Server]:
     from django.conf import settings
 
-    quick = stack.enter_context(a_server("tests.bench.webhook_api", {"BENCH_ANSWERS": str(answers)}))
-    slow = stack.enter_context(
-        a_server("tests.bench.webhook_api", {"BENCH_ANSWERS": str(answers), "BENCH_DELAY": "0.1"})
-    )
+    def start(name: str, module: str, more: dict[str, str], path: str) -> Server:
+        return Server(name, *stack.enter_context(a_server(module, more)), path)
+
+    told = {"BENCH_ANSWERS": str(answers)}
+    quick = start("API", "tests.bench.webhook_api", told, "/").port
+    slow = start("API", "tests.bench.webhook_api", told | {"BENCH_DELAY": "0.1"}, "/").port
     version = {"BENCH_API_VERSION": settings.STRIPE_API_VERSION}
-    yield Server("ours", stack.enter_context(a_server(OURS, {"LOG_LEVEL": "INFO"})), "/webhooks/stripe/")
+    yield start("ours", OURS, {"LOG_LEVEL": "INFO"}, "/webhooks/stripe/")
     run(BARE, {})
-    yield Server("bare", stack.enter_context(a_server(BARE, {})), "/")
+    yield start("bare", BARE, {}, "/")
     for name, api in (("stock, API at once", quick), ("stock, API after 100 ms", slow)):
         own = version | {"STOCK_DATABASE_URL": a_database(f"stock_{api}"), "STRIPE_API_BASE": f"http://127.0.0.1:{api}"}
         run(STOCK, own)
-        path = "/webhook/00000000-0000-0000-0000-000000000001/"
-        yield Server(name, stack.enter_context(a_server(STOCK, own)), path)
+        stock = start(name, STOCK, own, "/webhook/00000000-0000-0000-0000-000000000001/")
+        yield stock
+        # As a synchronous worker takes them: it waits for the API, and nothing else happens in its process.
+        yield replace(stock, name=f"{name}, one at a time", at_once=1)
 
 
 def free_port() -> int:
@@ -112,8 +124,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def a_server(module: str, more: dict[str, str]) -> Iterator[int]:
-    """One web process as it is deployed; its port."""
+def a_server(module: str, more: dict[str, str]) -> Iterator[tuple[psutil.Process, int]]:
+    """One web process as it is deployed, and its port."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", f"{module}:application", "--port", str(port), "--no-access-log"]
     process = subprocess.Popen(
@@ -121,7 +133,7 @@ def a_server(module: str, more: dict[str, str]) -> Iterator[int]:
     )
     try:
         wait_for(port)
-        yield port
+        yield psutil.Process(process.pid), port
     finally:
         process.terminate()
         process.wait(30)
@@ -166,8 +178,12 @@ def report(met: dict[str, list[Load]], connections: int) -> None:
     rate = {name: statistics.median(load.rate for load in loads) for name, loads in met.items()}
     p99 = {name: statistics.median(load.p99_ms for load in loads) for name, loads in met.items()}
     refused = {name: sum(load.refused for load in loads) for name, loads in met.items()}
-    reach = {"bare": "1 ×", "stock, API at once": "20 ×", "stock, API after 100 ms": "100 ×"}
+    reach = {"bare": "1 ×"}
+    for way in ("", ", one at a time"):
+        reach |= {f"stock, API at once{way}": "20 ×", f"stock, API after 100 ms{way}": "100 ×"}
     rows = [Row("webhooks accepted per second", rate["ours"], rate[name], name, reach[name]) for name in reach]
+    cpu = {name: statistics.median(load.cpu_us for load in loads) for name, loads in met.items()}
+    rows += [Row("CPU of the web process for one, µs", cpu["ours"], cpu[name], name) for name in reach]
     rows += [Row("p99 of the answers, ms", p99["ours"], p99[name], name) for name in reach]
     print_table(f"Webhooks, one web process, {connections} connections, medians", rows)
     told: Sequence[str] = [f"{name}: {count}" for name, count in refused.items() if count]

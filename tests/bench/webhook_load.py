@@ -20,10 +20,15 @@ class Load:
     seconds: float
     waits: list[float] = field(default_factory=list)
     refused: int = 0
+    cpu_seconds: float = 0.0  # of the web process
 
     @property
     def rate(self) -> float:
         return len(self.waits) / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        return self.cpu_seconds / len(self.waits) * 1e6 if self.waits else float("nan")
 
     @property
     def p99_ms(self) -> float:
