@@ -31,9 +31,9 @@ log = structlog.get_logger(__name__)
 
 EVENTS = "/v1/events"
 PAGE = 100  # Stripe's largest page
-PAGES = 20  # of a run; what is left is for the next one
+PAGES = 200  # of a run, unless its time is over before; what is left is for the next one
 LEASE = timedelta(minutes=5)  # longer than a run takes; a run that died is over then
-BUDGET_SECONDS = 120.0
+BUDGET_SECONDS = 45.0
 FIRST_WAIT_SECONDS = 30.0
 LONGEST_WAIT_SECONDS = 600.0
 EXAMPLES = 10
