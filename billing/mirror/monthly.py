@@ -4,13 +4,9 @@ from fractions import Fraction
 
 from billing.mirror.shapes import Data
 
-# Months in one interval. A year is twelve months and 365 days, whichever year it is: the same price is the same figure.
-MONTHS = {
-    "day": Fraction(12, 365),
-    "week": Fraction(12 * 7, 365),
-    "month": Fraction(1),
-    "year": Fraction(12),
-}
+# Months in one interval, as numerator and denominator. A year is twelve months and 365 days, whichever year it is: the
+# same price is the same figure.
+MONTHS = {"day": (12, 365), "week": (84, 365), "month": (1, 1), "year": (12, 1)}
 
 
 def monthly_amount(item: Data) -> int:
@@ -24,15 +20,18 @@ def monthly_amount(item: Data) -> int:
     unit = unit_amount(price)
     if months is None or unit is None or recurring.get("usage_type") == "metered":
         return 0
-    exact = unit * units(item, price) / (months * (recurring.get("interval_count") or 1))
-    return round(exact)  # Fraction rounds half to even
+    amount, share = unit * units(item, price) * months[1], months[0] * (recurring.get("interval_count") or 1)
+    # Whole amounts by the month are nearly all there are, and fractions are slow.
+    return amount if share == 1 and isinstance(amount, int) else round(Fraction(amount) / share)
 
 
-def unit_amount(price: Data) -> Fraction | None:
+def unit_amount(price: Data) -> int | Fraction | None:
     """Return what one unit costs; fractions of the minor unit are in `unit_amount_decimal` alone."""
     if price.get("billing_scheme", "per_unit") != "per_unit":
         return None
-    amount = price.get("unit_amount_decimal") if price.get("unit_amount") is None else price["unit_amount"]
+    if price.get("unit_amount") is not None:
+        return int(price["unit_amount"])
+    amount = price.get("unit_amount_decimal")
     return None if amount is None else Fraction(str(amount))
 
 
