@@ -81,7 +81,8 @@ class AsideMessageAdmin(PageAdmin):
 
     @display(description=gettext_lazy("message"), ordering="message_id")
     def message(self, row: AsideMessage) -> SafeString:
-        return format_html('<code>{}</code><span class="sub-line">{}</span>', row.message_id, row.queue)
+        shown = '<span class="who"><code>{}</code></span><span class="sub-line">{}</span>'
+        return format_html(shown, row.message_id, row.queue)
 
     @display(description=gettext_lazy("reason"), ordering="reason")
     def reason_shown(self, row: AsideMessage) -> SafeString:
