@@ -222,8 +222,7 @@ def pages_in_time(resync: Resync, kind: Kind, walk: Walk, account: StripeAccount
                 raise
             cursor, part.until = "", upper + 1 if upper is not None else None  # the object at the cursor is gone
             continue
-        objects, goes_on = resync.walks.advance(walk, listed.objects)
-        last = not (goes_on and listed.has_more and objects)
+        objects, last = resync.walks.advance(walk, listed.objects, has_more=listed.has_more)
         lower = walk.since - 1 if last and walk.since is not None else None if last else walk.reached
         window = Window(after=lower, until=listing_time(listed) if upper is None else upper, customer=customer_of(part))
         tells = (whole_list(part) or window.customer) and (last or lower is not None)

@@ -205,9 +205,12 @@ class Walk:
     since: int | None
     reached: int | None
     density: float = 0.0  # objects a second, on the last page
+    ended: bool = False  # its last page is listed, if not yet written
 
     def left(self) -> float | None:
         """About how many objects are still to come; None where nothing tells."""
+        if self.ended:
+            return 0
         if self.since is None or self.reached is None or not self.density:
             return None
         return self.density * max(0, self.reached - self.since)
@@ -239,8 +242,10 @@ class Walks:
                 self._changed.wait()
             return None
 
-    def advance(self, walk: Walk, objects: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
-        """Note that this page was listed. Return what of it belongs to the part, and whether the part goes on."""
+    def advance(
+        self, walk: Walk, objects: Sequence[dict[str, Any]], *, has_more: bool
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Note that this page was listed. Return what of it belongs to the part, and whether it was the part's last."""
         with self._changed:
             since = walk.since
             mine = [data for data in objects if since is None or data.get("created", since) >= since]
@@ -248,9 +253,10 @@ class Walks:
                 span = mine[0]["created"] - mine[-1]["created"]
                 walk.density = len(mine) / max(span, 1)
                 walk.reached = mine[-1]["created"]
+            walk.ended = not (has_more and mine and len(mine) == len(objects))
             self._pages[name_of(walk.part)] += 1
             self._changed.notify_all()
-            return mine, len(mine) == len(objects)
+            return mine, walk.ended
 
     def finished(self, walk: Walk) -> None:
         """The last page of this part has been written."""
@@ -293,7 +299,9 @@ class Walks:
 
     def _worth_cutting(self, walk: Walk) -> bool:
         """Each cut may cost a call for nothing: no more of them than calls that were worth it."""
-        if not by_created(kind_for(walk.part.kind)) or walk.part.params or not walk.density or walk.reached is None:
+        if walk.ended or walk.reached is None or not walk.density:
+            return False
+        if walk.part.params or not by_created(kind_for(walk.part.kind)):
             return False
         left = walk.density * (walk.reached - (walk.since or 0))
         name = name_of(walk.part)

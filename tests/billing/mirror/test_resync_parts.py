@@ -80,9 +80,9 @@ def walk_one(shelf: Shelf, walks: Walks, walk: Walk, seen: list[str]) -> None:
     cursor = ""
     while True:
         page = shelf.page(walk.since, walk.part.until, cursor)
-        mine, goes_on = walks.advance(walk, page)
+        mine, last = walks.advance(walk, page, has_more=len(page) == 100)
         seen += [data["id"] for data in mine]
-        if not goes_on or len(page) < 100:
+        if last:
             return
         cursor = page[-1]["id"]
 
@@ -121,6 +121,19 @@ def test_a_list_without_created_is_never_cut(kind):
     shelf = Shelf([1_600_000_000 + 60 * number for number in range(2000)])
     walk_all(shelf, Walks([ResyncPart(pk=1, kind=kind, owner="")], cut=cuts), threads=4)
     assert cuts.made == 0
+
+
+def test_a_list_that_has_ended_is_not_cut_while_its_last_page_is_written():
+    cuts = Cuts()
+    walks = Walks([ResyncPart(pk=1, kind="invoice", owner="")], cut=cuts)
+    walk = walks.take()
+    assert walk
+    walks.advance(walk, [{"id": "a", "created": 1_700_000_000}, {"id": "b", "created": 1_699_999_999}], has_more=False)
+    waiting = threading.Thread(target=walks.take)
+    waiting.start()
+    walks.finished(walk)
+    waiting.join(5)
+    assert (waiting.is_alive(), cuts.made) == (False, 0)
 
 
 def test_stopping_wakes_whoever_waits():
