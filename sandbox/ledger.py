@@ -94,8 +94,8 @@ def standing(
     tx: Transaction, *, account: str | None = None, entry: str | None = None, currency: str | None = None
 ) -> dict[str, dict[str, int]]:
     """What stands in each account of an API account (`acct_…`, or one mode of it) or of all, by currency: what came
-    less what went. It is kept with every movement, so only a few rows are added up here. The accounts that each customer
-    or payment has are one: `customer:*`, `cash:*`, `payment:*`."""
+    less what went. It is kept with every movement, so only a few rows are added up here. The accounts that each
+    customer or payment has are one: `customer:*`, `cash:*`, `payment:*`."""
     rows = tx.sql(
         "SELECT currency, account, sum(amount) FROM ledger_sums "
         "WHERE (?1 IS NULL OR scope=?1 OR scope LIKE ?1 || ':%') "

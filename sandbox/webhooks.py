@@ -110,22 +110,26 @@ def _prepare(engine: Engine, delivery: int) -> "Sending | OnBus | None":
         event = tx.get(row[0], "event", row[1]) or tx.get(row[0], "v2.core.event", row[1])
         endpoint = tx.get(row[0], "webhook_endpoint", row[2]) or tx.get(row[0], "event_destination", row[2])
         marks = faults.marks_of(tx, delivery)
+        told = _told(engine.context(tx, Scope.parse(row[0])), event, endpoint) if event and endpoint else {}
     if event is None or endpoint is None or endpoint.get("status") != "enabled":
         return None
     if endpoint["object"] == "event_destination":
         return OnBus(endpoint, dict(event.get("_notification") or render(event)))
-    body = json.dumps(_told(event, endpoint), indent=2, ensure_ascii=False).encode()
+    body = json.dumps(told, indent=2, ensure_ascii=False).encode()
     forged = row[3] < marks.get("wrong_attempts", 0)
     secrets = [new_secret()] if forged else _secrets(endpoint, engine.clock.now())
     signed = signature(body, secrets, engine.clock.wall())
     return Sending(endpoint["url"], body, signed, marks.get("trickle_seconds", 0.0))
 
 
-def _told(event: Doc, endpoint: Doc) -> Doc:
+def _told(ctx: Context, event: Doc, endpoint: Doc) -> Doc:
     """What an endpoint is sent: the event in the endpoint's version, or what a thin event keeps to be sent."""
     if "_notification" in event:
         return dict(event["_notification"])
-    return render(event) | ({"api_version": endpoint["api_version"]} if endpoint["api_version"] else {})
+    from sandbox import older_shapes  # which knows of prices, whose changes are events
+
+    ctx.api_version = endpoint.get("api_version") or ctx.api_version
+    return {**older_shapes.dressed(ctx, render(event)), "api_version": ctx.api_version}
 
 
 def _secrets(endpoint: Doc, now: int) -> list[str]:

@@ -9,7 +9,7 @@ from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
-from sandbox.pagination import list_page, listing
+from sandbox.pagination import list_page, listing, paging
 from sandbox.params import (
     Array,
     Bool,
@@ -175,6 +175,15 @@ def list_subscriptions(ctx: Context, params: dict[str, Any]) -> Doc:
         "status": wanted,
     }
     found = list_page(ctx, "subscription", params, filters)
+    return found | {"data": items.all_refreshed(ctx, found["data"])}
+
+
+@route("GET", "/v1/customers/{customer}/subscriptions", params=paging())
+def list_subscriptions_of_customer(ctx: Context, params: dict[str, Any], customer: str) -> Doc:
+    """List a customer's subscriptions, by the address that an expanded customer tells"""
+    objects.load(ctx, "customer", customer, param="customer", in_path=True)
+    address, filters = f"/v1/customers/{customer}/subscriptions", {"customer": customer, "status": NOT_ENDED}
+    found = list_page(ctx, "subscription", params, filters, url=address)
     return found | {"data": items.all_refreshed(ctx, found["data"])}
 
 

@@ -1,6 +1,6 @@
 """Whether a worker's memory stays flat while it mirrors.
 
-    python -m tests.bench.memory [--events 1000000]
+python -m tests.bench.memory [--events 1000000]
 """
 
 import argparse

@@ -262,6 +262,15 @@ def test_an_address_to_ship_to_is_shown_with_all_its_fields(v1: Any) -> None:
     assert (shown.address.city, shown.address.country, shown.carrier, shown.phone) == ("Kyoto", None, None, None)
 
 
+def test_the_subscriptions_in_a_customer_go_on_at_their_address(v1: Any) -> None:
+    owner, price = customer(v1), plan(v1)
+    for _ in range(12):
+        v1.subscriptions.create({"customer": owner, "items": [{"price": price}]})
+    held = v1.customers.retrieve(owner, {"expand": ["subscriptions"]}).subscriptions
+    assert (len(held.data), held.url) == (10, f"/v1/customers/{owner}/subscriptions")
+    assert len(list(held.auto_paging_iter())) == 12
+
+
 def test_a_quantity_beside_the_items_is_that_of_the_only_item(v1: Any) -> None:
     owner = customer(v1, "pm_card_visa")
     made = v1.subscriptions.create({"customer": owner, "items": [{"price": plan(v1)}]})

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from sandbox import API_VERSION, versions
-from tests.sandbox.running import RunningSandbox, new_key
+from tests.sandbox.running import Receiver, RunningSandbox, new_key, until
 
 BEFORE_BASIL, BEFORE_CLOVER, BEFORE_DAHLIA = "2024-06-20", "2025-08-27.basil", "2025-09-30.clover"
 
@@ -114,6 +114,18 @@ def test_a_client_of_today_sees_nothing_of_it(http: httpx.Client) -> None:
     assert not {"payment_intent", "charge", "paid", "subscription"} & set(invoice)
     answer = http.get(f"/v1/invoices/{invoice['id']}", params={"expand[]": "payment_intent"})
     assert (answer.status_code, http.get("/v1/invoices/upcoming").status_code) == (400, 404)
+
+
+def test_an_endpoint_of_an_older_version_is_sent_what_it_knows(running: RunningSandbox, receiver: Receiver) -> None:
+    key = new_key()
+    asked = {"url": receiver.url, "enabled_events": ["invoice.paid"], "api_version": BEFORE_BASIL}
+    endpoint = running.client(key).v1.webhook_endpoints.create(asked)
+    with running.http(key) as http:
+        Shop(http, API_VERSION).subscribed()
+    until(lambda: receiver.received)
+    [told] = receiver.events(endpoint.secret)
+    assert (told.api_version, told.data.object["paid"]) == (BEFORE_BASIL, True)
+    assert told.data.object["lines"].data[0]["price"]["unit_amount"] == 1000
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def fault(sandbox: str, stripe: stripe_library.StripeClient, stripe_key: str) ->
 
 @pytest.fixture
 def answer_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Ref], Any]], None]:
-    """Stand between the mirror and Stripe: the function is called for each question, and returns (or raises) the answer.
+    """Stand between the mirror and Stripe: the function is called for each question, and returns or raises the answer.
 
     `fetch(ref, account=…)` asks Stripe itself; None says that Stripe has the object no more.
     """

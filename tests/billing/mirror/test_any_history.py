@@ -13,9 +13,9 @@ from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.inbox.replay import replay
 from billing.mirror.apply import mirror_due
+from billing.mirror.columns import as_stripe_has_it
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import KINDS, Ref
-from billing.mirror.columns import as_stripe_has_it
 
 STEPS = st.lists(st.sampled_from(["rename", "another", "delete", "price", "reprice"]), min_size=1, max_size=6)
 
