@@ -32,7 +32,7 @@ def react(
     event: bool = True,
     through: tuple[dict[str, Any], ...] = (),
 ) -> list[str]:
-    """Mirror one change, which may have gone `through` states; return the verbs of the news there is now, oldest first."""
+    """Mirror one change, which may have gone `through` states; return the verbs of all news, oldest first."""
     steps = tuple(Step(state, NOW) for state in through)
     react_to([Changed(after["object"], before, after, steps, at=NOW if event else None)], now=NOW)
     return list(Activity.objects.order_by("id").values_list("verb", flat=True))
@@ -136,7 +136,7 @@ def test_what_customers_are_not_told_of_changes_nothing(customer: Organization) 
 
 
 def test_what_an_object_went_through_in_one_batch_is_told_too(customer: Organization) -> None:
-    """Under a backlog the mirror writes only the last state: that a payment failed before it succeeded is news still."""
+    """Under a backlog the mirror writes only the last state: that a payment failed before is news still."""
     put_in_mirror(declined_intent())
     failed, paid = open_invoice("in_1", attempt_count=1), invoice()
     assert react(open_invoice("in_1", attempt_count=0, attempted=False), paid, through=(failed,)) == [
