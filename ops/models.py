@@ -1,12 +1,27 @@
-"""What operators do is written down."""
+"""The models of the operations' rooms, gathered where Django looks for them."""
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ops.remediation.models import Finding, FindingKind, Severity
+from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 
-__all__ = ["Finding", "FindingKind", "Severity", "StaffAct"]
+__all__ = [
+    "Delivery",
+    "DeliveryState",
+    "Finding",
+    "FindingKind",
+    "Match",
+    "Mode",
+    "Rule",
+    "RuleState",
+    "RuleVersion",
+    "Severity",
+    "StaffAct",
+    "Target",
+    "TargetKind",
+]
 
 
 class StaffAct(models.Model):

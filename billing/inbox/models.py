@@ -27,6 +27,7 @@ class Door(models.TextChoices):
     WEBHOOK = "webhook", _("Webhook")
     SQS = "sqs", _("EventBridge over SQS")
     POLL = "poll", _("Events API")
+    OWN = "own", _("The portal itself")
 
 
 class InboxEvent(models.Model):
@@ -57,6 +58,13 @@ class InboxEvent(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     error = models.TextField(_("error"), blank=True, default="")
     mirrored_at = models.DateTimeField(_("mirrored"), null=True, blank=True)
+    # When the rules were matched against it, once and for all: a later replay by the mirror does not match it again.
+    dispatched_at = models.DateTimeField(_("matched with rules"), null=True, blank=True)
+    # What a bus said around Stripe's event (its envelope without `detail`); None for other doors, and for events of
+    # other sources, whose payload is the whole envelope.
+    bus_envelope = models.JSONField(null=True)
+    # How many rules' targets lie between an event from outside and this one of our own: chains must end.
+    depth = models.PositiveSmallIntegerField(db_default=0, default=0)
 
     class Meta:
         verbose_name = _("inbox event")
@@ -69,6 +77,11 @@ class InboxEvent(models.Model):
             models.Index(fields=["type", "received_at"], name="inbox_by_type"),
             models.Index(fields=["received_at"], condition=Q(state="failed"), name="inbox_failed"),
             models.Index(fields=["received_at"], name="inbox_by_arrival"),
+            models.Index(
+                fields=["id"],
+                condition=Q(state__in=["mirrored", "stored"], dispatched_at__isnull=True),
+                name="inbox_undispatched",
+            ),
         ]
 
     def __str__(self) -> str:

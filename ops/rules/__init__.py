@@ -1,0 +1,1 @@
+"""Rules: when an event fits a pattern, targets are called."""
