@@ -51,6 +51,7 @@ class Answers:
     """What was found out for some asks: states to write, references to leave empty, errors."""
 
     snapshots: dict[Ref, Snapshot] = field(default_factory=dict)
+    rows: dict[Ref, list[TableRow]] = field(default_factory=dict)  # of the states: made once, to look and to write
     absent: set[Ref] = field(default_factory=set)
     bury: set[Ref] = field(default_factory=set)
     errors: dict[Ref, Exception] = field(default_factory=dict)
@@ -168,6 +169,7 @@ def ask_once(
             owner_id=owner,
             now=clock(),
             absent=frozenset(answers.absent),
+            rows={ref: rows for ref, rows in answers.rows.items() if ref not in held.stored},
         )
         how([e.story for e in ready if e.story and settles(e, changes, still)], changes)
     return changes, answers.errors
@@ -269,15 +271,19 @@ def references_lacking(answers: Answers, *, owner: str | None, now: datetime) ->
     known = {*living, *answers.absent, *answers.bury, *answers.errors}
     wanted: dict[Ref, Reference] = {}
     for snapshot in answers.snapshots.values():
-        for reference in references_of(snapshot, owner, now):
+        for reference in references_of(snapshot, answers, owner, now):
             if reference.ref not in known and (reference.required or reference.ref not in wanted):
                 wanted[reference.ref] = reference
     there = tables.existing(wanted)
     return {ref: reference for ref, reference in wanted.items() if ref not in there}
 
 
-def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Collection[Reference]:
-    return references(own_rows(snapshot.ref, snapshot.data, None, owner, now)) if snapshot.data is not None else ()
+def references_of(snapshot: Snapshot, answers: Answers, owner: str | None, now: datetime) -> Collection[Reference]:
+    if snapshot.data is None:
+        return ()
+    if snapshot.ref not in answers.rows:
+        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, None, owner, now)
+    return references(answers.rows[snapshot.ref])
 
 
 def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
@@ -292,9 +298,11 @@ def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
 
 def give_up_on_failed(answers: Answers, *, owner: str | None, now: datetime) -> None:
     """What refers to an object that Stripe would not tell of fails with it."""
-    while True:
+    while answers.errors:
         for ref, snapshot in list(answers.snapshots.items()):
-            failed = next((r.ref for r in references_of(snapshot, owner, now) if r.ref in answers.errors), None)
+            failed = next(
+                (r.ref for r in references_of(snapshot, answers, owner, now) if r.ref in answers.errors), None
+            )
             if failed:
                 answers.errors[ref] = answers.errors[failed]
                 del answers.snapshots[ref]

@@ -19,7 +19,8 @@ def owner_id(account: StripeAccount) -> str | None:
     data = {"id": account.account_id, "object": "account"} if account.account_id else account_of(account)
     if data is None:
         return None
-    Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
+    if not Account.objects.filter(id=data["id"]).exists():  # asked for each batch: the row itself is not needed
+        Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
     return str(data["id"])
 
 
