@@ -47,11 +47,12 @@ class Page:
 
 @dataclass
 class Settled:
-    """What became of a page's objects, of what they brought along, and (when only checking) in what they differ."""
+    """What became of a page's objects, and (when only checking) in what they differ."""
 
     changes: dict[Ref, Change] = field(default_factory=dict)
-    brought: dict[Ref, Change] = field(default_factory=dict)
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
+    rest: list[Snapshot] = field(default_factory=list)  # still to be written: the page's own, and what they brought
+    seemed: dict[Ref, Change] = field(default_factory=dict)  # what there was to do about the page's own
 
 
 def taken(kind: Kind, page: Listed, objects: Sequence[Data], *, account: StripeAccount) -> tuple[Fetched, ...]:
@@ -81,18 +82,39 @@ def nested_in(kind: Kind, data: Data, low: int, high: int, *, account: StripeAcc
 
 
 def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock) -> Settled:
-    """Write what differs (or, with `check`, say in what). Events that come meanwhile win: Stripe is asked again."""
+    """Find what differs, to be written by `write_rest`; what was not listed is asked about at once.
+
+    With `check` nothing is written, and all is said.
+    """
     snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page)}
     stored = stored_of(snapshots)
-    different = [snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))]
+    different = {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}
     unlisted = unlisted_rows(page, account=account)
     own = [fetched.ref for fetched in page.objects]
     if check:
-        return checked(own, [s.ref for s in different], unlisted, account=account)
-    changes = written(different, account=account, clock=clock)
-    changes |= refreshed(unlisted, account=account, clock=clock)
-    mine = {ref: changes.pop(ref, Change.UNCHANGED) for ref in (*own, *unlisted)}
-    return Settled(mine, brought={ref: changes[ref] for ref in snapshots.keys() & changes.keys()})
+        return checked(own, different, unlisted, account=account)
+    same = {ref: Change.UNCHANGED for ref in own if ref not in different}
+    gone = refreshed(unlisted, account=account, clock=clock)
+    seemed = {ref: Change.UPDATED if ref in stored else Change.CREATED for ref in own if ref in different}
+    return Settled({**same, **{ref: gone[ref] for ref in unlisted}}, rest=list(different.values()), seemed=seemed)
+
+
+def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: asking.Later) -> dict[Ref, Change]:
+    """Write what differs, but for what must wait; return what became of the objects that the page's own brought along.
+
+    Events that come meanwhile win: Stripe is asked again. What another page has written meanwhile counts here.
+    """
+    changes = written(settled.rest, account=account, clock=clock, later=later)
+    brought = {}
+    for ref in [snapshot.ref for snapshot in settled.rest if snapshot.ref in changes]:
+        if ref not in settled.seemed:
+            brought[ref] = changes[ref]
+        elif changes[ref] is Change.UNCHANGED:
+            settled.changes[ref] = settled.seemed[ref]
+        else:
+            settled.changes[ref] = changes[ref]
+    settled.rest = [snapshot for snapshot in settled.rest if snapshot.ref not in changes]
+    return brought
 
 
 def snapshots_of(page: Page) -> Iterator[Snapshot]:
@@ -104,11 +126,16 @@ def snapshots_of(page: Page) -> Iterator[Snapshot]:
         yield Snapshot(fetched.ref, fetched.data, fetched.low, fetched.high)
 
 
-def written(different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
-    if not different:
-        return {}
-    changes = asking.write_with_parents(different, account=account, clock=clock)
-    stale = [ref for ref, change in changes.items() if change is Change.STALE]
+def written(
+    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: asking.Later
+) -> dict[Ref, Change]:
+    changes = asking.write_with_parents(different, account=account, clock=clock, later=later)
+    passed_by = [snapshot for snapshot in different if changes.get(snapshot.ref) is Change.STALE]
+    if not passed_by:
+        return changes
+    stored = stored_of(snapshot.ref for snapshot in passed_by)  # often another list has brought the very same along
+    changes |= {snapshot.ref: Change.UNCHANGED for snapshot in passed_by}
+    stale = [snapshot.ref for snapshot in passed_by if differs(snapshot, stored.get(snapshot.ref))]
     return changes | (asking.refresh(stale, account=account, clock=clock) if stale else {})
 
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror import resync
+from billing.mirror import resync, resync_lists
 from billing.mirror.fetch import list_page
 from billing.mirror.history import ResyncRun
 from billing.mirror.kinds import kind_for
@@ -191,7 +191,7 @@ def test_an_object_that_its_table_cannot_hold_is_kept_whole_and_found_again(shop
     run("product")
     listed = list_page("/v1/prices", {"expand": ["data.currency_options", "data.tiers"]})
     listed.objects[1]["product"] = None
-    monkeypatch.setattr(resync, "list_page", lambda *_args, **_more: listed)
+    monkeypatch.setattr(resync_lists, "list_page", lambda *_args, **_more: listed)
     assert run("price")["price"] == counts(created=3)
     assert djstripe.Price.objects.count() == 2
     assert RawObject.objects.get().id == listed.objects[1]["id"]
@@ -205,7 +205,7 @@ def test_a_list_that_is_older_than_the_mirror_does_not_overwrite_it(shop, mirror
     stale = list_page("/v1/products", {})
     shop.stripe.v1.products.update(product.id, {"name": "New"})
     mirror_events()
-    monkeypatch.setattr(resync, "list_page", lambda *_args, **_more: stale)
+    monkeypatch.setattr(resync_lists, "list_page", lambda *_args, **_more: stale)
     run("product")
     assert djstripe.Product.objects.get().name == "New"
 

@@ -24,8 +24,8 @@ from billing.mirror.listing import (
     stage_of,
     targets_of,
 )
-from billing.mirror.resync_parts import Walk, Walks
 from billing.mirror.resync_progress import described, span_of
+from billing.mirror.resync_walks import Listing, Walk, Walks
 
 
 class Shelf:
@@ -61,13 +61,18 @@ class Cuts:
 
 def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
     seen: list[str] = []
+    cursors: dict[Walk, str] = {}
 
     def walk_some() -> None:
         while (walk := walks.take()) is not None:
-            walk_one(shelf, walks, walk, seen)
-            walks.finished(walk)
+            page = shelf.page(walk.since, walk.part.until, cursors.get(walk, ""))
+            mine, last = walks.advance(walk, page, has_more=len(page) == 100)
+            seen.extend(data["id"] for data in mine)
+            cursors[walk] = page[-1]["id"] if page else ""
+            walks.bring(walk, Listing(walk, None, cursors[walk], walk.reached, last))
 
     workers = [threading.Thread(target=walk_some) for _ in range(threads)]
+    workers.append(threading.Thread(target=write_all, args=(walks,)))
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -76,15 +81,11 @@ def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
     return seen
 
 
-def walk_one(shelf: Shelf, walks: Walks, walk: Walk, seen: list[str]) -> None:
-    cursor = ""
-    while True:
-        page = shelf.page(walk.since, walk.part.until, cursor)
-        mine, last = walks.advance(walk, page, has_more=len(page) == 100)
-        seen += [data["id"] for data in mine]
-        if last:
-            return
-        cursor = page[-1]["id"]
+def write_all(walks: Walks) -> None:
+    while (listing := walks.next_listing()) is not None:
+        done = walks.written(listing)
+        if done and done[-1].last:
+            walks.finished(listing.walk)
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,7 +132,8 @@ def test_a_list_that_has_ended_is_not_cut_while_its_last_page_is_written():
     walks.advance(walk, [{"id": "a", "created": 1_700_000_000}, {"id": "b", "created": 1_699_999_999}], has_more=False)
     waiting = threading.Thread(target=walks.take)
     waiting.start()
-    walks.finished(walk)
+    walks.bring(walk, Listing(walk, None, "b", 1_699_999_999, last=True))
+    write_all(walks)
     waiting.join(5)
     assert (waiting.is_alive(), cuts.made) == (False, 0)
 
