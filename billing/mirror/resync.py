@@ -6,6 +6,7 @@ written stands in its row: so a resync that was killed goes on where it was.
 """
 
 import gc
+import json
 import threading
 import time
 from collections import Counter, defaultdict
@@ -24,7 +25,7 @@ from billing.mirror.failing import describe
 from billing.mirror.history import PartState, ResyncPart, ResyncRun, RunState
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.listing import ancestors_of
-from billing.mirror.owner import owner_id
+from billing.mirror.owner import owner_id, owners_remembered
 from billing.mirror.resync_lists import listings_of
 from billing.mirror.resync_pages import Settled, settle, write_rest
 from billing.mirror.resync_parts import Wanted, looked_into
@@ -40,6 +41,11 @@ COLLECT_SECONDS = 60.0
 LOCK = 0x72657379  # "resy" in ASCII: the first half of the advisory lock of a run
 STALE_AFTER = timedelta(days=1)  # an unfinished run that is older is not gone on with: what it has done is old
 EXAMPLES = 50  # objects whose differences a check shows
+
+# For each page: Django's own way to the same statement takes longer than PostgreSQL.
+KEEP_PLACE = """
+    UPDATE billing_resyncpart SET cursor = %s, reached = %s, counts = %s, state = %s, note = %s WHERE id = %s
+"""
 
 Clock = Callable[[], datetime]
 
@@ -108,7 +114,7 @@ def carry_out(resync: Resync, *, watch: Callable[[], object] = lambda: None) -> 
     stages = resync_parts.stages_of(resync.wanted, list(resync.accounts.values()))
     resync.walks.expect(stages)
     try:
-        with no_collecting():
+        with no_collecting(), owners_remembered():
             for thread in (*walkers, *writers):
                 thread.start()
             mind = minding(watch)
@@ -245,13 +251,10 @@ def keep_place(resync: Resync, part: ResyncPart, done: Sequence[Listing]) -> Non
         count(resync, part, listing.settled or Settled())
     last = done[-1]
     state = PartState.UNAVAILABLE if last.unavailable else PartState.DONE if last.last else PartState.WAITING
-    ResyncPart.objects.filter(pk=part.pk).update(
-        cursor=last.cursor,
-        reached=last.reached,
-        counts=part.counts,
-        state=state,
-        note=last.unavailable,
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(
+            KEEP_PLACE, [last.cursor, last.reached, json.dumps(part.counts), state.value, last.unavailable, part.pk]
+        )
 
 
 def count(resync: Resync, part: ResyncPart, settled: Settled) -> None:

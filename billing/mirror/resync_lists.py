@@ -7,7 +7,7 @@ from typing import Any
 import stripe
 
 from billing.mirror import resync_parts
-from billing.mirror.fetch import PAGE, Fetched, Listed, list_page, list_pages
+from billing.mirror.fetch import PAGE, Listed, list_page, list_pages
 from billing.mirror.gate import FAR
 from billing.mirror.history import ResyncPart
 from billing.mirror.kinds import Kind, Under, kind_for
@@ -15,6 +15,7 @@ from billing.mirror.listing import by_created, expansions
 from billing.mirror.resync_pages import Page, Window, taken
 from billing.mirror.resync_walks import Listing, Walk, Walks
 from billing.stripe_accounts import StripeAccount
+from billing.stripe_reading import Answer
 
 
 def listings_of(walk: Walk, walks: Walks, account: StripeAccount) -> Generator[Listing | None, None, None]:
@@ -92,7 +93,7 @@ def boundary_ids(objects: Sequence[dict[str, Any]], second: int | None) -> froze
 
 def pages_by_parent(kind: Kind, under: Under, walk: Walk, account: StripeAccount) -> Iterator[Listing | None]:
     """Ask parent by parent, a step each, and hand over what several parents have as one page."""
-    objects: list[Fetched] = []
+    objects: list[Answer] = []
     parents: list[str] = []
     to_ask = deque(resync_parts.parents_between(under, walk.part, account))
     while to_ask:

@@ -80,7 +80,8 @@ class Walks:
 
     def __init__(self, parts: Iterable[ResyncPart] = (), *, cut: Cutter | None = None) -> None:
         self._divide = cut or cut_in_database
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._to_ask, self._to_write, self._ends = (threading.Condition(lock) for _ in range(3))  # who waits for what
         self._lanes: dict[Name, deque[Walk]] = {}  # walks of which nobody asks the next page just now
         self._asking: set[Walk] = set()
         self._listings: deque[Listing] = deque()  # that nobody writes just now
@@ -94,43 +95,43 @@ class Walks:
 
     def expect(self, stages: Mapping[int, Collection[Name]]) -> None:
         """Say of which kinds parts will be added: until then they are not finished."""
-        with self._changed:
+        with self._ends:
             for names in stages.values():
                 self._to_come.update(names)
 
     def add(self, parts: Iterable[ResyncPart], *, expected: Collection[Name] = ()) -> None:
-        with self._changed:
+        with self._ends:
             for part in parts:
                 self._give(Walk(part, part.since, part.reached))
             self._to_come.subtract(expected)
-            self._changed.notify_all()
+            self._wake_all()
 
     def wait_until_finished(self, names: Collection[Name], *, seconds: float) -> bool:
         """Wait for so long at most; return whether all parts of these kinds are done, or all is to stop."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._stopped or not any(map(self._unfinished, names)), seconds)
+        with self._ends:
+            return self._ends.wait_for(lambda: self._stopped or not any(map(self._unfinished, names)), seconds)
 
     def wait_for_the_end(self, *, seconds: float) -> bool:
         """Wait for so long at most; return whether nothing is left to ask or to write, or all is to stop."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._stopped or self._is_over(), seconds)
+        with self._ends:
+            return self._ends.wait_for(lambda: self._stopped or self._is_over(), seconds)
 
     def take(self) -> Walk | None:
         """A walk whose next page is to be asked for; None when there is nothing left to do."""
-        with self._changed:
+        with self._to_ask:
             while not self._stopped and not self._is_over():
                 walk = self._next() or self._cut()
                 if walk is not None:
                     self._asking.add(walk)
                     return walk
-                self._changed.wait()
+                self._to_ask.wait()
             return None
 
     def advance(
         self, walk: Walk, objects: Sequence[dict[str, Any]], *, has_more: bool
     ) -> tuple[list[dict[str, Any]], bool]:
         """Note that this page was listed. Return what of it belongs to the part, and whether it was the part's last."""
-        with self._changed:
+        with self._to_ask:
             since = walk.since
             mine = [data for data in objects if since is None or data.get("created", since) >= since]
             if mine and "created" in mine[-1]:
@@ -143,62 +144,64 @@ class Walks:
 
     def bring(self, walk: Walk, listing: Listing | None) -> None:
         """Hand over what a call has brought, and give the walk back."""
-        with self._changed:
+        with self._to_ask:
             self._asking.discard(walk)
             if listing is not None:
                 walk.brought.append(listing)
                 self._listings.append(listing)
                 self._unwritten += 1
+                self._to_write.notify()
             if listing is None or not listing.last:
                 self._lanes[walk.name].append(walk)
             else:
                 walk.ended = True
-            self._changed.notify_all()
+            self._to_ask.notify()
 
     def next_listing(self) -> Listing | None:
         """A page to write, the first that waits for nothing; None when there is nothing left to do."""
-        with self._changed:
+        with self._to_write:
             while not self._stopped and not self._is_over():
                 for listing in self._listings:
                     if not any(map(self._unfinished, listing.awaits)):
                         self._listings.remove(listing)
                         return listing
-                self._changed.wait()
+                self._to_write.wait()
             return None
 
     def put_off(self, listing: Listing, awaits: Collection[Name]) -> None:
         """Not all of this page could be written: it refers to objects of these kinds, which are still being listed."""
-        with self._changed:
+        with self._to_write:
             listing.awaits = frozenset(awaits)
             self._listings.append(listing)
-            self._changed.notify_all()
+            self._to_ask.notify()
 
     def written(self, listing: Listing) -> list[Listing]:
         """Note that a page is in the mirror; return the pages of its part that are now done from the first on."""
-        with self._changed:
+        with self._to_write:
             listing.done = True
             self._unwritten -= 1
             done = []
             while listing.walk.brought and listing.walk.brought[0].done:
                 done.append(listing.walk.brought.popleft())
-            self._changed.notify_all()
+            self._to_ask.notify()
             return done
 
     def finished(self, walk: Walk) -> None:
         """All of this part has been written, and its row says so."""
-        with self._changed:
+        with self._ends:
             self._parts[walk.name] -= 1
-            self._changed.notify_all()
+            if not self._unfinished(walk.name):
+                self._wake_all()
 
     def unfinished(self, owner: str, kinds: Iterable[str]) -> frozenset[Name]:
         """Those of the kinds of an account that are still being listed or written."""
-        with self._changed:
+        with self._ends:
             return frozenset((owner, kind) for kind in kinds if self._unfinished((owner, kind)))
 
     def stop(self) -> None:
-        with self._changed:
+        with self._ends:
             self._stopped = True
-            self._changed.notify_all()
+            self._wake_all()
 
     @property
     def stopped(self) -> bool:
@@ -213,10 +216,14 @@ class Walks:
 
     def left(self) -> tuple[float, bool]:
         """About how many objects are still to come, and whether that is all (some parts tell nothing)."""
-        with self._changed:
+        with self._ends:
             lefts = [walk.left() for walk in (*self._asking, *(walk for lane in self._lanes.values() for walk in lane))]
             known = sum(left for left in lefts if left is not None)
             return known, None not in lefts and not any(self._to_come.values())
+
+    def _wake_all(self) -> None:
+        for waiting in (self._to_ask, self._to_write, self._ends):
+            waiting.notify_all()
 
     def _give(self, walk: Walk) -> Walk:
         self._parts[walk.name] += 1
