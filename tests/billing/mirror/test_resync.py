@@ -152,6 +152,7 @@ def test_what_lives_by_a_test_clock_is_there_too(shop):
     [
         (["--object", "SUMMER"], "Which kind of object is SUMMER"),
         (["--object", "prod_unknown"], "Neither Stripe nor the mirror knows"),
+        (["--object", "prod_unknown", "--check"], "Neither Stripe nor the mirror knows"),
         (["--customer", "cus_unknown"], "Neither Stripe nor the mirror knows"),
         (["prodcut"], "There is no kind prodcut"),
         (["product", "--since", "yesterday"], "yesterday is no time"),

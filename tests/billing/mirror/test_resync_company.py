@@ -89,6 +89,7 @@ def test_an_empty_mirror_ends_equal_to_stripe_and_a_second_resync_writes_nothing
     first = run()
     assert_mirrored(company)
     assert first["invoice"]["created"] >= len(company.listed("invoice")) > 100  # those of a test clock besides
+    assert set(totals(first)) == {"created"}  # whichever list brought an object first
     rows = row_versions()
     asked.clear()
     second = run()
@@ -283,6 +284,10 @@ def test_one_customer_with_all_that_is_theirs(company, asked):
         theirs = [data for data in company.listed(name).values() if data["customer"] == customer]
         assert done[name]["created"] + done[name]["unchanged"] == len(theirs) > 0, name
     assert KINDS["customer"].model.objects.get().id == customer
+    assert done["customer"]["created"] == 1
+    KINDS["customer"].model.objects.update(stripe_data={"id": customer, "object": "customer", "name": "Wrong"})
+    assert run("--customer", customer, "--check")["customer"]["updated"] == 1
+    assert run("--customer", customer)["customer"]["updated"] == 1
 
 
 def test_another_accounts_rows_are_none_of_this_resyncs_business(company, settings):
