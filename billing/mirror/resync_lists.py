@@ -98,6 +98,7 @@ def pages_by_parent(kind: Kind, under: Under, walk: Walk, account: StripeAccount
     to_ask = deque(resync_parts.parents_between(under, walk.part, account))
     while to_ask:
         parent = to_ask.popleft()
+        walk.parents = len(to_ask)
         for listed in pages_of_parent(kind, under, parent, account):
             objects += taken(kind, listed, listed.objects, account=account)
         parents.append(parent)

@@ -40,6 +40,7 @@ class Walk:
     since: int | None
     reached: int | None
     density: float = 0.0  # objects a second, on the last page
+    parents: int | None = None  # that are still to be asked for, where a kind is listed parent by parent
     ended: bool = False  # its last page is listed, if not yet written
     steps: "Generator[Listing | None, None, None] | None" = None  # a call of Stripe each; not every call fills a page
     brought: "deque[Listing]" = field(default_factory=deque)  # pages whose place is not kept yet, in their order
@@ -53,6 +54,8 @@ class Walk:
         """About how many objects are still to come; None where nothing tells."""
         if self.ended:
             return 0
+        if self.parents is not None:
+            return self.parents  # to most customers about one payment method
         if self.since is None:
             return None
         if self.steps is None:
