@@ -169,7 +169,7 @@ def parent_cuts(under: Under, account: StripeAccount) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id COLLATE "C") AS number, count(*) OVER () AS whole
+            SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id USING ~<~) AS number, count(*) OVER () AS whole
                             FROM {rows}) AS numbered
             WHERE {EVERY_SO_MANY} ORDER BY number
             """,  # noqa: S608
@@ -179,16 +179,19 @@ def parent_cuts(under: Under, account: StripeAccount) -> list[str]:
 
 
 def parents_between(under: Under, part: ResyncPart, account: StripeAccount) -> list[str]:
-    """The ids of the parents that a part has still to look at, in order. Those that are gone have nothing more."""
+    """The ids of the parents that a part has still to look at, in order. Those that are gone have nothing more.
+
+    Ordered byte by byte, by the operators of the index that Django makes on dj-stripe's ids for LIKE.
+    """
     if "parent" in part.params:
         return [] if part.cursor else [part.params["parent"]]
     rows, params = rows_of(kind_for(under.kind), account)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM {rows} AND id COLLATE "C" > %(after)s AND (%(until)s = '' OR id COLLATE "C" <= %(until)s)
+            SELECT id FROM {rows} AND id ~>~ %(after)s {"AND id ~<=~ %(until)s" if part.until_parent else ""}
               AND NOT stripe_data @> '{{"deleted": true}}'
-            ORDER BY id COLLATE "C"
+            ORDER BY id USING ~<~
             """,  # noqa: S608
             {**params, "after": part.cursor or part.after_parent, "until": part.until_parent},
         )

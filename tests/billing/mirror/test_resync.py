@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror import resync, resync_lists
+from billing.mirror import resync, resync_lists, resync_parts
 from billing.mirror.fetch import list_page
-from billing.mirror.history import ResyncRun
+from billing.mirror.history import ResyncPart, ResyncRun
 from billing.mirror.kinds import kind_for
 from billing.mirror.raw import RawObject
 from billing.mirror.tables import read
+from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -118,6 +121,22 @@ def test_the_ways_to_pay_that_a_customer_has_given_up_are_noticed(shop):
     shop.stripe.v1.payment_methods.detach(method.id)
     assert run("payment_method")["payment_method"] == counts(updated=1)
     assert djstripe.PaymentMethod.objects.get().customer_id is None
+
+
+def test_the_customers_of_a_part_are_found_by_an_index(shop):
+    customers = sorted(shop.customer().id for _ in range(4))
+    run("customer")
+    part = ResyncPart(kind="payment_method", after_parent=customers[0], until_parent=customers[2])
+    under = kind_for("payment_method").under
+    assert under
+    with CaptureQueriesContext(connection) as asked:
+        assert resync_parts.parents_between(under, part, primary()) == customers[1:3]
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked.captured_queries[-1]['sql']}")
+        plan = " ".join(line for (line,) in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "Index Cond: (((id)::text ~>~" in plan
 
 
 def test_tax_ids_come_with_their_customers(shop, asked):
