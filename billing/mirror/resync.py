@@ -241,7 +241,11 @@ def write_what_can_be(resync: Resync, walk: Walk, settled: Settled, account: Str
     coming = {name for _, name in resync.walks.unfinished(account.name, before)}
     later = asking.Later(frozenset(coming))
     brought = write_rest(settled, account=account, clock=resync.clock, later=later)
-    resync.made |= {(account.name, ref): change for ref, change in brought.items() if change is not Change.UNCHANGED}
+    resync.made |= {
+        (account.name, ref): change
+        for ref, change in brought.items()
+        if change is not Change.UNCHANGED and ref.kind in resync.wanted.kinds
+    }
     return [(account.name, name) for name in later.awaited] if settled.rest else []
 
 
