@@ -47,10 +47,19 @@ class Ask:
 
 
 @dataclass
+class Later:
+    """Objects of these kinds are on their way: what refers to one that is missing is left for later."""
+
+    kinds: frozenset[str] = frozenset()
+    awaited: set[str] = field(default_factory=set)  # those of the kinds that something was left for
+
+
+@dataclass
 class Answers:
     """What was found out for some asks: states to write, references to leave empty, errors."""
 
     snapshots: dict[Ref, Snapshot] = field(default_factory=dict)
+    rows: dict[Ref, list[TableRow]] = field(default_factory=dict)  # of the states: made once, to look and to write
     absent: set[Ref] = field(default_factory=set)
     bury: set[Ref] = field(default_factory=set)
     errors: dict[Ref, Exception] = field(default_factory=dict)
@@ -67,15 +76,17 @@ def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> dic
     return changes
 
 
-def write_with_parents(snapshots: Sequence[Snapshot], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+def write_with_parents(
+    snapshots: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: Later | None = None
+) -> dict[Ref, Change]:
     """Write what was listed, and first the objects it refers to that the mirror lacks.
 
-    STALE for an object that the mirror knows newer, REFUSED for one that the tables have no place for.
-    Raises stripe.StripeError when Stripe does not answer about a parent.
+    STALE for an object that the mirror knows newer, REFUSED for one that the tables have no place for; no word on one
+    that was left for later. Raises stripe.StripeError when Stripe does not answer about a parent.
     """
     asks = [Ask(snapshot.ref, snapshot=snapshot) for snapshot in snapshots]
     try:
-        changes, errors = ask_once(asks, account=account, clock=clock)
+        changes, errors = ask_once(asks, account=account, clock=clock, later=later)
     except (stripe.StripeError, OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -88,7 +99,7 @@ def write_with_parents(snapshots: Sequence[Snapshot], *, account: StripeAccount,
         return {
             ref: change
             for part in parts
-            for ref, change in write_with_parents(part, account=account, clock=clock).items()
+            for ref, change in write_with_parents(part, account=account, clock=clock, later=later).items()
         }
     for trouble in errors.values():
         raise trouble
@@ -151,11 +162,11 @@ def ask_rounds(
 
 
 def ask_once(
-    asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: How = nothing
+    asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: How = nothing, later: Later | None = None
 ) -> tuple[dict[Ref, Change], dict[Ref, Exception]]:
     """Ask once, and write all answers in one transaction in which `how` settles the events of what was written."""
     owner = owner_id(account)
-    answers = find_out(asks, account=account, owner=owner, clock=clock)
+    answers = find_out(asks, account=account, owner=owner, clock=clock, later=later)
     ready = [entry for entry in asks if entry.ref not in answers.errors]
     with transaction.atomic():
         still = claim.still_waiting(pk for entry in ready for pk in entry.pks)
@@ -168,6 +179,7 @@ def ask_once(
             owner_id=owner,
             now=clock(),
             absent=frozenset(answers.absent),
+            rows={ref: rows for ref, rows in answers.rows.items() if ref not in held.stored},
         )
         how([e.story for e in ready if e.story and settles(e, changes, still)], changes)
     return changes, answers.errors
@@ -183,7 +195,9 @@ def told_by(snapshot: Snapshot, asks: Sequence[Ask], held: Held) -> Snapshot:
     return snapshot if snapshot.at else replace(snapshot, at=at)
 
 
-def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock) -> Answers:
+def find_out(
+    asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock, later: Later | None = None
+) -> Answers:
     """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
     answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
     wanted = [entry.ref for entry in asks if entry.snapshot is None]
@@ -192,12 +206,33 @@ def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, 
     for _ in range(GENERATIONS):
         take_in(fetch_all(wanted, account=account), answers, stories, required)
         missing = missing_references(answers, owner=owner, now=clock())
+        if later and leave_for_later(missing, answers, later, owner=owner, now=clock()):
+            missing = missing_references(answers, owner=owner, now=clock())
         required = {reference.ref: reference.required for reference in missing}
         wanted = list(required)
         if not wanted:
             break
     give_up_on_failed(answers, owner=owner, now=clock())
     return answers
+
+
+def leave_for_later(
+    missing: Sequence[Reference], answers: Answers, later: Later, *, owner: str | None, now: datetime
+) -> bool:
+    """Take out what refers, over whatever corners, to a missing object that is on its way; say whether anything did."""
+    lacking = {reference.ref for reference in missing if reference.ref.kind in later.kinds}
+    later.awaited |= {ref.kind for ref in lacking}
+    left = bool(lacking)
+    while lacking:
+        waiting = {
+            ref
+            for ref, snapshot in answers.snapshots.items()
+            if any(reference.ref in lacking for reference in references_of(snapshot, answers, owner, now))
+        }
+        for ref in waiting:
+            del answers.snapshots[ref]
+        lacking = waiting
+    return left
 
 
 @dataclass(frozen=True)
@@ -269,15 +304,19 @@ def references_lacking(answers: Answers, *, owner: str | None, now: datetime) ->
     known = {*living, *answers.absent, *answers.bury, *answers.errors}
     wanted: dict[Ref, Reference] = {}
     for snapshot in answers.snapshots.values():
-        for reference in references_of(snapshot, owner, now):
+        for reference in references_of(snapshot, answers, owner, now):
             if reference.ref not in known and (reference.required or reference.ref not in wanted):
                 wanted[reference.ref] = reference
     there = tables.existing(wanted)
     return {ref: reference for ref, reference in wanted.items() if ref not in there}
 
 
-def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Collection[Reference]:
-    return references(own_rows(snapshot.ref, snapshot.data, None, owner, now)) if snapshot.data is not None else ()
+def references_of(snapshot: Snapshot, answers: Answers, owner: str | None, now: datetime) -> Collection[Reference]:
+    if snapshot.data is None:
+        return ()
+    if snapshot.ref not in answers.rows:
+        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, None, owner, now)
+    return references(answers.rows[snapshot.ref])
 
 
 def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
@@ -292,9 +331,11 @@ def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
 
 def give_up_on_failed(answers: Answers, *, owner: str | None, now: datetime) -> None:
     """What refers to an object that Stripe would not tell of fails with it."""
-    while True:
+    while answers.errors:
         for ref, snapshot in list(answers.snapshots.items()):
-            failed = next((r.ref for r in references_of(snapshot, owner, now) if r.ref in answers.errors), None)
+            failed = next(
+                (r.ref for r in references_of(snapshot, answers, owner, now) if r.ref in answers.errors), None
+            )
             if failed:
                 answers.errors[ref] = answers.errors[failed]
                 del answers.snapshots[ref]

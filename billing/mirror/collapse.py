@@ -47,7 +47,13 @@ def collapse(kind: Kind, data: Data) -> tuple[Data, list[tuple[Ref, Data]]]:
 
 
 def collapsed_values(around: str, data: Data, inner: list[tuple[Ref, Data]]) -> Data:
-    return {key: value if key in QUOTED else collapsed(around, key, value, inner) for key, value in data.items()}
+    """Of the many values of an object few can hold others: only those are looked into."""
+    return {
+        key: collapsed(around, key, value, inner)
+        if (type(value) is dict or type(value) is list) and value and key not in QUOTED
+        else value
+        for key, value in data.items()
+    }
 
 
 def collapsed(around: str, key: str, value: Any, inner: list[tuple[Ref, Data]]) -> Any:

@@ -8,16 +8,15 @@ payloads of events alone: `kind_for` makes a kind for any name.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Model
 from djstripe import models as djstripe
 from djstripe.models.payment_methods import SourceTransaction
 
 
-@dataclass(frozen=True)
-class Ref:
-    """One object at Stripe: its kind (Stripe's `object`) and its id."""
+class Ref(NamedTuple):
+    """One object at Stripe: its kind (Stripe's `object`) and its id. A tuple: sets and dicts are full of them."""
 
     kind: str
     id: str

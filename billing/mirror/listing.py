@@ -80,14 +80,20 @@ ALONG = {
     "setup_intent": ("payment_method",),
     "payment_intent": ("payment_method",),
     "invoiceitem": ("invoice",),
+    "invoice": ("default_payment_method",),
 }
 # What stands inside an object and refers to others.
 INSIDE = {"subscription": "subscription_item", "invoice": "line_item"}
 NOT_BEFORE = frozenset(
     {
-        ("customer", "payment_method"),  # brought along
-        ("invoiceitem", "invoice"),  # brought along
+        ("customer", "payment_method"),  # brought along, like those that follow
+        ("setup_intent", "payment_method"),
+        ("payment_intent", "payment_method"),
+        ("invoice", "payment_method"),
+        ("invoiceitem", "invoice"),
         ("charge", "invoice"),  # empty since 2025-03-31.basil
+        ("invoice", "charge"),
+        ("invoice", "payment_intent"),
         ("payout", "payout"),
     }
 )
@@ -114,7 +120,15 @@ def stage_of(name: str) -> int:
 def parents_of(name: str) -> frozenset[str]:
     """The listable kinds that rows of this kind, and of what stands inside it, refer to."""
     found = {target for part in (name, INSIDE.get(name)) if part for target in targets_of(part)}
+    found -= set(kind_for(name).spares)  # brought along: a balance transaction is named like its kind
     return frozenset(t for t in found if t != name and (name, t) not in NOT_BEFORE and is_listable(t))
+
+
+@cache
+def ancestors_of(name: str) -> frozenset[str]:
+    """The parents of a kind, their parents, and so on."""
+    parents = parents_of(name)
+    return parents.union(*map(ancestors_of, parents))
 
 
 def targets_of(name: str) -> Iterable[str]:

@@ -1,5 +1,7 @@
 """The Stripe account that a key belongs to: the owner of everything that is mirrored with it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -9,6 +11,22 @@ from djstripe.models import Account
 from billing.mirror.fetch import get
 from billing.stripe_accounts import StripeAccount
 
+_remembered: dict[StripeAccount, str | None] = {}
+_remembering = 0
+
+
+@contextmanager
+def owners_remembered() -> Iterator[None]:
+    """While this lasts, an account's row that was there once is taken to be there still: nobody deletes it."""
+    global _remembering
+    _remembering += 1
+    try:
+        yield
+    finally:
+        _remembering -= 1
+        if not _remembering:
+            _remembered.clear()
+
 
 def owner_id(account: StripeAccount) -> str | None:
     """Return the id of the account's row, made on first use; None for a restricted key, which may not ask.
@@ -16,11 +34,15 @@ def owner_id(account: StripeAccount) -> str | None:
     Calls Stripe once for each key and process, unless the settings say the account's id. Raises stripe.StripeError
     when Stripe cannot be asked.
     """
+    if account in _remembered:
+        return _remembered[account]
     data = {"id": account.account_id, "object": "account"} if account.account_id else account_of(account)
-    if data is None:
-        return None
-    Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
-    return str(data["id"])
+    if data is not None and not Account.objects.filter(id=data["id"]).exists():
+        Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
+    found = str(data["id"]) if data is not None else None
+    if _remembering:
+        _remembered[account] = found
+    return found
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,7 @@
 """One listed page into the mirror: compared with its rows in one statement; only what differs is looked at again."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,10 @@ from billing.mirror import asking, tables
 from billing.mirror.columns import layout_for
 from billing.mirror.compare import Difference
 from billing.mirror.drift import look
-from billing.mirror.fetch import Fetched, Listed, as_fetched, complete
+from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import Column
-from billing.mirror.listing import NESTED, PARTIAL
+from billing.mirror.listing import ALONG, NESTED, PARTIAL
 from billing.mirror.resync_parts import rows_of
 from billing.mirror.write import Change, Snapshot, differs, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -37,78 +37,146 @@ class Window:
 
 @dataclass(frozen=True)
 class Page:
-    """Objects as they were listed, nested lists complete, references as ids; and what they brought along."""
+    """Objects as they were listed, nested lists complete; and what the mirror should not have beside them."""
 
     kind: Kind
-    objects: tuple[Fetched, ...]
+    objects: tuple[Answer, ...]
     window: Window | None
     carried: frozenset[str] = frozenset()  # listed on the page before, and of the window's last second
 
 
 @dataclass
 class Settled:
-    """What became of a page's objects, of what they brought along, and (when only checking) in what they differ."""
+    """What became of a page's objects, and (when only checking) in what they differ."""
 
     changes: dict[Ref, Change] = field(default_factory=dict)
-    brought: dict[Ref, Change] = field(default_factory=dict)
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
-
-
-def taken(kind: Kind, page: Listed, objects: Sequence[Data], *, account: StripeAccount) -> tuple[Fetched, ...]:
-    """The objects of a page in the mirror's form. Asks Stripe for what nested lists leave out."""
-    return tuple(taken_one(kind, data, page.low, page.high, account=account) for data in objects)
-
-
-def taken_one(kind: Kind, data: Data, low: int, high: int, *, account: StripeAccount) -> Fetched:
-    nested = list(nested_in(kind, data, low, high, account=account))
-    own = {name: value for name, value in data.items() if name not in NESTED.get(kind.name, ())}
-    fetched = as_fetched(kind, complete(kind, Answer(own, low, high), account=account))
-    inner = [(ref, whole(ref, brought, low, high, account=account)) for ref, brought in fetched.inner]
-    return Fetched(fetched.ref, fetched.data, fetched.low, fetched.high, (*inner, *nested))
-
-
-def whole(ref: Ref, data: Data, low: int, high: int, *, account: StripeAccount) -> Data:
-    return complete(kind_for(ref.kind), Answer(data, low, high), account=account).data
-
-
-def nested_in(kind: Kind, data: Data, low: int, high: int, *, account: StripeAccount) -> Iterator[tuple[Ref, Data]]:
-    """What stands in lists that were asked for to spare calls (a customer's tax ids)."""
-    for name in NESTED.get(kind.name, ()):
-        if isinstance(data.get(name), dict):
-            filled = complete(kind, Answer({name: data[name]}, low, high), account=account).data
-            for child in filled[name]["data"]:
-                yield Ref(child["object"], child["id"]), child
+    rest: list[Snapshot] = field(default_factory=list)  # still to be written: the page's own, and what they brought
+    seemed: dict[Ref, Change] = field(default_factory=dict)  # what there was to do about the page's own
 
 
 def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock) -> Settled:
-    """Write what differs (or, with `check`, say in what). Events that come meanwhile win: Stripe is asked again."""
-    snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page)}
-    stored = stored_of(snapshots)
-    different = [snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))]
+    """Find what differs, to be written by `write_rest`; what was not listed is asked about at once.
+
+    With `check` nothing is written, and all is said.
+    """
+    own = [Ref(page.kind.name, answer.data["id"]) for answer in page.objects]
+    different, stored = differing_in(page)
     unlisted = unlisted_rows(page, account=account)
-    own = [fetched.ref for fetched in page.objects]
     if check:
-        return checked(own, [s.ref for s in different], unlisted, account=account)
-    changes = written(different, account=account, clock=clock)
-    changes |= refreshed(unlisted, account=account, clock=clock)
-    mine = {ref: changes.pop(ref, Change.UNCHANGED) for ref in (*own, *unlisted)}
-    return Settled(mine, brought={ref: changes[ref] for ref in snapshots.keys() & changes.keys()})
+        return checked(own, different, unlisted, account=account)
+    same = {ref: Change.UNCHANGED for ref in own if ref not in different}
+    gone = refreshed(unlisted, account=account, clock=clock)
+    seemed = {ref: Change.UPDATED if ref in stored else Change.CREATED for ref in own if ref in different}
+    return Settled({**same, **{ref: gone[ref] for ref in unlisted}}, rest=list(different.values()), seemed=seemed)
 
 
-def snapshots_of(page: Page) -> Iterator[Snapshot]:
+def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], dict[Ref, Data]]:
+    """What of the page, and of what its objects brought along, differs from the mirror; and what the mirror has.
+
+    Nearly always nothing does: so the mirror's rows are first compared with what was listed as it is, and only objects
+    that differ are taken apart.
+    """
+    plain = [parted(page.kind, answer.data) for answer in page.objects]
+    own = [Ref(page.kind.name, data["id"]) for data, _ in plain]
+    stored = stored_of({*own, *(ref for _, brought in plain for ref in brought)})
+    suspects = [
+        answer
+        for answer, ref, (data, brought) in zip(page.objects, own, plain, strict=True)
+        if data != stored.get(ref) or any(stored.get(along) != there for along, there in brought.items())
+    ]
+    if not suspects:
+        return {}, stored
+    snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page.kind, suspects)}
+    stored |= stored_of(snapshots.keys() - stored.keys())
+    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}, stored
+
+
+def parted(kind: Kind, data: Data) -> tuple[Data, dict[Ref, Data]]:
+    """The object without what was asked for beside it, and that: quickly, from where it must be."""
+    plain, brought = without_nested(kind, data), dict(nested_in(kind, data))
+    for path in asked_along(kind):
+        above, _, name = path.rpartition(".")
+        holder = plain.get(above) if above else plain
+        value = holder.get(name) if holder else None
+        if isinstance(value, dict):
+            brought[Ref(value["object"], value["id"])] = value
+            shut = {**(holder or {}), name: value["id"]}
+            plain = {**plain, above: shut} if above else shut
+    return plain, brought
+
+
+def asked_along(kind: Kind) -> tuple[str, ...]:
+    """The paths of the references that a list of this kind brings along whole."""
+    return (*kind.spares, *ALONG.get(kind.name, ()))
+
+
+def nested_in(kind: Kind, data: Data) -> Iterator[tuple[Ref, Data]]:
+    """What stands in lists that were asked for to spare calls (a customer's tax ids)."""
+    for name in NESTED.get(kind.name, ()):
+        for child in (data.get(name) or {}).get("data", ()):
+            yield Ref(child["object"], child["id"]), child
+
+
+def without_nested(kind: Kind, data: Data) -> Data:
+    nested = NESTED.get(kind.name)
+    return {key: value for key, value in data.items() if key not in nested} if nested else data
+
+
+def taken(kind: Kind, page: Listed, objects: Sequence[Data], *, account: StripeAccount) -> tuple[Answer, ...]:
+    """The objects of a page, with whatever nested lists left out: Stripe is asked for it."""
+    return tuple(complete_in(kind, Answer(data, page.low, page.high), account=account) for data in objects)
+
+
+def complete_in(kind: Kind, answer: Answer, *, account: StripeAccount) -> Answer:
+    answer = complete(kind, answer, account=account)
+    for path in asked_along(kind):
+        value = answer.data.get(path)  # what is brought along from deeper inside (payment methods) has no lists
+        if isinstance(value, dict) and short_lists(value):
+            whole = complete(kind_for(value["object"]), Answer(value, answer.low, answer.high), account=account)
+            answer = Answer({**answer.data, path: whole.data}, whole.low, whole.high)
+    return answer
+
+
+def snapshots_of(kind: Kind, answers: Sequence[Answer]) -> Iterator[Snapshot]:
     """The objects and what they brought along; where both have an object, its own place in the list counts."""
-    for fetched in page.objects:
-        for ref, data in fetched.inner:
-            yield Snapshot(ref, data, fetched.low, fetched.high)
-    for fetched in page.objects:
-        yield Snapshot(fetched.ref, fetched.data, fetched.low, fetched.high)
+    own = []
+    for answer in answers:
+        fetched = as_fetched(kind, replace(answer, data=without_nested(kind, answer.data)))
+        own.append(Snapshot(fetched.ref, fetched.data, fetched.low, fetched.high))
+        for ref, data in (*fetched.inner, *nested_in(kind, answer.data)):
+            yield Snapshot(ref, data, answer.low, answer.high)
+    yield from own
 
 
-def written(different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
-    if not different:
-        return {}
-    changes = asking.write_with_parents(different, account=account, clock=clock)
-    stale = [ref for ref, change in changes.items() if change is Change.STALE]
+def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: asking.Later) -> dict[Ref, Change]:
+    """Write what differs, but for what must wait; return what became of the objects that the page's own brought along.
+
+    Events that come meanwhile win: Stripe is asked again. What another page has written meanwhile counts here.
+    """
+    changes = written(settled.rest, account=account, clock=clock, later=later)
+    brought = {}
+    for ref in [snapshot.ref for snapshot in settled.rest if snapshot.ref in changes]:
+        if ref not in settled.seemed:
+            brought[ref] = changes[ref]
+        elif changes[ref] is Change.UNCHANGED:
+            settled.changes[ref] = settled.seemed[ref]
+        else:
+            settled.changes[ref] = changes[ref]
+    settled.rest = [snapshot for snapshot in settled.rest if snapshot.ref not in changes]
+    return brought
+
+
+def written(
+    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: asking.Later
+) -> dict[Ref, Change]:
+    changes = asking.write_with_parents(different, account=account, clock=clock, later=later)
+    passed_by = [snapshot for snapshot in different if changes.get(snapshot.ref) is Change.STALE]
+    if not passed_by:
+        return changes
+    stored = stored_of(snapshot.ref for snapshot in passed_by)  # often another list has brought the very same along
+    changes |= {snapshot.ref: Change.UNCHANGED for snapshot in passed_by}
+    stale = [snapshot.ref for snapshot in passed_by if differs(snapshot, stored.get(snapshot.ref))]
     return changes | (asking.refresh(stale, account=account, clock=clock) if stale else {})
 
 
@@ -155,7 +223,7 @@ def unlisted_rows(page: Page, *, account: StripeAccount) -> list[Ref]:
     if not condition:
         return []
     rows, more = rows_of(page.kind, account)
-    listed = [*(fetched.ref.id for fetched in page.objects), *page.carried]
+    listed = [*(answer.data["id"] for answer in page.objects), *page.carried]
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id FROM {rows} AND {condition} AND NOT id = ANY(%(listed)s)",  # noqa: S608

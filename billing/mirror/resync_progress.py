@@ -1,6 +1,7 @@
 """A resync as people see it: a line while it goes on, a table when it is done."""
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
@@ -12,6 +13,7 @@ from billing.mirror.resync import Outcome, Resync
 from billing.mirror.write import Change
 
 PATIENCE_SECONDS = 2.0  # before a rate is told: the first numbers say nothing
+LATELY_SECONDS = 10.0  # over which the rate is taken: full pages and calls for one object each are of different speeds
 
 
 class ProgressLine:
@@ -20,7 +22,7 @@ class ProgressLine:
 
     def __init__(self, resync: Resync, *, shown: bool) -> None:
         self._resync = resync
-        self._began = time.monotonic()
+        self._seen = deque([(time.monotonic(), 0)])  # when how many objects had been looked at
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -42,27 +44,32 @@ class ProgressLine:
         self._progress.stop()
 
     def show(self) -> None:
-        done = self._resync.looked_at
+        done, now = self._resync.looked_at, time.monotonic()
         left, is_all = self._resync.walks.left()
-        seconds = time.monotonic() - self._began
+        self._seen.append((now, done))
+        while now - self._seen[1][0] > LATELY_SECONDS:
+            self._seen.popleft()
         self._progress.update(
             self._task,
-            description=described(done, left, seconds, is_all=is_all),
+            description=described(done, left, rate_of(*self._seen[0], *self._seen[-1]), is_all=is_all),
             completed=done,
             total=done + left if is_all and left else None,
         )
 
 
-def described(done: int, left: float, seconds: float, *, is_all: bool) -> str:
+def rate_of(began: float, first: int, now: float, last: int) -> float | None:
+    """Objects a second; None as long as that cannot be known."""
+    return (last - first) / (now - began) if now - began >= PATIENCE_SECONDS and last > first else None
+
+
+def described(done: int, left: float, rate: float | None, *, is_all: bool) -> str:
     """The line in words."""
-    if seconds < PATIENCE_SECONDS or not done:
+    if rate is None:
         return f"{done:,} objects"
-    rate = done / seconds
     told = f"{done:,} objects, {rate:,.0f} a second"
     if not left:
         return told
-    wait = span_of(left / rate)
-    return f"{told}, {'about' if is_all else 'at least'} {wait} left"
+    return f"{told}, {'about' if is_all else 'at least'} {span_of(left / rate)} left"
 
 
 def span_of(seconds: float) -> str:

@@ -23,7 +23,7 @@ from billing.mirror.resync import AlreadyRunning, Outcome
 from billing.mirror.resync_pages import change_of
 from billing.mirror.resync_parts import Wanted
 from billing.mirror.resync_progress import ProgressLine, table_of
-from billing.mirror.write import Change
+from billing.mirror.write import Change, stored_of
 from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, configured
 
 SHOWN = (Change.CREATED, Change.UPDATED, Change.UNCHANGED, Change.DELETED, Change.REFUSED)
@@ -73,37 +73,48 @@ class Command(BaseCommand):
         if name is None:
             raise CommandError(f"Which kind of object is {options['object']}? Say it: `resync coupon --object …`.")
         account, ref = chosen_accounts(options["account"])[0], Ref(name, options["object"])
-        if options["check"]:
-            found = drift.look([ref], account=account)
-            for error in found.errors.values():
-                raise error
-            self.differences(found.differing, as_json=options["json"])
-            change = change_of(found.differing.get(ref))
-        else:
-            change = asking.refresh([ref], account=account, clock=timezone.now)[ref]
+        change = self.one(ref, account, check=options["check"], as_json=options["json"])
         if change is Change.ABSENT:
             raise CommandError(f"Neither Stripe nor the mirror knows the {name} {options['object']}.")
         self.report({(account.name, name): Outcome(Counter([change.value]))}, options)
+
+    def one(self, ref: Ref, account: StripeAccount, *, check: bool, as_json: bool) -> Change:
+        """Bring one object to what Stripe has; or, to check, say in what it differs and what would become of it."""
+        if not check:
+            return asking.refresh([ref], account=account, clock=timezone.now)[ref]
+        found = drift.look([ref], account=account)
+        for error in found.errors.values():
+            raise error
+        self.differences(found.differing, as_json=as_json)
+        known = ref in found.differing or ref in found.unsettled or bool(stored_of([ref]))
+        return change_of(found.differing.get(ref)) if known else Change.ABSENT
 
     def many(self, options: dict[str, Any]) -> None:
         accounts = chosen_accounts(options["account"])
         wanted = wanted_of(options, accounts)
         resync.owners_known(accounts)
-        if wanted.customer:
-            self.customer_itself(wanted, accounts)
+        itself = self.customer_itself(wanted, accounts, as_json=options["json"])
         work = resync.begin(wanted, accounts, timezone.now)
         with ProgressLine(work, shown=not options["json"]) as line:
             resync.carry_out(work, watch=line.show)
         self.differences(work.differing, as_json=options["json"])
-        self.report(resync.outcomes(work.run), options)
+        self.report(itself | resync.outcomes(work.run), options)
 
-    def customer_itself(self, wanted: Wanted, accounts: list[StripeAccount]) -> None:
-        if wanted.check or "customer" not in wanted.kinds:
-            return
+    def customer_itself(
+        self, wanted: Wanted, accounts: list[StripeAccount], *, as_json: bool
+    ) -> dict[tuple[str, str], Outcome]:
+        """Where one customer's objects are asked for, the customer first: no list has them by their own id."""
+        if not wanted.customer or "customer" not in wanted.kinds:
+            return {}
         ref = Ref("customer", wanted.customer)
-        changes = [asking.refresh([ref], account=account, clock=timezone.now)[ref] for account in accounts]
-        if set(changes) == {Change.ABSENT}:
+        changes = {account.name: self.one(ref, account, check=wanted.check, as_json=as_json) for account in accounts}
+        if set(changes.values()) == {Change.ABSENT}:
             raise CommandError(f"Neither Stripe nor the mirror knows the customer {wanted.customer}.")
+        return {
+            (owner, ref.kind): Outcome(Counter([change.value]))
+            for owner, change in changes.items()
+            if change is not Change.ABSENT
+        }
 
     def differences(self, differing: Mapping[Ref, list[Any]], *, as_json: bool) -> None:
         """Field by field; with JSON the counts alone are printed."""

@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror import resync
+from billing.mirror import resync, resync_lists, resync_parts
 from billing.mirror.fetch import list_page
-from billing.mirror.history import ResyncRun
+from billing.mirror.history import ResyncPart, ResyncRun
 from billing.mirror.kinds import kind_for
 from billing.mirror.raw import RawObject
 from billing.mirror.tables import read
+from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,6 +123,22 @@ def test_the_ways_to_pay_that_a_customer_has_given_up_are_noticed(shop):
     assert djstripe.PaymentMethod.objects.get().customer_id is None
 
 
+def test_the_customers_of_a_part_are_found_by_an_index(shop):
+    customers = sorted(shop.customer().id for _ in range(4))
+    run("customer")
+    part = ResyncPart(kind="payment_method", after_parent=customers[0], until_parent=customers[2])
+    under = kind_for("payment_method").under
+    assert under
+    with CaptureQueriesContext(connection) as asked:
+        assert resync_parts.parents_between(under, part, primary()) == customers[1:3]
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {asked.captured_queries[-1]['sql']}")
+        plan = " ".join(line for (line,) in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "Index Cond: (((id)::text ~>~" in plan
+
+
 def test_tax_ids_come_with_their_customers(shop, asked):
     customer = shop.customer()
     shop.stripe.v1.customers.tax_ids.create(customer.id, {"type": "eu_vat", "value": "DE123456789"})
@@ -152,6 +171,7 @@ def test_what_lives_by_a_test_clock_is_there_too(shop):
     [
         (["--object", "SUMMER"], "Which kind of object is SUMMER"),
         (["--object", "prod_unknown"], "Neither Stripe nor the mirror knows"),
+        (["--object", "prod_unknown", "--check"], "Neither Stripe nor the mirror knows"),
         (["--customer", "cus_unknown"], "Neither Stripe nor the mirror knows"),
         (["prodcut"], "There is no kind prodcut"),
         (["product", "--since", "yesterday"], "yesterday is no time"),
@@ -191,7 +211,7 @@ def test_an_object_that_its_table_cannot_hold_is_kept_whole_and_found_again(shop
     run("product")
     listed = list_page("/v1/prices", {"expand": ["data.currency_options", "data.tiers"]})
     listed.objects[1]["product"] = None
-    monkeypatch.setattr(resync, "list_page", lambda *_args, **_more: listed)
+    monkeypatch.setattr(resync_lists, "list_page", lambda *_args, **_more: listed)
     assert run("price")["price"] == counts(created=3)
     assert djstripe.Price.objects.count() == 2
     assert RawObject.objects.get().id == listed.objects[1]["id"]
@@ -205,7 +225,7 @@ def test_a_list_that_is_older_than_the_mirror_does_not_overwrite_it(shop, mirror
     stale = list_page("/v1/products", {})
     shop.stripe.v1.products.update(product.id, {"name": "New"})
     mirror_events()
-    monkeypatch.setattr(resync, "list_page", lambda *_args, **_more: stale)
+    monkeypatch.setattr(resync_lists, "list_page", lambda *_args, **_more: stale)
     run("product")
     assert djstripe.Product.objects.get().name == "New"
 

@@ -24,8 +24,8 @@ from billing.mirror.listing import (
     stage_of,
     targets_of,
 )
-from billing.mirror.resync_parts import Walk, Walks
-from billing.mirror.resync_progress import described, span_of
+from billing.mirror.resync_progress import described, rate_of, span_of
+from billing.mirror.resync_walks import PAGES_AHEAD, Listing, Walk, Walks
 
 
 class Shelf:
@@ -61,13 +61,18 @@ class Cuts:
 
 def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
     seen: list[str] = []
+    cursors: dict[Walk, str] = {}
 
     def walk_some() -> None:
         while (walk := walks.take()) is not None:
-            walk_one(shelf, walks, walk, seen)
-            walks.finished(walk)
+            page = shelf.page(walk.since, walk.part.until, cursors.get(walk, ""))
+            mine, last = walks.advance(walk, page, has_more=len(page) == 100)
+            seen.extend(data["id"] for data in mine)
+            cursors[walk] = page[-1]["id"] if page else ""
+            walks.bring(walk, Listing(walk, None, cursors[walk], walk.reached, last))
 
     workers = [threading.Thread(target=walk_some) for _ in range(threads)]
+    workers.append(threading.Thread(target=write_all, args=(walks,)))
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -76,15 +81,11 @@ def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
     return seen
 
 
-def walk_one(shelf: Shelf, walks: Walks, walk: Walk, seen: list[str]) -> None:
-    cursor = ""
-    while True:
-        page = shelf.page(walk.since, walk.part.until, cursor)
-        mine, last = walks.advance(walk, page, has_more=len(page) == 100)
-        seen += [data["id"] for data in mine]
-        if last:
-            return
-        cursor = page[-1]["id"]
+def write_all(walks: Walks) -> None:
+    while (listing := walks.next_listing()) is not None:
+        done = walks.written(listing)
+        if done and done[-1].last:
+            walks.finished(listing.walk)
 
 
 @settings(max_examples=40, deadline=None)
@@ -131,7 +132,8 @@ def test_a_list_that_has_ended_is_not_cut_while_its_last_page_is_written():
     walks.advance(walk, [{"id": "a", "created": 1_700_000_000}, {"id": "b", "created": 1_699_999_999}], has_more=False)
     waiting = threading.Thread(target=walks.take)
     waiting.start()
-    walks.finished(walk)
+    walks.bring(walk, Listing(walk, None, "b", 1_699_999_999, last=True))
+    write_all(walks)
     waiting.join(5)
     assert (waiting.is_alive(), cuts.made) == (False, 0)
 
@@ -153,9 +155,9 @@ def test_every_prefix_names_a_kind_of_the_mirror(prefix):
 
 
 @pytest.mark.parametrize("kind", listable(), ids=lambda kind: kind.name)
-def test_parents_are_listed_in_an_earlier_stage(kind):
+def test_parents_are_listed_in_an_earlier_stage_or_come_along(kind):
     for part in filter(None, (kind.name, INSIDE.get(kind.name))):
-        for parent in targets_of(part):
+        for parent in set(targets_of(part)) - set(kind.spares):
             if parent != kind.name and is_listable(parent) and (kind.name, parent) not in NOT_BEFORE:
                 assert stage_of(parent) < stage_of(kind.name)
 
@@ -163,6 +165,9 @@ def test_parents_are_listed_in_an_earlier_stage(kind):
 def test_what_is_not_listed_before_is_brought_along_where_it_may_be_missing():
     assert "data.invoice_settings.default_payment_method" in expansions(kind_for("customer"))
     assert "data.invoice" in expansions(kind_for("invoiceitem"))
+    assert "data.default_payment_method" in expansions(kind_for("invoice"))
+    assert "data.payment_method" in expansions(kind_for("payment_intent"))
+    assert "data.balance_transaction" in expansions(kind_for("charge"))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in listable() if kind.listing is not None], ids=lambda kind: kind.name)
@@ -186,12 +191,86 @@ def test_a_span_is_told_as_people_say_it(seconds, told):
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ((50, 100, 0.5, True), "50 objects"),  # too early to say more
-        ((500, 1000, 10, True), "500 objects, 50 a second, about 20 s left"),
-        ((500, 1000, 10, False), "500 objects, 50 a second, at least 20 s left"),
-        ((500, 0, 10, True), "500 objects, 50 a second"),
+        ((50, 100, None, True), "50 objects"),  # too early to say more
+        ((500, 1000, 50, True), "500 objects, 50 a second, about 20 s left"),
+        ((500, 1000, 50, False), "500 objects, 50 a second, at least 20 s left"),
+        ((500, 0, 50, True), "500 objects, 50 a second"),
     ],
 )
 def test_the_line_tells_rate_and_time_left_once_they_can_be_known(given, line):
-    done, left, seconds, is_all = given
-    assert described(done, left, seconds, is_all=is_all) == line
+    done, left, rate, is_all = given
+    assert described(done, left, rate, is_all=is_all) == line
+
+
+@pytest.mark.parametrize(
+    ("seen", "rate"),
+    [
+        ((10.0, 0, 11.0, 500), None),  # too early
+        ((10.0, 100, 20.0, 600), 50),
+        ((10.0, 100, 20.0, 100), None),  # nothing came lately: no time left can be told
+    ],
+)
+def test_the_rate_is_that_of_the_last_seconds(seen, rate):
+    assert rate_of(*seen) == rate
+
+
+def test_a_page_waits_for_the_kinds_that_it_refers_to_and_no_longer():
+    walks = Walks([ResyncPart(pk=1, kind="customer", owner=""), ResyncPart(pk=2, kind="subscription", owner="")])
+    parents, children = (walks.take() for _ in range(2))
+    assert parents and children
+    assert (parents.part.kind, children.part.kind) == ("customer", "subscription")
+    walks.bring(children, Listing(children, None, "", None, last=True))
+    early = walks.next_listing()
+    assert early
+    walks.put_off(early, walks.unfinished("", ["customer", "price"]))
+    assert early.awaits == {("", "customer")}
+    walks.bring(parents, Listing(parents, None, "", None, last=True))
+    first = walks.next_listing()
+    assert first and first.walk is parents
+    walks.written(first)
+    walks.finished(parents)
+    assert walks.next_listing() is early
+
+
+def test_pages_that_wait_do_not_keep_out_those_that_they_wait_for():
+    kinds = ["customer", *["subscription"] * 2 * PAGES_AHEAD]
+    walks = Walks([ResyncPart(pk=number, kind=kind, owner="") for number, kind in enumerate(kinds)])
+    customers = walks.take()
+    assert customers
+    for _ in range(PAGES_AHEAD):
+        walk = walks.take()
+        assert walk and walk.part.kind == "subscription"
+        walks.bring(walk, Listing(walk, None, "", None, last=True))
+        listing = walks.next_listing()
+        assert listing
+        walks.put_off(listing, [("", "customer")])
+    waiting = threading.Thread(target=walks.take, daemon=True)  # no more subscriptions for now
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    walks.bring(customers, Listing(customers, None, "", None, last=False))
+    waiting.join(5)
+    assert not waiting.is_alive()
+
+
+def test_the_place_of_a_part_is_kept_only_as_far_as_all_before_it_is_written():
+    walks = Walks([ResyncPart(pk=1, kind="charge", owner="")])
+    brought = []
+    for number in range(3):
+        walk = walks.take()
+        assert walk
+        walks.bring(walk, Listing(walk, None, str(number), None, last=number == 2))
+        brought.append(walks.next_listing())
+    first, second, third = (listing for listing in brought if listing)
+    assert walks.written(second) == []
+    assert walks.written(first) == [first, second]
+    assert walks.written(third) == [third]
+
+
+def test_parts_that_are_to_come_keep_a_kind_unfinished():
+    walks = Walks()
+    walks.expect({1: [("", "payment_method")]})
+    assert walks.unfinished("", ["payment_method"]) == {("", "payment_method")}
+    walks.add([], expected=[("", "payment_method")])
+    assert walks.unfinished("", ["payment_method"]) == frozenset()
+    assert walks.take() is None

@@ -1,0 +1,122 @@
+"""The lists of Stripe, page by page: by time, newest first, or parent by parent. Nothing here writes."""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any
+
+import stripe
+
+from billing.mirror import resync_parts
+from billing.mirror.fetch import PAGE, Listed, list_page, list_pages
+from billing.mirror.gate import FAR
+from billing.mirror.history import ResyncPart
+from billing.mirror.kinds import Kind, Under, kind_for
+from billing.mirror.listing import by_created, expansions
+from billing.mirror.resync_pages import Page, Window, taken
+from billing.mirror.resync_walks import Listing, Walk, Walks
+from billing.stripe_accounts import StripeAccount
+from billing.stripe_reading import Answer
+
+
+def listings_of(walk: Walk, walks: Walks, account: StripeAccount) -> Generator[Listing | None, None, None]:
+    """Ask for the next page at each step, until one that is the last; None where a call has filled none yet."""
+    kind = kind_for(walk.part.kind)
+    begun = bool(walk.part.cursor)
+    pages = (
+        pages_by_parent(kind, kind.under, walk, account) if kind.under else pages_in_time(kind, walk, walks, account)
+    )
+    try:
+        for listing in pages:
+            begun = True
+            yield listing
+    except stripe.PermissionError as error:
+        yield Listing(walk, None, "", None, True, f"The key may not read it: {error.user_message}")
+    except stripe.InvalidRequestError as error:
+        if begun:
+            raise
+        unknown = error.http_status == 404 and not error.code  # an address that is not there
+        reason = "Stripe does not offer it here." if unknown else error.user_message
+        yield Listing(walk, None, "", None, True, reason or "Stripe refuses it.")
+
+
+def pages_in_time(kind: Kind, walk: Walk, walks: Walks, account: StripeAccount) -> Iterator[Listing]:
+    """Walk a list from its newest object on; meanwhile somebody else may be given its older end."""
+    part, cursor = walk.part, walk.part.cursor
+    until = part.until - 1 if part.until is not None else None
+    upper = walk.reached if cursor else until
+    carried: frozenset[str] = frozenset()
+    while True:
+        try:
+            listed = list_page(kind.path, params_of(kind, walk), after=cursor or None, account=account)
+        except stripe.InvalidRequestError as error:
+            if error.param != "starting_after":
+                raise
+            cursor, part.until = "", upper + 1 if upper is not None else None  # the object at the cursor is gone
+            continue
+        objects, last = walks.advance(walk, listed.objects, has_more=listed.has_more)
+        lower = walk.since - 1 if last and walk.since is not None else None if last else walk.reached
+        window = Window(after=lower, until=listing_time(listed) if upper is None else upper, customer=customer_of(part))
+        tells = (whole_list(part) or window.customer) and (last or lower is not None)
+        page = Page(kind, taken(kind, listed, objects, account=account), window if tells else None, carried)
+        cursor = objects[-1]["id"] if objects else cursor
+        yield Listing(walk, page, cursor, walk.reached, last)
+        if last:
+            return
+        carried = boundary_ids(objects, walk.reached) | (carried if upper == walk.reached else frozenset())
+        upper = walk.reached
+
+
+def listing_time(listed: Listed) -> int | None:
+    """What was created later than this cannot be on the page (Unix seconds; None when Stripe does not say)."""
+    return listed.high if listed.high < FAR else None
+
+
+def params_of(kind: Kind, walk: Walk) -> dict[str, Any]:
+    bounds = {"gte": walk.since, "lt": walk.part.until}
+    bounds = {name: value for name, value in bounds.items() if value is not None}
+    created = {"created": bounds} if bounds and by_created(kind) else {}
+    return {**(kind.listing or {}), **walk.part.params, **created, "expand": expansions(kind)}
+
+
+def customer_of(part: ResyncPart) -> str:
+    return str(part.params.get("customer", ""))
+
+
+def whole_list(part: ResyncPart) -> bool:
+    """Whether the part lists everything of its span: then a row that is not listed is one that Stripe may lack."""
+    return not part.params
+
+
+def boundary_ids(objects: Sequence[dict[str, Any]], second: int | None) -> frozenset[str]:
+    return frozenset(data["id"] for data in objects if data.get("created") == second)
+
+
+def pages_by_parent(kind: Kind, under: Under, walk: Walk, account: StripeAccount) -> Iterator[Listing | None]:
+    """Ask parent by parent, a step each, and hand over what several parents have as one page."""
+    objects: list[Answer] = []
+    parents: list[str] = []
+    to_ask = deque(resync_parts.parents_between(under, walk.part, account))
+    while to_ask:
+        parent = to_ask.popleft()
+        walk.parents = len(to_ask)
+        for listed in pages_of_parent(kind, under, parent, account):
+            objects += taken(kind, listed, listed.objects, account=account)
+        parents.append(parent)
+        if to_ask and (len(objects) >= PAGE or len(parents) >= PAGE // 2):
+            yield Listing(walk, Page(kind, tuple(objects), Window(parents=tuple(parents))), parent, None, last=False)
+            objects, parents = [], []
+        elif to_ask:
+            yield None
+    page = Page(kind, tuple(objects), Window(parents=tuple(parents))) if parents else None
+    yield Listing(walk, page, parents[-1] if parents else walk.part.cursor, None, last=True)
+
+
+def pages_of_parent(kind: Kind, under: Under, parent: str, account: StripeAccount) -> Iterator[Listed]:
+    params = {"expand": expansions(kind)} | ({under.param: parent} if under.param else {})
+    try:
+        for listed in list_pages(under.path.format(id=parent), params, account=account):
+            noted = {under.key: parent} if under.key else {}
+            yield Listed([{**data, **noted} for data in listed.objects], listed.low, listed.high, listed.has_more)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":  # the parent is gone: nothing of it is listed any more
+            raise
