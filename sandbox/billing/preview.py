@@ -17,6 +17,7 @@ from sandbox.billing import (
     items,
     lifecycle,
     pricing,
+    resuming,
     scheduling,
     subscribing,
 )
@@ -197,7 +198,7 @@ def _changed(ctx: Context, subscription: Doc, details: dict[str, Any]) -> tuple[
         prorate = details.get("proration_behavior", "create_prorations") != "none"
         after = changing.cancel(ctx, subscription, {"invoice_now": True, "prorate": prorate})
     elif details.get("resume_at"):
-        after = changing.resume(ctx, subscription, {"payment_behavior": "default_incomplete"})
+        after = resuming.resume(ctx, subscription, {"payment_behavior": "default_incomplete"})
     elif changes:
         after = changing.change(ctx, subscription, changes | {"payment_behavior": "default_incomplete"})
     at_once = after["latest_invoice"] != subscription["latest_invoice"]

@@ -167,7 +167,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         "billing_mode": billing_modes.chosen(params),
         "billing_schedules": [],
         "cancel_at_period_end": False,
-        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "cancellation_details": lifecycle.NOT_CANCELED,
         "collection_method": params.get("collection_method", "charge_automatically"),
         "currency": "",
         "customer": customer["id"],
@@ -234,7 +234,7 @@ def add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) 
             "description": items.product_name(ctx, price),
             "metadata": given.get("metadata") or {},
             "parent": {
-                "subscription_details": {"subscription": subscription["id"], "subscription_item": None},
+                "subscription_details": {"subscription": subscription["id"]},
                 "type": "subscription_details",
             },
             "pricing": lines.price_pricing(price),

@@ -11,6 +11,7 @@ from sandbox.money import check_chargeable
 from sandbox.pagination import list_page, listing
 from sandbox.params import (
     ADDRESS,
+    Array,
     Bool,
     Enum,
     Hash,
@@ -42,7 +43,7 @@ PAYMENT: dict[str, Param] = {
     "setup_future_usage": SETUP_USAGE,
     "shipping": Hash(SHIPPING_TO, unset=True),
     "capture_method": Enum("automatic", "automatic_async", "manual"),
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str()),
     "amount_details": Ignored(),
     "hooks": Ignored(),
     "payment_details": Ignored(),
@@ -183,14 +184,15 @@ def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
 
 def _allowed(ctx: Context, intent: Doc, type: str) -> Doc:
     """The intent, which takes this way to pay. One that takes what the account offers learns of it now."""
-    types = intent["payment_method_types"]
-    if type in types:
+    types, allowed = intent["payment_method_types"], intent.get("allowed_payment_method_types")
+    may = allowed is None or type in allowed
+    if type in types and may:
         return intent
     method_options.check_currency([type], intent["currency"], param="payment_method")
-    if not (intent["automatic_payment_methods"] or {}).get("enabled"):
+    if not may or not (intent["automatic_payment_methods"] or {}).get("enabled"):
         raise ApiError(
             f"The PaymentMethod provided ({type}) is not allowed for this PaymentIntent. Please attach a PaymentMethod "
-            f"of one of the following types: {', '.join(types)}.",
+            f"of one of the following types: {', '.join(allowed or types)}.",
             param="payment_method",
         )
     options = method_options.defaults([type]) | intent["payment_method_options"]

@@ -93,7 +93,8 @@ def create_and_confirm_payment_intent(
 def new_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored intent, not yet confirmed; `payment_intent.created` is emitted."""
     nothing = dict.fromkeys(
-        ("application", "application_fee_amount", "automatic_payment_methods", "canceled_at", "cancellation_reason",
+        ("allowed_payment_method_types", "application", "application_fee_amount", "automatic_payment_methods",
+         "canceled_at", "cancellation_reason",
          "customer", "customer_account", "description", "excluded_payment_method_types", "last_payment_error",
          "latest_charge", "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "processing", "receipt_email", "review", "setup_future_usage", "shipping", "source",

@@ -9,7 +9,7 @@ from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import DOC_URL, ApiError, CardError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
 from sandbox.resources.charges import refusal_of
 from sandbox.resources.payment_methods import DATA, attach, card_of, from_data, resolve
 from sandbox.resources.payments import AUTHENTICATION_FAILED, next_action
@@ -40,7 +40,7 @@ LISTENERS: list[Callable[[Context, Doc], None]] = []
 """Told when a setup intent has succeeded, by whatever way."""
 FAILED: Doc = AUTHENTICATION_FAILED | {"code": "setup_intent_authentication_failure"}
 FIELDS: dict[str, Param] = {
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str(), unset=True),
     "attach_to_self": Ignored(),
     "customer": Str(),
     "customer_account": Ignored(),
@@ -72,7 +72,7 @@ CREATE: dict[str, Param] = (
     }
 )
 CONFIRM: dict[str, Param] = CONFIRMATION | {
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str(), unset=True),
     "client_secret": Str(),
     "key": Ignored(),
     "payment_method": Str(),
@@ -99,8 +99,9 @@ def create_setup_intent(ctx: Context, params: dict[str, Any]) -> Doc:
 def new_setup_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored setup intent, not yet confirmed."""
     nothing = dict.fromkeys(
-        ("application", "automatic_payment_methods", "cancellation_reason", "customer", "description",
-         "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt", "mandate",
+        ("allowed_payment_method_types", "application", "automatic_payment_methods", "cancellation_reason", "customer",
+         "description", "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt",
+         "mandate",
          "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "single_use_mandate")
     )  # fmt: skip
