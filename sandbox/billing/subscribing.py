@@ -232,6 +232,7 @@ def add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) 
             "currency": price["currency"],
             "customer": subscription["customer"],
             "description": items.product_name(ctx, price),
+            "discountable": given.get("discountable", True),
             "metadata": given.get("metadata") or {},
             "parent": {
                 "subscription_details": {"subscription": subscription["id"]},

@@ -14,8 +14,8 @@ from sandbox.documents import merge_metadata, new_id
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.pagination import list_object, list_page, listing
-from sandbox.params import Enum, Hash, Metadata, Str
-from sandbox.resources.customers import SHIPPING
+from sandbox.params import Enum, Hash, Ignored, Metadata, Str
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.payment_methods import card_of
 from sandbox.routes import route
 from sandbox.testcards import TestCard, decline_message
@@ -301,7 +301,7 @@ UPDATE = {
     "fraud_details": Hash({"user_report": Enum("fraudulent", "safe", unset=True)}),
     "metadata": Metadata(),
     "receipt_email": Str(unset=True),
-    "shipping": Hash(SHIPPING),
+    "shipping": Hash(SHIPPING_TO),
     "transfer_group": Str(),
 }
 
@@ -315,7 +315,9 @@ def update_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return objects.update(ctx, charge, params, event="charge.updated")
 
 
-@route("GET", "/v1/balance_transactions", params=listing(source=Str(), type=Str(), currency=Str()))
+@route("GET", "/v1/balance_transactions", params=listing(
+    currency=Str(), payout=Ignored(), source=Str(), type=Str(),
+))  # fmt: skip
 def list_balance_transactions(ctx: Context, params: dict[str, Any]) -> Doc:
     """List balance transactions"""
     filters = {name: params.get(name) for name in ("source", "type", "currency")}

@@ -12,7 +12,7 @@ from sandbox.money import check_chargeable, in_words
 from sandbox.params import Bool, Hash, Ignored, Int, Metadata, Param, Str
 from sandbox.resources import payments, sources
 from sandbox.resources.charges import charge_card, refusal_of, take
-from sandbox.resources.customers import SHIPPING
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.payment_methods import card_of, token_fields
 from sandbox.resources.prices import checked_currency
 from sandbox.resources.tokens import card_object
@@ -28,7 +28,7 @@ CREATE: dict[str, Param] = {
     "description": Str(unset=True),
     "metadata": Metadata(),
     "receipt_email": Str(),
-    "shipping": Hash(SHIPPING),
+    "shipping": Hash(SHIPPING_TO),
     "source": Str(),
     "statement_descriptor": Str(max_length=22),
     "statement_descriptor_suffix": Str(max_length=22),

@@ -21,18 +21,16 @@ from sandbox.params import (
     MethodTypes,
     OneOf,
     Param,
-    Shape,
     Str,
     Url,
 )
 from sandbox.resources import method_options, payments
-from sandbox.resources.customers import SHIPPING
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.payment_methods import DATA, from_data, resolve
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
-SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
 SETUP_USAGE = Enum("off_session", "on_session", unset=True)
 PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),

@@ -83,6 +83,7 @@ COMMON: dict[str, Param] = {
     "add_invoice_items": Array(
         Hash(
             {
+                "discountable": Bool(),
                 "discounts": DISCOUNTS,
                 "metadata": Metadata(),
                 "period": Ignored(),

@@ -153,7 +153,13 @@ def test_what_is_sent_cannot_be_resumed(travel: Travel) -> None:
 
 
 def test_an_intent_refuses_a_way_to_pay_that_it_does_not_allow(travel: Travel) -> None:
-    wanted = {"amount": "500", "currency": "usd", "customer": customer(travel), "confirm": "true", "off_session": "true"}
+    wanted = {
+        "amount": "500",
+        "currency": "usd",
+        "customer": customer(travel),
+        "confirm": "true",
+        "off_session": "true",
+    }
     allowed = {"allowed_payment_method_types[0]": "sepa_debit", "payment_method": "pm_card_visa"}
     status, said = travel.ask("POST", "/v1/payment_intents", **wanted, **allowed)
     assert (status, said["error"]["param"]) == (400, "payment_method")
