@@ -303,9 +303,16 @@ def _is_unpaid(ctx: Context, before: Doc, after: Doc) -> bool:
 
 
 def invoice_now(
-    ctx: Context, subscription: Doc, *, restart: bool, params: dict[str, Any], used: list[Doc] | None = None
+    ctx: Context,
+    subscription: Doc,
+    *,
+    restart: bool,
+    params: dict[str, Any],
+    used: list[Doc] | None = None,
+    final: bool = False,
 ) -> Doc:
-    """Invoice what waits, on a restart the new period too, and what was `used` up to now."""
+    """Invoice what waits, on a restart the new period too, and what was `used` up to now. An invoice that is to be sent
+    stays a draft for its hour, unless it is the `final` one."""
     charged = list(used or [])
     for item in subscription["items"]["data"] if restart else []:
         charged += lifecycle.period_lines(ctx, subscription, item, free=params.get("proration_behavior") == "none")
@@ -314,8 +321,12 @@ def invoice_now(
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_update", charged)
     subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
-    invoice = collection.open_up(ctx, invoice)
-    if invoice["status"] == "paid" or subscription["collection_method"] == "send_invoice":
+    sent = subscription["collection_method"] == "send_invoice"
+    if not sent or final:
+        invoice = collection.open_up(ctx, invoice)
+    if invoice["status"] == "paid" or sent:
+        if final:
+            collection.advance(ctx, invoice)
         return objects.load(ctx, "subscription", subscription["id"])
     if params.get("payment_behavior") == "default_incomplete":
         return lifecycle.changed(ctx, subscription, {"status": _owing(subscription)})
@@ -359,7 +370,7 @@ def cancel(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
                 collection.add_pending(ctx, fields)
     if params.get("invoice_now"):
         used = usage_lines.all_due(ctx, subscription, until=ctx.now)
-        subscription = invoice_now(ctx, subscription, restart=False, params={}, used=used)
+        subscription = invoice_now(ctx, subscription, restart=False, params={}, used=used, final=True)
     elif not params.get("prorate"):
         _drop_prorations(ctx, subscription)
     return lifecycle.end(ctx, subscription, details)

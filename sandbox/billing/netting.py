@@ -8,7 +8,6 @@ stands beside it: the sums are the same. Sources: Stripe docs, "Prorations" (dis
 billing mode"; changelog 2025-09-30, "Adds the ability to itemize proration discount amounts".
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -44,15 +43,14 @@ class Whole:
 
 
 def credit(ctx: Context, subscription: Doc, item: Doc, at: int) -> Doc:
-    """The fields of an invoice item that gives back what the rest of an item's period after `at` has cost. The exact
-    share is rounded down, which for a negative amount is away from zero: Stripe docs, "Prorations"."""
+    """The fields of an invoice item that gives back what the rest of an item's period after `at` has cost."""
     period = items.period_of(item)
     left = Fraction(min(max(period.end - at, 0), period.seconds), period.seconds or 1)
     if billing_modes.is_flexible(subscription):
         back = debited(ctx, subscription, item, at)
     else:
         back = paid(ctx, subscription, item, at).times(left)
-    fields = share(subscription, back, lambda amount: math.floor(-amount))
+    fields = share(subscription, back, lambda amount: -sums.nearest(amount))
     fields["proration_details"]["credited_items"] = _credited(back.charged)
     return fields
 
@@ -74,7 +72,7 @@ def _credited(charged: tuple[Doc, ...]) -> Doc | None:
 
 def charge(ctx: Context, subscription: Doc, item: Doc, part: Fraction) -> Doc:
     """The fields of an invoice item that charges a part of an item's whole period."""
-    return share(subscription, to_pay(ctx, subscription, item).times(part), math.floor)
+    return share(subscription, to_pay(ctx, subscription, item).times(part), sums.nearest)
 
 
 def debited(ctx: Context, subscription: Doc, item: Doc, at: int) -> Whole:

@@ -164,3 +164,19 @@ def test_an_intent_refuses_a_way_to_pay_that_it_does_not_allow(travel: Travel) -
     status, said = travel.ask("POST", "/v1/payment_intents", **wanted, **allowed)
     assert (status, said["error"]["param"]) == (400, "payment_method")
     assert "one of the following types: sepa_debit" in said["error"]["message"]
+
+
+def test_a_change_of_what_is_sent_is_a_draft_for_an_hour_and_the_last_invoice_is_sent_at_once(travel: Travel) -> None:
+    subscription = sold(travel, 1000, collection_method="send_invoice", days_until_due="5")
+    halfway(travel, subscription)
+    changed = change(travel, subscription, proration_behavior="always_invoice", **{"items[0][quantity]": "2"})
+    path = f"/v1/invoices/{changed['latest_invoice']}"
+    assert travel.get(path)["status"] == "draft"
+    travel.advance(3601)
+    assert travel.get(path)["status"] == "open"
+    ended = travel.ask("DELETE", f"/v1/subscriptions/{subscription['id']}", invoice_now="true", prorate="true")[1]
+    last = travel.get(f"/v1/invoices/{ended['latest_invoice']}")
+    assert (last["status"], last["total"] < 0) == ("paid", True)
+    sent = [event["data"]["object"]["id"] for event in events(travel, "invoice.sent")]
+    assert changed["latest_invoice"] in sent
+    assert ended["latest_invoice"] not in sent  # nothing is asked for
