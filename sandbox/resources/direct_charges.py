@@ -51,7 +51,8 @@ def create_charge(ctx: Context, params: dict[str, Any]) -> Doc:
     order = _order(params, currency, source)
     charge = charge_card(ctx, order, payment_method, refusal, challenged=False)
     if refusal:
-        more = {"decline_code": refusal["decline_code"]} if refusal["decline_code"] else {}
+        told = ("advice_code", "decline_code", "network_decline_code")
+        more = {name: refusal[name] for name in told if refusal.get(name)}
         raise CardError(refusal["message"], code=refusal["code"], charge=charge["id"], **more)
     if not charge["captured"]:
         due = charge["payment_method_details"]["card"]["capture_before"]

@@ -31,6 +31,24 @@ from sandbox.resources.payment_methods import DATA, from_data, resolve
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
+TOO_LITTLE = (
+    "The amount must be greater than or equal to the minimum charge amount allowed for your account and the currency "
+    "set (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).  If you want to save a Payment "
+    "Method for future use without an immediate payment, use a Setup Intent instead: "
+    "https://docs.stripe.com/payments/setup-intents"
+)
+
+
+class Amount(Int):
+    """An amount to be paid; nothing and less is refused in words of its own."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> int:
+        amount = super().value(raw, path, ignored)
+        if amount < 1:
+            raise ApiError(TOO_LITTLE, code="parameter_invalid_integer", param=path)
+        return amount
+
+
 SETUP_USAGE = Enum("off_session", "on_session", unset=True)
 PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),
@@ -73,7 +91,7 @@ CREATE = (
     FIELDS
     | CONFIRMATION
     | {
-        "amount": Int(min=1, required=True),
+        "amount": Amount(required=True),
         "automatic_payment_methods": Hash({"enabled": Bool(required=True), "allow_redirects": Enum("always", "never")}),
         "confirm": Bool(),
         "confirmation_method": Enum("automatic", "manual"),
@@ -81,7 +99,7 @@ CREATE = (
         "on_behalf_of": Str(),
     }
 )
-UPDATE = FIELDS | {"amount": Int(min=1), "currency": Str()}
+UPDATE = FIELDS | {"amount": Amount(), "currency": Str()}
 CONFIRM = PAYMENT | CONFIRMATION | {"amount_to_confirm": Ignored(), "client_secret": Str(), "key": Ignored()}
 CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "payment_method_options", "client_secret"}
 SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
@@ -214,7 +232,8 @@ def _check_return_url(ctx: Context, intent: Doc, params: dict[str, Any], *, off_
 
 
 def card_error(intent: Doc, error: Doc) -> CardError:
-    more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name) is not None}
+    told = ("advice_code", "charge", "decline_code", "network_decline_code", "payment_method")
+    more = {name: error[name] for name in told if error.get(name) is not None}
     return CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
 
 

@@ -19,7 +19,7 @@ from sandbox.kinds import Doc, kind
 from sandbox.resources.charges import charge_card, is_held, refusal_of, settled, take
 from sandbox.resources.method_options import defaults
 from sandbox.resources.payment_methods import attach, card_of
-from sandbox.testcards import Authentication, TestCard
+from sandbox.testcards import ADVICE, Authentication, TestCard
 
 PAYMENT_INTENT = kind(
     "payment_intent",
@@ -230,7 +230,8 @@ def _answer(ctx: Context, payment_method: Doc) -> Doc | None:
     if not left:
         return refusal_of(card_of(payment_method))
     objects.update(ctx, payment_method, {"_fails": left - 1})
-    return {"code": "card_declined", "decline_code": "generic_decline", "message": "Your card was declined."}
+    declined = {"code": "card_declined", "decline_code": "generic_decline", "message": "Your card was declined."}
+    return declined | ADVICE["generic_decline"]
 
 
 def _keep_for_later(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:
