@@ -150,8 +150,8 @@ def _added(ctx: Context, given: dict[str, Any], path: str) -> Doc:
         "discounts": [_discount(ctx, one, f"{path}[discounts]") for one in given.get("discounts") or []],
         "metadata": given.get("metadata") or {},
         "period": {
-            "end": {"timestamp": None, "type": "min_item_period_end"},
-            "start": {"timestamp": None, "type": "max_item_period_start"},
+            "end": {"type": "min_item_period_end"},
+            "start": {"type": "max_item_period_start"},
         },
         "price": price["id"],
         "quantity": given.get("quantity", 1),

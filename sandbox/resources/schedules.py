@@ -222,6 +222,9 @@ def _new_phases(ctx: Context, schedule: Doc, given: list[dict[str, Any]]) -> Doc
     running = schedule["current_phase"]
     if running and start > ctx.now:
         raise ApiError("The current phase must stay in the schedule.", param="phases[0][start_date]")
+    if running and start not in (ctx.now, *(phase["start_date"] for phase in schedule["phases"])):
+        message = "You can not modify the start date of a phase that has begun."
+        raise ApiError(message, param="phases[0][start_date]")
     subscription = objects.find(ctx, "subscription", schedule["subscription"])
     made = phases.stored(ctx, given, start, subscription["billing_cycle_anchor"] if subscription else None)
     now = phases.at(made, ctx.now) if running else None

@@ -377,15 +377,3 @@ def jobs_done(travel: Travel, clock: str) -> None:
     """Until the clock stands where it was sent to."""
     while travel.get(f"/v1/test_helpers/test_clocks/{clock}")["status"] == "advancing":
         travel.advance(1)
-
-
-def test_a_phase_says_what_its_invoices_say(travel: Travel) -> None:
-    given = _phases([_price(travel, 1000)], customer=_customer(travel), start_date="now")
-    said = {
-        "phases[0][invoice_settings][footer]": "Thank you",
-        "default_settings[invoice_settings][description]": "Plan",
-        "default_settings[invoice_settings][footer]": "Bye",
-    }
-    schedule = travel.post("/v1/subscription_schedules", **given, **said)
-    settings = travel.get(f"/v1/subscriptions/{schedule['subscription']}")["invoice_settings"]
-    assert (settings["description"], settings["footer"]) == ("Plan", "Thank you")
