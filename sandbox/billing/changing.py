@@ -22,7 +22,7 @@ from sandbox.billing import (
     wording,
 )
 from sandbox.billing.periods import Period
-from sandbox.billing.subscribing import NO_PAYMENT_METHOD, add_once, first_period
+from sandbox.billing.subscribing import NO_PAYMENT_METHOD, add_once, check_sending, first_period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, no_such
@@ -35,7 +35,7 @@ PREVIEWED = (
     "proration_behavior", "proration_date", "trial_end",
 )  # fmt: skip
 """What a preview may ask of a change; its discounts only the portal's."""
-COPIED = ("collection_method", "days_until_due", "description", "trial_settings")
+COPIED = ("description", "trial_settings")
 
 
 def change_words(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -107,7 +107,7 @@ def _end_trial_without_card(ctx: Context, subscription: Doc, behavior: str) -> D
 
 
 def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
-    changes: Doc = {name: params[name] for name in COPIED if name in params}
+    changes: Doc = {name: params[name] for name in COPIED if name in params} | _sending(subscription, params)
     changes |= items.settled(ctx, subscription, params)
     if "metadata" in params:
         changes["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
@@ -121,6 +121,15 @@ def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> D
         pause = params["pause_collection"]
         changes["pause_collection"] = {"resumes_at": None, **pause} if pause else None
     return changes
+
+
+def _sending(subscription: Doc, params: dict[str, Any]) -> Doc:
+    """What is charged has no days to be paid in, whatever it had while it was sent."""
+    method = params.get("collection_method") or subscription["collection_method"]
+    held = subscription["days_until_due"] if method == "send_invoice" else None
+    days = params.get("days_until_due", held)
+    check_sending(method, days)
+    return {"collection_method": method, "days_until_due": days}
 
 
 def _restarts(subscription: Doc, params: dict[str, Any]) -> bool:

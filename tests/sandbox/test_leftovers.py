@@ -180,3 +180,14 @@ def test_a_change_of_what_is_sent_is_a_draft_for_an_hour_and_the_last_invoice_is
     sent = [event["data"]["object"]["id"] for event in events(travel, "invoice.sent")]
     assert changed["latest_invoice"] in sent
     assert ended["latest_invoice"] not in sent  # nothing is asked for
+
+
+def test_days_to_pay_belong_to_what_is_sent(travel: Travel) -> None:
+    subscription = sold(travel, 1000)
+    path = f"/v1/subscriptions/{subscription['id']}"
+    for wrong in ({"collection_method": "send_invoice"}, {"days_until_due": "3"}):
+        status, said = travel.ask("POST", path, **wrong)
+        assert (status, said["error"]["param"]) == (400, "days_until_due")
+    assert travel.post(path, collection_method="send_invoice", days_until_due="3")["days_until_due"] == 3
+    assert travel.post(path, metadata="")["days_until_due"] == 3
+    assert travel.post(path, collection_method="charge_automatically")["days_until_due"] is None
