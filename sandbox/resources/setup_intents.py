@@ -238,13 +238,23 @@ def _attempt(ctx: Context, intent: Doc, status: str, error: Doc | None) -> Doc:
             "flow_directions": None,
             "on_behalf_of": None,
             "payment_method": intent["payment_method"],
-            "payment_method_details": {"card": {"three_d_secure": None}, "type": "card"},
+            "payment_method_details": _tried_with(ctx, intent),
             "setup_error": error,
             "setup_intent": intent["id"],
             "status": status,
             "usage": intent["usage"],
         },
     )
+
+
+def _tried_with(ctx: Context, intent: Doc) -> Doc:
+    method = objects.load(ctx, "payment_method", intent["payment_method"])
+    if method["type"] != "card":
+        return {method["type"]: {}, "type": method["type"]}
+    card = method["card"]
+    names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
+    shown = {name: card[name] for name in names} | {"network": card["brand"], "three_d_secure": None}
+    return {"card": dict(sorted(shown.items())), "type": "card"}
 
 
 def _unexpected(intent: Doc, message: str) -> ApiError:
