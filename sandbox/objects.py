@@ -60,9 +60,10 @@ def query(ctx: Context, kind: str, **filters: Any) -> list[Doc]:
     return ctx.tx.page(ctx.scope, kind, filters)
 
 
-def update(ctx: Context, doc: Doc, changes: Doc, *, event: str | None = None) -> Doc:
-    """Set top-level fields. Emits `event` with previous_attributes when something that is shown has changed."""
-    changed = ordered({**doc, **changes})
+def update(ctx: Context, doc: Doc, changes: Doc, *, event: str | None = None, without: tuple[str, ...] = ()) -> Doc:
+    """Set top-level fields, and take those away that it is `without` from now on. Emits `event` with
+    previous_attributes when something that is shown has changed."""
+    changed = ordered({name: value for name, value in {**doc, **changes}.items() if name not in without})
     if changed == doc:
         return doc
     clocks.check_still(ctx)
@@ -71,7 +72,8 @@ def update(ctx: Context, doc: Doc, changes: Doc, *, event: str | None = None) ->
     ctx.tx.save(ctx.scope, changed)
     if event:
         before, after = render(doc), render(changed)
-        if previous := events.previous_attributes(_among(before, changes), _among(after, changes)):
+        named = changes | dict.fromkeys(without)
+        if previous := events.previous_attributes(_among(before, named), _among(after, named)):
             events.emit(ctx, event, after, previous=previous)
     return changed
 

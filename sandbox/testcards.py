@@ -206,6 +206,13 @@ def by_name(name: str) -> TestCard | None:
     return None
 
 
+ADVICE: dict[str | None, dict[str, str]] = {
+    "generic_decline": {"advice_code": "try_again_later", "network_decline_code": "01"},
+    "insufficient_funds": {"advice_code": "try_again_later"},
+}
+"""What a decline says of what to do about it, by its decline code. Source: Stripe docs, "Declines"; test mode."""
+
+
 def decline_message(card: TestCard) -> str:
     return MESSAGES.get(card.decline_code or "", "Your card was declined.")
 

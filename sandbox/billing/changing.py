@@ -22,7 +22,7 @@ from sandbox.billing import (
     wording,
 )
 from sandbox.billing.periods import Period
-from sandbox.billing.subscribing import NO_PAYMENT_METHOD, first_period
+from sandbox.billing.subscribing import NO_PAYMENT_METHOD, add_once, check_sending, first_period
 from sandbox.context import Context
 from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, no_such
@@ -35,7 +35,7 @@ PREVIEWED = (
     "proration_behavior", "proration_date", "trial_end",
 )  # fmt: skip
 """What a preview may ask of a change; its discounts only the portal's."""
-COPIED = ("collection_method", "days_until_due", "description", "trial_settings")
+COPIED = ("description", "trial_settings")
 
 
 def change_words(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -59,7 +59,7 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     prorations: list[Doc] = []
     restart = _restarts(subscription, params)
     if "items" in params or restart:
-        at = params.get("proration_date", ctx.now)
+        at = _prorated_at(ctx, subscription, params)
         made, prorations = changed_items(ctx, moved, params.get("items") or [], at=at, restart=restart)
         items.check_together(made)
         restart = restart or _interval_changed(subscription, made)
@@ -68,6 +68,8 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
             changes |= {"billing_cycle_anchor": ctx.now, "billing_cycle_anchor_config": None}
         if behavior == "none":
             prorations = []
+    for number, given in enumerate(params.get("add_invoice_items") or []):
+        add_once(ctx, subscription, given, f"add_invoice_items[{number}]")
     missing = lifecycle.trial_without_card(ctx, moved) if params.get("trial_end") == "now" else None
     if missing:
         return _end_trial_without_card(ctx, moved, missing)
@@ -84,6 +86,17 @@ def change(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     return _carry_out(ctx, subscription, changes, prorations, restart=restart, behavior=behavior, params=params)
 
 
+def _prorated_at(ctx: Context, subscription: Doc, params: dict[str, Any]) -> int:
+    """From when on the change counts. Raises for a day outside the period that runs."""
+    periods = [items.period_of(item) for item in subscription["items"]["data"]]
+    at: int = params.get("proration_date", ctx.now)
+    if "proration_date" in params and not any(period.start <= at <= period.end for period in periods):
+        raise ApiError(
+            "`proration_date` must be within the current period of the subscription.", param="proration_date"
+        )
+    return at
+
+
 def _end_trial_without_card(ctx: Context, subscription: Doc, behavior: str) -> Doc:
     if behavior == "pause":
         return lifecycle.pause(ctx, subscription)
@@ -94,7 +107,7 @@ def _end_trial_without_card(ctx: Context, subscription: Doc, behavior: str) -> D
 
 
 def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
-    changes: Doc = {name: params[name] for name in COPIED if name in params}
+    changes: Doc = {name: params[name] for name in COPIED if name in params} | _sending(subscription, params)
     changes |= items.settled(ctx, subscription, params)
     if "metadata" in params:
         changes["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
@@ -108,6 +121,15 @@ def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> D
         pause = params["pause_collection"]
         changes["pause_collection"] = {"resumes_at": None, **pause} if pause else None
     return changes
+
+
+def _sending(subscription: Doc, params: dict[str, Any]) -> Doc:
+    """What is charged has no days to be paid in, whatever it had while it was sent."""
+    method = params.get("collection_method") or subscription["collection_method"]
+    held = subscription["days_until_due"] if method == "send_invoice" else None
+    days = params.get("days_until_due", held)
+    check_sending(method, days)
+    return {"collection_method": method, "days_until_due": days}
 
 
 def _restarts(subscription: Doc, params: dict[str, Any]) -> bool:
@@ -272,12 +294,13 @@ def _carry_out(
         collection.add_pending(ctx, fields)
     # A paused subscription makes no invoice before it is resumed (Stripe docs: "How subscriptions work").
     runs = subscription["status"] != "paused"
-    if runs and (restart or (prorations and behavior == "always_invoice")):
+    waits = bool(prorations or params.get("add_invoice_items"))
+    if runs and (restart or (waits and behavior == "always_invoice")):
         used = usage_lines.all_due(ctx, subscription, until=ctx.now) if restart else []
-        stored = _invoice_now(ctx, stored, restart=restart, params=params, used=used)
+        stored = invoice_now(ctx, stored, restart=restart, params=params, used=used)
         if params.get("payment_behavior") == "pending_if_incomplete" and _is_unpaid(ctx, subscription, stored):
             stored = pending.hold(ctx, subscription, stored, changes)
-    _tell(ctx, subscription, stored)
+    tell(ctx, subscription, stored)
     lifecycle.plan(ctx, stored)
     return stored
 
@@ -288,10 +311,17 @@ def _is_unpaid(ctx: Context, before: Doc, after: Doc) -> bool:
     return bool(invoice and invoice["id"] != before["latest_invoice"] and invoice["status"] == "open")
 
 
-def _invoice_now(
-    ctx: Context, subscription: Doc, *, restart: bool, params: dict[str, Any], used: list[Doc] | None = None
+def invoice_now(
+    ctx: Context,
+    subscription: Doc,
+    *,
+    restart: bool,
+    params: dict[str, Any],
+    used: list[Doc] | None = None,
+    final: bool = False,
 ) -> Doc:
-    """Invoice what waits, on a restart the new period too, and what was `used` up to now."""
+    """Invoice what waits, on a restart the new period too, and what was `used` up to now. An invoice that is to be sent
+    stays a draft for its hour, unless it is the `final` one."""
     charged = list(used or [])
     for item in subscription["items"]["data"] if restart else []:
         charged += lifecycle.period_lines(ctx, subscription, item, free=params.get("proration_behavior") == "none")
@@ -300,8 +330,12 @@ def _invoice_now(
     customer = objects.load(ctx, "customer", subscription["customer"])
     invoice = lifecycle.subscription_invoice(ctx, subscription, customer, "subscription_update", charged)
     subscription = lifecycle.changed(ctx, subscription, {"latest_invoice": invoice["id"]})
-    invoice = collection.open_up(ctx, invoice)
-    if invoice["status"] == "paid" or subscription["collection_method"] == "send_invoice":
+    sent = subscription["collection_method"] == "send_invoice"
+    if not sent or final:
+        invoice = collection.open_up(ctx, invoice)
+    if invoice["status"] == "paid" or sent:
+        if final:
+            collection.advance(ctx, invoice)
         return objects.load(ctx, "subscription", subscription["id"])
     if params.get("payment_behavior") == "default_incomplete":
         return lifecycle.changed(ctx, subscription, {"status": _owing(subscription)})
@@ -326,40 +360,11 @@ def _pay_now(ctx: Context, subscription: Doc, invoice: Doc, params: dict[str, An
     )
 
 
-def _tell(ctx: Context, before: Doc, after: Doc) -> None:
+def tell(ctx: Context, before: Doc, after: Doc) -> None:
+    """One customer.subscription.updated for all that is different."""
     previous = previous_attributes(render(before), render(after))
     if previous:
         objects.announce(ctx, "customer.subscription.updated", after, previous=previous)
-
-
-def resume(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
-    """Bill a paused subscription again. It stays paused when its card is refused."""
-    if subscription["status"] != "paused":
-        raise ApiError("You can only resume a subscription if it is `paused`.")
-    keeps = params.get("billing_cycle_anchor") == "unchanged"
-    anchor = subscription["billing_cycle_anchor"] if keeps else ctx.now
-    held = [_from_now(item, anchor, ctx.now) for item in subscription["items"]["data"]]
-    changes = items.with_items(subscription, held) | {"billing_cycle_anchor": anchor, "_announced": False}
-    resumed = _invoice_now(ctx, lifecycle.changed(ctx, subscription, changes), restart=True, params=params)
-    status = "paused" if _waits(ctx, subscription, resumed) else "active"
-    resumed = lifecycle.changed(ctx, resumed, {"status": status, "_announced": True})
-    _tell(ctx, subscription, resumed)
-    if resumed["status"] == "active":
-        objects.announce(ctx, "customer.subscription.resumed", resumed)
-    lifecycle.plan(ctx, resumed)
-    return resumed
-
-
-def _waits(ctx: Context, before: Doc, resumed: Doc) -> bool:
-    """The invoice for resuming is there and was not paid."""
-    if resumed["latest_invoice"] == before["latest_invoice"] or resumed["collection_method"] == "send_invoice":
-        return False
-    return bool(objects.load(ctx, "invoice", resumed["latest_invoice"])["status"] == "open")
-
-
-def _from_now(item: Doc, anchor: int, now: int) -> Doc:
-    end = items.cycle_of(item["price"], anchor).holding(now).end
-    return item | {"current_period_end": end, "current_period_start": now}
 
 
 def cancel(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -374,5 +379,15 @@ def cancel(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
                 collection.add_pending(ctx, fields)
     if params.get("invoice_now"):
         used = usage_lines.all_due(ctx, subscription, until=ctx.now)
-        subscription = _invoice_now(ctx, subscription, restart=False, params={}, used=used)
+        subscription = invoice_now(ctx, subscription, restart=False, params={}, used=used, final=True)
+    elif not params.get("prorate"):
+        _drop_prorations(ctx, subscription)
     return lifecycle.end(ctx, subscription, details)
+
+
+def _drop_prorations(ctx: Context, subscription: Doc) -> None:
+    """Prorations that wait are nobody's any more; what else waits is charged some day. Source: API reference, "Cancel a
+    subscription"."""
+    for item in collection.take_pending(ctx, subscription):
+        if item["proration"]:
+            objects.delete(ctx, item, event="invoiceitem.deleted")

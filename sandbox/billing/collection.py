@@ -125,7 +125,7 @@ def new_payment(ctx: Context, invoice: Doc, intent: Doc, *, is_default: bool) ->
 def _description(invoice: Doc) -> str | None:
     reasons = {"subscription_create": "Subscription creation", "subscription_update": "Subscription update"}
     if invoice["billing_reason"] == "manual":
-        return None if not invoice["number"] else f"Payment for Invoice {invoice['number']}"
+        return "Payment for Invoice"
     return reasons.get(invoice["billing_reason"], "Subscription update")
 
 

@@ -25,6 +25,9 @@ ATTEMPT_AFTER = 3600
 """Seconds until the first attempt at payment, as a draft announces it."""
 SEQUENCE = "invoice.sequence"
 """The setting that keeps the account's next number."""
+RENDERING: Doc = {
+    "amount_tax_display": None, "pdf": {"page_size": "auto"}, "template": None, "template_version": None,
+}  # fmt: skip
 AFTER: list[Callable[[Context, Doc], None]] = []
 """Who wants to know that an invoice was paid, voided or given up, or that a payment failed: subscriptions."""
 
@@ -90,7 +93,7 @@ def _new_fields(ctx: Context, customer: Doc, currency: str) -> Doc:
         ("account_name", "account_tax_ids", "application", "automatically_finalizes_at", "custom_fields",
          "customer_account", "default_payment_method", "default_source", "description", "due_date", "effective_at",
          "ending_balance", "footer", "from_invoice", "hosted_invoice_url", "invoice_pdf", "last_finalization_error",
-         "latest_revision", "next_payment_attempt", "number", "on_behalf_of", "parent", "receipt_number", "rendering",
+         "latest_revision", "next_payment_attempt", "number", "on_behalf_of", "parent", "receipt_number",
          "shipping_cost", "shipping_details", "statement_descriptor", "test_clock", "webhooks_delivered_at")
     )  # fmt: skip
     return nothing | {
@@ -120,6 +123,7 @@ def _new_fields(ctx: Context, customer: Doc, currency: str) -> Doc:
         "period_start": ctx.now,
         "post_payment_credit_notes_amount": 0,
         "pre_payment_credit_notes_amount": 0,
+        "rendering": RENDERING,
         "starting_balance": 0,
         "status": "draft",
         "status_transitions": {
@@ -181,6 +185,7 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
         "hosted_invoice_url": address,
         "invoice_pdf": f"{address}/pdf",
         "number": invoice["number"] or number,
+        "rendering": _as_printed(invoice["rendering"]),
         "status": "open",
         "status_transitions": invoice["status_transitions"] | {"finalized_at": ctx.now},
         "_token": token,
@@ -191,6 +196,13 @@ def finalize(ctx: Context, invoice: Doc) -> Doc:
     discounts.use_up(ctx, finalized)
     objects.announce(ctx, "invoice.finalized", finalized)
     return finalized if finalized["amount_due"] else paid(ctx, finalized)
+
+
+def _as_printed(rendering: Doc | None) -> Doc:
+    """A size of paper that was left open is that of our PDF."""
+    chosen = RENDERING | (rendering or {})
+    open_size = chosen["pdf"]["page_size"] == "auto"
+    return chosen | ({"pdf": {"page_size": "a4"}} if open_size else {})
 
 
 def _take_number(ctx: Context, customer: Doc) -> tuple[str, Doc]:

@@ -43,6 +43,7 @@ THRESHOLDS = Hash({"amount_gte": Int(min=50), "reset_billing_cycle_anchor": Bool
 CHANGED_ITEM = ITEM | {"id": Str(), "clear_usage": Bool(), "deleted": Bool()}
 SAID_ON_INVOICES = ("custom_fields", "description", "footer")
 MOST_ITEMS = 20
+NO_ITEM_LEFT = "A subscription must have at least one active plan. You can cancel the subscription instead."
 
 
 def price_for(ctx: Context, given: dict[str, Any], path: str, *, inactive: bool = False) -> Doc:
@@ -263,7 +264,9 @@ def with_items(subscription: Doc, items: list[Doc]) -> Doc:
 
 
 def check_together(items: list[Doc]) -> None:
-    """One currency, no price twice."""
+    """One currency, no price twice, at least one."""
+    if not items:
+        raise ApiError(NO_ITEM_LEFT, param="items")
     prices = [item["price"]["id"] for item in items]
     for price in prices:
         if prices.count(price) > 1:

@@ -25,6 +25,7 @@ PENDING: list[Any] = []
 """The function (ctx, subscription, invoice) told when the invoice of a change that waits for it has ended."""
 LIVE = ("trialing", "active", "past_due", "unpaid")
 ENDED = ("canceled", "incomplete_expired")
+NOT_CANCELED: Doc = {"comment": None, "feedback": None, "feedback_option": None, "reason": None}
 
 
 def changed(ctx: Context, subscription: Doc, changes: Doc) -> Doc:
@@ -149,10 +150,10 @@ def _next(ctx: Context, subscription: Doc) -> None:
 
 
 def end_as_planned(ctx: Context, subscription: Doc) -> None:
-    """The end, with an invoice for what was used. Source: Stripe docs, "Manage your usage-based billing setup"."""
+    """The end, with an invoice for what was used and what still waits. Source: Stripe docs, "Cancel subscriptions"."""
     lines = usage_lines.all_due(ctx, subscription, until=ctx.now)
     ended = end(ctx, subscription, subscription["cancellation_details"])
-    if lines:
+    if lines or collection.take_pending(ctx, subscription):
         customer = objects.load(ctx, "customer", subscription["customer"])
         invoice = subscription_invoice(ctx, ended, customer, "subscription_cycle", lines)
         changed(ctx, ended, {"latest_invoice": invoice["id"]})
@@ -270,9 +271,8 @@ def cancellation(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc
 
 def _cancel_at(ctx: Context, subscription: Doc, details: Doc, at: int | None, *, at_end: bool) -> Doc:
     if at is None:
-        nothing = {"comment": None, "feedback": None, "reason": None}
         return {
-            "cancel_at": None, "cancel_at_period_end": False, "canceled_at": None, "cancellation_details": nothing,
+            "cancel_at": None, "cancel_at_period_end": False, "canceled_at": None, "cancellation_details": NOT_CANCELED,
         }  # fmt: skip
     return {
         "cancel_at": at,
@@ -345,7 +345,7 @@ def _is_announced(subscription: Doc) -> bool:
 def _revive(ctx: Context, subscription: Doc, invoice: Doc) -> None:
     first = subscription["status"] == "incomplete" and invoice["id"] == subscription["latest_invoice"]
     owing = objects.query(ctx, "invoice", _subscription=subscription["id"], status="open")
-    late = subscription["status"] in ("past_due", "unpaid", "paused") and not owing
+    late = subscription["status"] in ("past_due", "unpaid") and not owing
     if first or late:
         changes: Doc = {"status": "active"} | _card_to_keep(ctx, subscription, invoice)
         plan(ctx, updated(ctx, subscription, changes))

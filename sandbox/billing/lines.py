@@ -94,7 +94,9 @@ def item_line(ctx: Context, item: Doc) -> Doc:
     """The line that an invoice item becomes on an invoice."""
     details = (item["parent"] or {}).get("subscription_details") or {}
     subscription = details.get("subscription")
-    common = {"proration": item["proration"], "proration_details": {"credited_items": None}}
+    credited = (item.get("proration_details") or {}).get("credited_items") or {}
+    told = {"credited_items": credited.get("invoice_line_item_details")}
+    common = {"proration": item["proration"], "proration_details": told}
     if item["proration"] and details.get("subscription_item"):
         parent: Doc = {
             "invoice_item_details": None,

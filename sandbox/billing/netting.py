@@ -8,7 +8,6 @@ stands beside it: the sums are the same. Sources: Stripe docs, "Prorations" (dis
 billing mode"; changelog 2025-09-30, "Adds the ability to itemize proration discount amounts".
 """
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -31,6 +30,8 @@ class Whole:
     amount: Fraction
     own: dict[str, Fraction] = field(default_factory=dict)
     shared: dict[str, Fraction] = field(default_factory=dict)
+    charged: tuple[Doc, ...] = ()
+    """The lines, or waiting items, that charged it, newest first; none where it is reckoned from the price."""
 
     @property
     def net(self) -> Fraction:
@@ -38,22 +39,40 @@ class Whole:
 
     def times(self, part: Fraction) -> "Whole":
         own = {id: cut * part for id, cut in self.own.items()}
-        return Whole(self.amount * part, own, {id: cut * part for id, cut in self.shared.items()})
+        return Whole(self.amount * part, own, {id: cut * part for id, cut in self.shared.items()}, self.charged)
 
 
 def credit(ctx: Context, subscription: Doc, item: Doc, at: int) -> Doc:
-    """The fields of an invoice item that gives back what the rest of an item's period after `at` has cost. The exact
-    share is rounded down, which for a negative amount is away from zero: Stripe docs, "Prorations"."""
-    if billing_modes.is_flexible(subscription):
-        return share(subscription, debited(ctx, subscription, item, at), lambda amount: math.floor(-amount))
+    """The fields of an invoice item that gives back what the rest of an item's period after `at` has cost."""
     period = items.period_of(item)
     left = Fraction(min(max(period.end - at, 0), period.seconds), period.seconds or 1)
-    return share(subscription, paid(ctx, subscription, item, at).times(left), lambda amount: math.floor(-amount))
+    if billing_modes.is_flexible(subscription):
+        back = debited(ctx, subscription, item, at)
+    else:
+        back = paid(ctx, subscription, item, at).times(left)
+    fields = share(subscription, back, lambda amount: -sums.nearest(amount))
+    fields["proration_details"]["credited_items"] = _credited(back.charged)
+    return fields
+
+
+def _credited(charged: tuple[Doc, ...]) -> Doc | None:
+    """What a credit takes back, as an invoice item tells it: lines of one invoice, or an item that still waits."""
+    debits = [one for one in charged if one["amount"] > 0]
+    if not debits:
+        return None
+    if debits[0]["object"] == "invoiceitem":
+        return {"invoice_item": debits[0]["id"], "type": "invoice_item"}
+    invoice = debits[0]["invoice"]
+    lines = [one["id"] for one in debits if one.get("invoice") == invoice and one["object"] == "line_item"]
+    return {
+        "invoice_line_item_details": {"invoice": invoice, "invoice_line_items": lines},
+        "type": "invoice_line_items",
+    }
 
 
 def charge(ctx: Context, subscription: Doc, item: Doc, part: Fraction) -> Doc:
     """The fields of an invoice item that charges a part of an item's whole period."""
-    return share(subscription, to_pay(ctx, subscription, item).times(part), math.floor)
+    return share(subscription, to_pay(ctx, subscription, item).times(part), sums.nearest)
 
 
 def debited(ctx: Context, subscription: Doc, item: Doc, at: int) -> Whole:
@@ -94,14 +113,17 @@ def share(subscription: Doc, whole: Whole, rounded: Callable[[Fraction], int]) -
     """The amount of a proration, and what discounts take off it where they are itemized."""
     net = rounded(whole.net)
     if not billing_modes.itemizes(subscription):
-        return {"amount": net, "proration_details": {"discount_amounts": []}}
+        return {"amount": net, "proration_details": {"credited_items": None, "discount_amounts": []}}
     gross = rounded(whole.amount)
     sign = 1 if gross >= net else -1
     weights = {id: abs(int(cut * FINE)) for id, cut in {**whole.own, **whole.shared}.items()}
     taken = {id: sign * amount for id, amount in spread(abs(gross - net), weights).items()}
     return {
         "amount": gross,
-        "proration_details": {"discount_amounts": [{"amount": cut, "discount": id} for id, cut in taken.items()]},
+        "proration_details": {
+            "credited_items": None,
+            "discount_amounts": [{"amount": cut, "discount": id} for id, cut in taken.items()],
+        },
         "_taken": {
             "own": {id: taken[id] for id in whole.own if id in taken},
             "shared": {id: taken[id] for id in whole.shared if id in taken},
@@ -110,11 +132,11 @@ def share(subscription: Doc, whole: Whole, rounded: Callable[[Fraction], int]) -
 
 
 def paid(ctx: Context, subscription: Doc, item: Doc, at: int) -> Whole:
-    """What the whole period that `at` lies in costs at the item's price and quantity: as it was charged, else as it
-    would be."""
+    """What the whole period that `at` lies in costs at the item's price and quantity: as it was charged, else, where
+    another quantity was charged, as it would be."""
     for invoice in objects.query(ctx, "invoice", _subscription=subscription["id"]):
         charged = [line for line in invoice["lines"]["data"] if _charges(line, item, at)]
-        if charged:
+        if charged and sum(line["quantity"] for line in charged) == (item.get("quantity") or 0):
             return _together([_of_line(line) for line in charged])
     whole, period = (
         items.cycle_in(subscription, item["price"]).holding(item["current_period_start"]),
@@ -138,7 +160,7 @@ def _charges(line: Doc, item: Doc, at: int) -> bool:
 def _of_line(line: Doc) -> Whole:
     taken = {one["discount"]: Fraction(one["amount"]) for one in line["discount_amounts"] if one["amount"]}
     own = {id: amount for id, amount in taken.items() if id in line["discounts"]}
-    return Whole(Fraction(line["amount"]), own, {id: amount for id, amount in taken.items() if id not in own})
+    return Whole(Fraction(line["amount"]), own, {id: amount for id, amount in taken.items() if id not in own}, (line,))
 
 
 def _together(parts: list[Whole]) -> Whole:
@@ -148,7 +170,8 @@ def _together(parts: list[Whole]) -> Whole:
         for whole, cuts in ((own, part.own), (shared, part.shared)):
             for id, amount in cuts.items():
                 whole[id] = whole.get(id, Fraction(0)) + amount
-    return Whole(sum((part.amount for part in parts), Fraction(0)), own, shared)
+    charged = tuple(line for part in parts for line in part.charged)
+    return Whole(sum((part.amount for part in parts), Fraction(0)), own, shared, charged)
 
 
 def to_pay(ctx: Context, subscription: Doc, item: Doc) -> Whole:

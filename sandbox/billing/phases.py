@@ -26,6 +26,14 @@ ADDED: Shape = {
     "quantity": Int(min=0),
     "tax_rates": TAX_RATES,
 }
+INVOICE_SETTINGS: Shape = {
+    "account_tax_ids": Ignored(),
+    "custom_fields": Array(Hash({"name": Str(required=True), "value": Str(required=True)}), unset=True),
+    "days_until_due": Int(min=0),
+    "description": Str(unset=True, max_length=1500),
+    "footer": Str(unset=True, max_length=5000),
+    "issuer": Ignored(),
+}
 PHASE: dict[str, Param] = {
     "add_invoice_items": Array(Hash(ADDED)),
     "application_fee_percent": Ignored(),
@@ -42,9 +50,7 @@ PHASE: dict[str, Param] = {
         {"interval": Enum("day", "month", "week", "year", required=True), "interval_count": Int(min=1)}
     ),
     "end_date": OneOf(Enum("now"), Timestamp()),
-    "invoice_settings": Hash(
-        {"account_tax_ids": Ignored(), "days_until_due": Int(min=0), "issuer": Ignored()}, unset=True
-    ),
+    "invoice_settings": Hash(INVOICE_SETTINGS, unset=True),
     "items": Array(Hash(items.ITEM), required=True),
     "iterations": Int(min=1),
     "metadata": Metadata(),
@@ -126,8 +132,8 @@ def _trial_end(given: dict[str, Any], start: int, end: int, path: str) -> int | 
 
 def settings(given: dict[str, Any]) -> Doc:
     """The `invoice_settings` of a phase or a schedule."""
-    nothing = dict.fromkeys(("account_tax_ids", "custom_fields", "description", "footer"))
-    return nothing | {"days_until_due": given.get("days_until_due"), "issuer": {"type": "self"}}
+    told = {name: given.get(name) for name in ("days_until_due", *items.SAID_ON_INVOICES)}
+    return {"account_tax_ids": None, "issuer": {"type": "self"}} | told
 
 
 def _added(ctx: Context, given: dict[str, Any], path: str) -> Doc:
@@ -144,8 +150,8 @@ def _added(ctx: Context, given: dict[str, Any], path: str) -> Doc:
         "discounts": [_discount(ctx, one, f"{path}[discounts]") for one in given.get("discounts") or []],
         "metadata": given.get("metadata") or {},
         "period": {
-            "end": {"timestamp": None, "type": "min_item_period_end"},
-            "start": {"timestamp": None, "type": "max_item_period_start"},
+            "end": {"type": "min_item_period_end"},
+            "start": {"type": "max_item_period_start"},
         },
         "price": price["id"],
         "quantity": given.get("quantity", 1),
@@ -240,8 +246,10 @@ def as_given(phase: Doc) -> dict[str, Any]:
 def resolved(phase: Doc, defaults: Doc) -> Doc:
     """The phase with what its schedule's `default_settings` say where it says nothing."""
     days = [(held or {}).get("days_until_due") for held in (phase["invoice_settings"], defaults["invoice_settings"])]
+    own, general = phase["invoice_settings"] or {}, defaults["invoice_settings"]
     return phase | {name: phase[name] or defaults[name] for name in (*CARRIED, "billing_cycle_anchor")} | {
-        "days_until_due": next((one for one in days if one is not None), SENT_FOR)
+        "days_until_due": next((one for one in days if one is not None), SENT_FOR),
+        "invoice_settings": {name: own.get(name) or general.get(name) for name in items.SAID_ON_INVOICES},
     }  # fmt: skip
 
 
@@ -267,6 +275,7 @@ def _common(phase: Doc) -> dict[str, Any]:
     return {name: phase[name] for name in CARRIED} | sent | {
         "default_tax_rates": [rate["id"] for rate in phase["default_tax_rates"]],
         "discounts": _named(phase["discounts"]),
+        "invoice_settings": {name: said for name, said in phase["invoice_settings"].items() if said},
         "metadata": phase["metadata"],
     }  # fmt: skip
 

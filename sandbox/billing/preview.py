@@ -6,6 +6,7 @@ invoice, in a savepoint that is always rolled back: a preview can never differ f
 """
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from sandbox import objects
@@ -17,6 +18,7 @@ from sandbox.billing import (
     items,
     lifecycle,
     pricing,
+    resuming,
     scheduling,
     subscribing,
 )
@@ -27,7 +29,7 @@ from sandbox.billing.redeeming import Purchase
 from sandbox.context import Context
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
-from sandbox.params import Array, Bool, Enum, Hash, Ignored, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
 from sandbox.resources import invoice_items, schedules
 from sandbox.resources.customers import create_customer
 from sandbox.resources.tax_rates import TAX_RATES
@@ -55,7 +57,10 @@ SCHEDULE_DETAILS: Shape = {
     "phases": Array(Hash(PHASE)),
     "proration_behavior": PRORATION,
 }
-EXTRA: Shape = invoice_items.COMMON | {"currency": Str(), "invoiceitem": Str()}
+EXTRA: Shape = {name: shape for name, shape in invoice_items.COMMON.items() if name != "pricing"} | {
+    "currency": Str(), "invoiceitem": Str(), "price": Str(), "unit_amount": Int(min=-99_999_999),
+}  # fmt: skip
+"""An item as previews name it: a price without `pricing` around it."""
 PARAMS: dict[str, Param] = {
     "automatic_tax": Ignored(),
     "currency": Str(),
@@ -110,6 +115,10 @@ def _wait_for(ctx: Context, params: dict[str, Any]) -> None:
     """Items that shall be on the invoice besides what waits for it."""
     for given in params.get("invoice_items") or []:
         known = given.pop("invoiceitem", None)
+        if "price" in given:
+            given["pricing"] = {"price": given.pop("price")}
+        if "unit_amount" in given:
+            given["unit_amount_decimal"] = Decimal(given.pop("unit_amount"))
         if known:
             given.pop("currency", None)
             invoice_items.update_invoice_item(ctx, given, known)
@@ -197,7 +206,7 @@ def _changed(ctx: Context, subscription: Doc, details: dict[str, Any]) -> tuple[
         prorate = details.get("proration_behavior", "create_prorations") != "none"
         after = changing.cancel(ctx, subscription, {"invoice_now": True, "prorate": prorate})
     elif details.get("resume_at"):
-        after = changing.resume(ctx, subscription, {"payment_behavior": "default_incomplete"})
+        after = resuming.resume(ctx, subscription, {"payment_behavior": "default_incomplete"})
     elif changes:
         after = changing.change(ctx, subscription, changes | {"payment_behavior": "default_incomplete"})
     at_once = after["latest_invoice"] != subscription["latest_invoice"]

@@ -77,18 +77,23 @@ def _check(params: dict[str, Any]) -> None:
             "Setting `payment_behavior` to `pending_if_incomplete` has no effect when creating a subscription.",
             param="payment_behavior",
         )
-    automatic = params.get("collection_method", "charge_automatically") == "charge_automatically"
-    if automatic and "days_until_due" in params:
+    check_sending(params.get("collection_method", "charge_automatically"), params.get("days_until_due"))
+    if "trial_end" in params and "trial_period_days" in params:
+        raise ApiError("You may only specify one of these parameters: trial_end, trial_period_days.")
+
+
+def check_sending(method: str, days: int | None) -> None:
+    """Raises where the days that a customer has for an invoice are said of one that is not sent, or the other way
+    round."""
+    if method != "send_invoice" and days is not None:
         raise ApiError(
             "You can only set `days_until_due` if `collection_method` is `send_invoice`.", param="days_until_due"
         )
-    if not automatic and "days_until_due" not in params:
+    if method == "send_invoice" and days is None:
         raise ApiError(
             "You must pass a `days_until_due` with the `collection_method` set to `send_invoice`.",
             param="days_until_due",
         )
-    if "trial_end" in params and "trial_period_days" in params:
-        raise ApiError("You may only specify one of these parameters: trial_end, trial_period_days.")
 
 
 def _check_room(ctx: Context, customer: Doc) -> None:
@@ -167,7 +172,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         "billing_mode": billing_modes.chosen(params),
         "billing_schedules": [],
         "cancel_at_period_end": False,
-        "cancellation_details": {"comment": None, "feedback": None, "reason": None},
+        "cancellation_details": lifecycle.NOT_CANCELED,
         "collection_method": params.get("collection_method", "charge_automatically"),
         "currency": "",
         "customer": customer["id"],
@@ -232,9 +237,10 @@ def add_once(ctx: Context, subscription: Doc, given: dict[str, Any], path: str) 
             "currency": price["currency"],
             "customer": subscription["customer"],
             "description": items.product_name(ctx, price),
+            "discountable": given.get("discountable", True),
             "metadata": given.get("metadata") or {},
             "parent": {
-                "subscription_details": {"subscription": subscription["id"], "subscription_item": None},
+                "subscription_details": {"subscription": subscription["id"]},
                 "type": "subscription_details",
             },
             "pricing": lines.price_pricing(price),

@@ -4,6 +4,7 @@ Sources: Stripe docs, "Pricing models" (per unit, graduated, volume, packages), 
 """
 
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any
 
 from sandbox.billing import tiers
@@ -21,10 +22,17 @@ def price_amount(price: Price, quantity: int | None) -> int:
 
 
 def unused(amount: int, period: Period, at: int) -> int:
-    """The part of a period's amount that falls after `at`, to the second. The exact share is rounded down, for credits
-    too, which are negative amounts: -666.67 becomes -667, 333.33 becomes 333, as in Stripe docs, "Prorations"."""
+    """The part of a period's amount that falls after `at`, to the second and the nearest unit."""
     left = min(max(period.end - at, 0), period.seconds)
-    return amount * left // period.seconds if period.seconds else 0
+    return nearest(Fraction(amount * left, period.seconds)) if period.seconds else 0
+
+
+def nearest(amount: Fraction) -> int:
+    """A share in whole units, halves away from zero: -666.67 becomes -667, 333.33 becomes 333, as in Stripe docs,
+    "Prorations"; and the rest of a month that began seconds ago costs all of it, as suites written against Stripe's
+    test mode expect."""
+    whole = int(abs(amount) + Fraction(1, 2))
+    return whole if amount >= 0 else -whole
 
 
 def between(amount: int, whole: Period, part: Period) -> int:

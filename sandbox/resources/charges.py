@@ -14,11 +14,11 @@ from sandbox.documents import merge_metadata, new_id
 from sandbox.kinds import Doc, kind
 from sandbox.ledger import Entry
 from sandbox.pagination import list_object, list_page, listing
-from sandbox.params import Enum, Hash, Metadata, Str
-from sandbox.resources.customers import SHIPPING
+from sandbox.params import Enum, Hash, Ignored, Metadata, Str
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.payment_methods import card_of
 from sandbox.routes import route
-from sandbox.testcards import TestCard, decline_message
+from sandbox.testcards import ADVICE, TestCard, decline_message
 
 
 def _refunds(ctx: Context, charge: Doc) -> Doc:
@@ -134,9 +134,9 @@ def _outcome(card: TestCard, refusal: Doc | None) -> Doc:
     decline = refusal["decline_code"] if refusal else None
     blocked = bool(refusal) and card.decline_code == "fraudulent"
     return {
-        "advice_code": "try_again_later" if decline == "insufficient_funds" else None,
+        "advice_code": ADVICE.get(decline, {}).get("advice_code"),
         "network_advice_code": None,
-        "network_decline_code": None,
+        "network_decline_code": ADVICE.get(decline, {}).get("network_decline_code"),
         "network_status": ("not_sent_to_network" if blocked else "declined_by_network")
         if refusal
         else "approved_by_network",
@@ -198,7 +198,8 @@ def refusal_of(card: TestCard) -> Doc | None:
     """What the bank answers to a charge, None for a yes."""
     if card.code is None:
         return None
-    return {"code": card.code, "decline_code": card.decline_code, "message": decline_message(card)}
+    refusal = {"code": card.code, "decline_code": card.decline_code, "message": decline_message(card)}
+    return refusal | ADVICE.get(card.decline_code, {})
 
 
 def charge_otherwise(
@@ -301,7 +302,7 @@ UPDATE = {
     "fraud_details": Hash({"user_report": Enum("fraudulent", "safe", unset=True)}),
     "metadata": Metadata(),
     "receipt_email": Str(unset=True),
-    "shipping": Hash(SHIPPING),
+    "shipping": Hash(SHIPPING_TO),
     "transfer_group": Str(),
 }
 
@@ -315,7 +316,9 @@ def update_charge(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     return objects.update(ctx, charge, params, event="charge.updated")
 
 
-@route("GET", "/v1/balance_transactions", params=listing(source=Str(), type=Str(), currency=Str()))
+@route("GET", "/v1/balance_transactions", params=listing(
+    currency=Str(), payout=Ignored(), source=Str(), type=Str(),
+))  # fmt: skip
 def list_balance_transactions(ctx: Context, params: dict[str, Any]) -> Doc:
     """List balance transactions"""
     filters = {name: params.get(name) for name in ("source", "type", "currency")}

@@ -33,6 +33,8 @@ SHIPPING: Shape = {
     "name": Str(required=True),
     "phone": Str(unset=True),
 }
+SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
+"""Of a payment: a parcel, too."""
 COMMON: dict[str, Param] = {
     "address": Hash(ADDRESS, unset=True),
     "balance": Int(min=-99_999_999_999),

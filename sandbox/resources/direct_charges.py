@@ -12,7 +12,7 @@ from sandbox.money import check_chargeable, in_words
 from sandbox.params import Bool, Hash, Ignored, Int, Metadata, Param, Str
 from sandbox.resources import payments, sources
 from sandbox.resources.charges import charge_card, refusal_of, take
-from sandbox.resources.customers import SHIPPING
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.payment_methods import card_of, token_fields
 from sandbox.resources.prices import checked_currency
 from sandbox.resources.tokens import card_object
@@ -28,7 +28,7 @@ CREATE: dict[str, Param] = {
     "description": Str(unset=True),
     "metadata": Metadata(),
     "receipt_email": Str(),
-    "shipping": Hash(SHIPPING),
+    "shipping": Hash(SHIPPING_TO),
     "source": Str(),
     "statement_descriptor": Str(max_length=22),
     "statement_descriptor_suffix": Str(max_length=22),
@@ -51,7 +51,8 @@ def create_charge(ctx: Context, params: dict[str, Any]) -> Doc:
     order = _order(params, currency, source)
     charge = charge_card(ctx, order, payment_method, refusal, challenged=False)
     if refusal:
-        more = {"decline_code": refusal["decline_code"]} if refusal["decline_code"] else {}
+        told = ("advice_code", "decline_code", "network_decline_code")
+        more = {name: refusal[name] for name in told if refusal.get(name)}
         raise CardError(refusal["message"], code=refusal["code"], charge=charge["id"], **more)
     if not charge["captured"]:
         due = charge["payment_method_details"]["card"]["capture_before"]

@@ -77,8 +77,8 @@ def create_invoice_item(ctx: Context, params: dict[str, Any]) -> Doc:
     fields |= {"customer": customer["id"], "metadata": merge_metadata({}, params.get("metadata"))}
     if "subscription" in params:
         subscription = objects.load(ctx, "subscription", params["subscription"], param="subscription")
-        details = {"subscription": subscription["id"], "subscription_item": None}
-        fields["parent"] = {"subscription_details": details, "type": "subscription_details"}
+        details = {"subscription_details": {"subscription": subscription["id"]}, "type": "subscription_details"}
+        fields["parent"] = details
     fields = {"id": new_id(ctx, "invoiceitem"), "discountable": fields["amount"] >= 0} | fields
     item = collection.add_pending(ctx, fields | _priced(ctx, fields | {"discounts": []}, params))
     return _put_on(ctx, item, invoice) if invoice else item
@@ -127,7 +127,7 @@ def _charged(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
     return {
         "amount": amount,
         "currency": checked_currency(params.get("currency") or customer["currency"] or "usd"),
-        "pricing": {"price_details": None, "type": "price_details", "unit_amount_decimal": each},
+        "pricing": {"type": "price_details", "unit_amount_decimal": each},
         "quantity": quantity if unit is not None else 1,
     }
 

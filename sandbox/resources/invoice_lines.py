@@ -15,10 +15,17 @@ from sandbox.kinds import Doc
 from sandbox.pagination import list_object, paging
 from sandbox.params import Array, Enum, Hash, Ignored, Metadata, Param, Shape, Str
 from sandbox.resources import invoice_items
-from sandbox.resources.prices import PRODUCT_DATA
 from sandbox.resources.products import create_product
 from sandbox.routes import route
 
+PRODUCT_DATA: Shape = {
+    "description": Str(unset=True),
+    "images": Array(Str()),
+    "metadata": Metadata(),
+    "name": Str(required=True),
+    "tax_code": Str(),
+    "unit_label": Str(max_length=12),
+}
 PRICE_DATA: Shape = {**invoice_items.PRICE_DATA, "product": Str(), "product_data": Hash(PRODUCT_DATA)}
 NOT_OF_LINES = ("tax_behavior", "tax_code", "unit_amount_decimal")
 LINE: dict[str, Param] = {

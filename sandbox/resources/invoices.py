@@ -296,7 +296,8 @@ def _pay(ctx: Context, invoice: Doc, params: dict[str, Any]) -> Doc:
         "message": "This payment requires additional user action before it can be completed successfully. Payment can "
         "be completed using the PaymentIntent associated with the invoice.",
     }
-    more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name)}
+    told = ("advice_code", "charge", "decline_code", "network_decline_code", "payment_method")
+    more = {name: error[name] for name in told if error.get(name)}
     raise CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
 
 
@@ -329,11 +330,11 @@ def attach_payment(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 
 @route("POST", "/v1/invoices/{id}/void")
 def void_invoice(ctx: Context, params: dict[str, Any], id: str) -> Doc:
-    """Void an open invoice"""
+    """Void an open invoice, or one that was written off"""
     invoice = _load(ctx, id, param="id")
     if invoice["status"] == "paid":
         raise ApiError("Invoices with `paid` payments cannot be voided.")
-    if invoice["status"] != "open":
+    if invoice["status"] not in ("open", "uncollectible"):
         raise ApiError(NOT_OPEN)
     collection.cancel_payments(ctx, invoice)
     return invoicing.void(ctx, objects.load(ctx, "invoice", id))

@@ -92,7 +92,7 @@ DEFAULTS: dict[str, Doc] = {
     "konbini": {
         "confirmation_number": None, "expires_after_days": None, "expires_at": None, "product_description": None,
     },
-    "customer_balance": {},
+    "customer_balance": {"funding_type": None},
     "sepa_debit": {},
     "us_bank_account": {"verification_method": "automatic"},
 }  # fmt: skip

@@ -11,6 +11,7 @@ from sandbox.money import check_chargeable
 from sandbox.pagination import list_page, listing
 from sandbox.params import (
     ADDRESS,
+    Array,
     Bool,
     Enum,
     Hash,
@@ -20,18 +21,34 @@ from sandbox.params import (
     MethodTypes,
     OneOf,
     Param,
-    Shape,
     Str,
     Url,
 )
 from sandbox.resources import method_options, payments
-from sandbox.resources.customers import SHIPPING
+from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.payment_methods import DATA, from_data, resolve
 from sandbox.resources.prices import checked_currency
 from sandbox.routes import route
 
-SHIPPING_TO: Shape = {**SHIPPING, "carrier": Str(unset=True), "tracking_number": Str(unset=True)}
+TOO_LITTLE = (
+    "The amount must be greater than or equal to the minimum charge amount allowed for your account and the currency "
+    "set (https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts).  If you want to save a Payment "
+    "Method for future use without an immediate payment, use a Setup Intent instead: "
+    "https://docs.stripe.com/payments/setup-intents"
+)
+
+
+class Amount(Int):
+    """An amount to be paid; nothing and less is refused in words of its own."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> int:
+        amount = super().value(raw, path, ignored)
+        if amount < 1:
+            raise ApiError(TOO_LITTLE, code="parameter_invalid_integer", param=path)
+        return amount
+
+
 SETUP_USAGE = Enum("off_session", "on_session", unset=True)
 PAYMENT: dict[str, Param] = {
     "payment_method": Str(unset=True),
@@ -42,7 +59,7 @@ PAYMENT: dict[str, Param] = {
     "setup_future_usage": SETUP_USAGE,
     "shipping": Hash(SHIPPING_TO, unset=True),
     "capture_method": Enum("automatic", "automatic_async", "manual"),
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str()),
     "amount_details": Ignored(),
     "hooks": Ignored(),
     "payment_details": Ignored(),
@@ -74,7 +91,7 @@ CREATE = (
     FIELDS
     | CONFIRMATION
     | {
-        "amount": Int(min=1, required=True),
+        "amount": Amount(required=True),
         "automatic_payment_methods": Hash({"enabled": Bool(required=True), "allow_redirects": Enum("always", "never")}),
         "confirm": Bool(),
         "confirmation_method": Enum("automatic", "manual"),
@@ -82,7 +99,7 @@ CREATE = (
         "on_behalf_of": Str(),
     }
 )
-UPDATE = FIELDS | {"amount": Int(min=1), "currency": Str()}
+UPDATE = FIELDS | {"amount": Amount(), "currency": Str()}
 CONFIRM = PAYMENT | CONFIRMATION | {"amount_to_confirm": Ignored(), "client_secret": Str(), "key": Ignored()}
 CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "payment_method_options", "client_secret"}
 SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
@@ -183,14 +200,15 @@ def _confirm(ctx: Context, intent: Doc, params: dict[str, Any]) -> Doc:
 
 def _allowed(ctx: Context, intent: Doc, type: str) -> Doc:
     """The intent, which takes this way to pay. One that takes what the account offers learns of it now."""
-    types = intent["payment_method_types"]
-    if type in types:
+    types, allowed = intent["payment_method_types"], intent.get("allowed_payment_method_types")
+    may = allowed is None or type in allowed
+    if type in types and may:
         return intent
     method_options.check_currency([type], intent["currency"], param="payment_method")
-    if not (intent["automatic_payment_methods"] or {}).get("enabled"):
+    if not may or not (intent["automatic_payment_methods"] or {}).get("enabled"):
         raise ApiError(
             f"The PaymentMethod provided ({type}) is not allowed for this PaymentIntent. Please attach a PaymentMethod "
-            f"of one of the following types: {', '.join(types)}.",
+            f"of one of the following types: {', '.join(allowed or types)}.",
             param="payment_method",
         )
     options = method_options.defaults([type]) | intent["payment_method_options"]
@@ -214,7 +232,8 @@ def _check_return_url(ctx: Context, intent: Doc, params: dict[str, Any], *, off_
 
 
 def card_error(intent: Doc, error: Doc) -> CardError:
-    more = {name: error[name] for name in ("charge", "decline_code", "payment_method") if error.get(name) is not None}
+    told = ("advice_code", "charge", "decline_code", "network_decline_code", "payment_method")
+    more = {name: error[name] for name in told if error.get(name) is not None}
     return CardError(error["message"], code=error["code"], payment_intent=render(intent), **more)
 
 

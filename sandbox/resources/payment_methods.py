@@ -300,7 +300,7 @@ def declined(card: TestCard, **fields: Any) -> CardError:
     """The bank's refusal as Stripe reports it."""
     code = card.code or "card_declined"
     if code == "card_declined" or card.decline_code:
-        fields["decline_code"] = card.decline_code
+        fields |= {"decline_code": card.decline_code} | testcards.ADVICE.get(card.decline_code, {})
     if param := {"incorrect_cvc": "cvc", "expired_card": "exp_month"}.get(code):
         fields["param"] = param
     return CardError(testcards.decline_message(card), code=code, **fields)

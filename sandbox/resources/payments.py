@@ -19,7 +19,7 @@ from sandbox.kinds import Doc, kind
 from sandbox.resources.charges import charge_card, is_held, refusal_of, settled, take
 from sandbox.resources.method_options import defaults
 from sandbox.resources.payment_methods import attach, card_of
-from sandbox.testcards import Authentication, TestCard
+from sandbox.testcards import ADVICE, Authentication, TestCard
 
 PAYMENT_INTENT = kind(
     "payment_intent",
@@ -93,7 +93,8 @@ def create_and_confirm_payment_intent(
 def new_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored intent, not yet confirmed; `payment_intent.created` is emitted."""
     nothing = dict.fromkeys(
-        ("application", "application_fee_amount", "automatic_payment_methods", "canceled_at", "cancellation_reason",
+        ("allowed_payment_method_types", "application", "application_fee_amount", "automatic_payment_methods",
+         "canceled_at", "cancellation_reason",
          "customer", "customer_account", "description", "excluded_payment_method_types", "last_payment_error",
          "latest_charge", "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "processing", "receipt_email", "review", "setup_future_usage", "shipping", "source",
@@ -229,7 +230,8 @@ def _answer(ctx: Context, payment_method: Doc) -> Doc | None:
     if not left:
         return refusal_of(card_of(payment_method))
     objects.update(ctx, payment_method, {"_fails": left - 1})
-    return {"code": "card_declined", "decline_code": "generic_decline", "message": "Your card was declined."}
+    declined = {"code": "card_declined", "decline_code": "generic_decline", "message": "Your card was declined."}
+    return declined | ADVICE["generic_decline"]
 
 
 def _keep_for_later(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool) -> Doc:

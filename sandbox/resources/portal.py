@@ -47,7 +47,13 @@ FEATURES: Shape = {
     "payment_method_update": Hash({"enabled": Bool(required=True), "payment_method_configuration": Ignored()}),
     "subscription_cancel": Hash(
         {
-            "cancellation_reason": Hash({"enabled": Bool(required=True), "options": Array(Str(), unset=True)}),
+            "cancellation_reason": Hash(
+                {
+                    "enabled": Bool(required=True),
+                    "feedback_options": Array(Str(), unset=True),
+                    "options": Array(Str(), unset=True),
+                }
+            ),
             "enabled": Bool(),
             "mode": Enum("at_period_end", "immediately"),
             "proration_behavior": Enum("always_invoice", "create_prorations", "none"),
@@ -121,7 +127,7 @@ def _features(given: Doc) -> Doc:
         "invoice_history": {"enabled": False},
         "payment_method_update": {"enabled": False, "payment_method_configuration": None},
         "subscription_cancel": {
-            "cancellation_reason": {"enabled": False, "options": []},
+            "cancellation_reason": {"enabled": False, "feedback_options": None, "options": []},
             "enabled": False,
             "mode": "at_period_end",
             "proration_behavior": "none",
@@ -163,6 +169,8 @@ def _new_features(ctx: Context, configuration: Doc, given: dict[str, Any]) -> Do
         }
     features = {name: old[name] | (given.get(name) or {}) for name in old}
     features["subscription_update"] = old["subscription_update"] | update
+    reason = old["subscription_cancel"]["cancellation_reason"] | features["subscription_cancel"]["cancellation_reason"]
+    features["subscription_cancel"] = features["subscription_cancel"] | {"cancellation_reason": reason}
     if features["subscription_update"]["enabled"] and not products:
         raise missing("features[subscription_update][products]")
     if features["subscription_update"]["enabled"] and not features["subscription_update"]["default_allowed_updates"]:

@@ -55,6 +55,7 @@ CURRENCY_OPTIONS = Map(
         }
     )
 )
+LONGEST = {"day": 1095, "week": 156, "month": 36, "year": 3}
 RECURRING: Shape = {
     "interval": INTERVALS,
     "interval_count": Int(min=1),
@@ -242,6 +243,10 @@ def _check_tiers(params: dict[str, Any]) -> None:
 
 
 def _recurring(given: dict[str, Any]) -> Doc:
+    most = LONGEST[given["interval"]]
+    if given.get("interval_count", 1) > most:
+        message = f"The longest interval of a price is three years: at most {most} for `{given['interval']}`."
+        raise ApiError(message, param="recurring[interval_count]")
     return {
         "interval": given["interval"],
         "interval_count": given.get("interval_count", 1),

@@ -163,7 +163,7 @@ def plan(ctx: Context, made: Doc, behaviour: str) -> None:
 
 def provide_account(ctx: Context, made: Doc) -> Doc:
     """The customer has told where the money shall go."""
-    sent = objects.update(ctx, made, {"next_action": None, "status": "pending"}, event="refund.updated")
+    sent = objects.update(ctx, made, {"status": "pending"}, event="refund.updated", without=("next_action",))
     objects.announce(ctx, "charge.refund.updated", sent, previous={"status": "requires_action"})
     plan(ctx, sent, "pending")
     return sent
@@ -247,13 +247,12 @@ def settle(ctx: Context, payload: Doc) -> None:
 
 def come_back(ctx: Context, made: Doc, status: str, reason: str | None) -> Doc:
     """It failed or was canceled, and the money is where it was."""
-    changes: Doc = {"next_action": None} if "next_action" in made else {}
-    changes |= {"failure_reason": reason, "status": status} if reason else {"status": status}
+    changes: Doc = {"failure_reason": reason, "status": status} if reason else {"status": status}
     if made["charge"]:
         changes["failure_balance_transaction"] = _back(ctx, made)["id"]
     else:
         CASH_BACK[0](ctx, made)
-    failed = objects.update(ctx, made, changes, event="refund.updated")
+    failed = objects.update(ctx, made, changes, event="refund.updated", without=("next_action",))
     if status == "failed":
         objects.announce(ctx, "refund.failed", failed)
     objects.announce(ctx, "charge.refund.updated", failed, previous={"status": made["status"]})

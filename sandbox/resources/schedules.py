@@ -3,14 +3,14 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import billing_modes, lifecycle, phases, scheduling
+from sandbox.billing import billing_modes, items, lifecycle, phases, scheduling
 from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.context import Context
 from sandbox.documents import merge_metadata
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import created_range, list_page, listing
-from sandbox.params import RANGE, Array, Bool, Enum, Hash, Ignored, Int, Metadata, OneOf, Param, Shape, Str, Timestamp
+from sandbox.params import RANGE, Array, Bool, Enum, Hash, Ignored, Metadata, OneOf, Param, Shape, Str, Timestamp
 from sandbox.routes import route
 
 SCHEDULE = kind(
@@ -42,7 +42,7 @@ DEFAULTS: Shape = {
     "collection_method": Enum("charge_automatically", "send_invoice"),
     "default_payment_method": Str(unset=True),
     "description": Str(unset=True),
-    "invoice_settings": Hash({"days_until_due": Int(min=0), "issuer": Ignored(), "account_tax_ids": Ignored()}),
+    "invoice_settings": Hash(phases.INVOICE_SETTINGS),
     "on_behalf_of": Ignored(),
     "transfer_data": Ignored(),
 }
@@ -119,8 +119,9 @@ def _from_subscription(ctx: Context, params: dict[str, Any]) -> Doc:
 def _defaults_of(subscription: Doc) -> dict[str, Any]:
     """What a subscription has already is what its schedule says where its phases say nothing."""
     copied = ("collection_method", "default_payment_method", "description")
+    said = {name: subscription["invoice_settings"][name] for name in items.SAID_ON_INVOICES}
     return {name: subscription[name] for name in copied} | {
-        "invoice_settings": {"days_until_due": subscription["days_until_due"]}
+        "invoice_settings": said | {"days_until_due": subscription["days_until_due"]}
     }
 
 
@@ -145,7 +146,7 @@ def _defaults(old: Doc, given: dict[str, Any]) -> Doc:
         ("application_fee_percent", "billing_thresholds", "default_payment_method", "description", "on_behalf_of",
          "transfer_data")
     )  # fmt: skip
-    days = (given.get("invoice_settings") or {}).get("days_until_due")
+    said = given.get("invoice_settings") or {}
     known = ("billing_cycle_anchor", "collection_method", "default_payment_method", "description")
     return nothing | {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
@@ -153,7 +154,7 @@ def _defaults(old: Doc, given: dict[str, Any]) -> Doc:
         "collection_method": "charge_automatically",
         "invoice_settings": phases.settings({}),
     } | old | {name: given[name] for name in known if name in given} | (
-        {"invoice_settings": phases.settings({"days_until_due": days})} if days is not None else {}
+        {"invoice_settings": phases.settings((old.get("invoice_settings") or {}) | said)} if said else {}
     )  # fmt: skip
 
 
@@ -221,6 +222,9 @@ def _new_phases(ctx: Context, schedule: Doc, given: list[dict[str, Any]]) -> Doc
     running = schedule["current_phase"]
     if running and start > ctx.now:
         raise ApiError("The current phase must stay in the schedule.", param="phases[0][start_date]")
+    if running and start not in (ctx.now, *(phase["start_date"] for phase in schedule["phases"])):
+        message = "You can not modify the start date of a phase that has begun."
+        raise ApiError(message, param="phases[0][start_date]")
     subscription = objects.find(ctx, "subscription", schedule["subscription"])
     made = phases.stored(ctx, given, start, subscription["billing_cycle_anchor"] if subscription else None)
     now = phases.at(made, ctx.now) if running else None

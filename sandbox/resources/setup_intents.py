@@ -9,7 +9,7 @@ from sandbox.documents import merge_metadata, random_text, render
 from sandbox.errors import DOC_URL, ApiError, CardError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
-from sandbox.params import Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
+from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
 from sandbox.resources.charges import refusal_of
 from sandbox.resources.payment_methods import DATA, attach, card_of, from_data, resolve
 from sandbox.resources.payments import AUTHENTICATION_FAILED, next_action
@@ -40,7 +40,7 @@ LISTENERS: list[Callable[[Context, Doc], None]] = []
 """Told when a setup intent has succeeded, by whatever way."""
 FAILED: Doc = AUTHENTICATION_FAILED | {"code": "setup_intent_authentication_failure"}
 FIELDS: dict[str, Param] = {
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str(), unset=True),
     "attach_to_self": Ignored(),
     "customer": Str(),
     "customer_account": Ignored(),
@@ -72,7 +72,7 @@ CREATE: dict[str, Param] = (
     }
 )
 CONFIRM: dict[str, Param] = CONFIRMATION | {
-    "allowed_payment_method_types": Ignored(),
+    "allowed_payment_method_types": Array(Str(), unset=True),
     "client_secret": Str(),
     "key": Ignored(),
     "payment_method": Str(),
@@ -99,8 +99,9 @@ def create_setup_intent(ctx: Context, params: dict[str, Any]) -> Doc:
 def new_setup_intent(ctx: Context, fields: Doc) -> Doc:
     """A stored setup intent, not yet confirmed."""
     nothing = dict.fromkeys(
-        ("application", "automatic_payment_methods", "cancellation_reason", "customer", "description",
-         "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt", "mandate",
+        ("allowed_payment_method_types", "application", "automatic_payment_methods", "cancellation_reason", "customer",
+         "description", "excluded_payment_method_types", "flow_directions", "last_setup_error", "latest_attempt",
+         "mandate",
          "next_action", "on_behalf_of", "payment_method", "payment_method_configuration_details",
          "single_use_mandate")
     )  # fmt: skip
@@ -237,13 +238,23 @@ def _attempt(ctx: Context, intent: Doc, status: str, error: Doc | None) -> Doc:
             "flow_directions": None,
             "on_behalf_of": None,
             "payment_method": intent["payment_method"],
-            "payment_method_details": {"card": {"three_d_secure": None}, "type": "card"},
+            "payment_method_details": _tried_with(ctx, intent),
             "setup_error": error,
             "setup_intent": intent["id"],
             "status": status,
             "usage": intent["usage"],
         },
     )
+
+
+def _tried_with(ctx: Context, intent: Doc) -> Doc:
+    method = objects.load(ctx, "payment_method", intent["payment_method"])
+    if method["type"] != "card":
+        return {method["type"]: {}, "type": method["type"]}
+    card = method["card"]
+    names = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding", "last4", "wallet")
+    shown = {name: card[name] for name in names} | {"network": card["brand"], "three_d_secure": None}
+    return {"card": dict(sorted(shown.items())), "type": "card"}
 
 
 def _unexpected(intent: Doc, message: str) -> ApiError:

@@ -83,9 +83,7 @@ def delete_subscription_item(ctx: Context, params: dict[str, Any], id: str) -> D
     """Remove an item from its subscription"""
     subscription, _ = holder(ctx, id)
     if len(subscription["items"]["data"]) == 1:
-        raise ApiError(
-            "A subscription must have at least one active plan. You can cancel the subscription instead.", param="item"
-        )
+        raise ApiError(items.NO_ITEM_LEFT, param="item")
     how = {name: value for name, value in params.items() if name != "clear_usage"}
     changing.change(ctx, subscription, how | {"items": [{"id": id, "deleted": True}]})
     return {"id": id, "object": "subscription_item", "deleted": True}

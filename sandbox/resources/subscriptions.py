@@ -3,7 +3,7 @@
 from typing import Any
 
 from sandbox import objects
-from sandbox.billing import anchors, billing_modes, changing, items, lifecycle, scheduling, subscribing
+from sandbox.billing import anchors, billing_modes, changing, items, lifecycle, resuming, scheduling, subscribing
 from sandbox.billing.billing_modes import BILLING_MODE
 from sandbox.billing.discounts import DISCOUNTS
 from sandbox.context import Context
@@ -60,6 +60,7 @@ CANCELLATION: Shape = {
         "customer_service", "low_quality", "missing_features", "other", "switched_service", "too_complex",
         "too_expensive", "unused", unset=True,
     ),
+    "feedback_option": Str(unset=True),
 }  # fmt: skip
 PAYMENT_SETTINGS: Shape = {
     "payment_method_options": Ignored(),
@@ -82,6 +83,7 @@ COMMON: dict[str, Param] = {
     "add_invoice_items": Array(
         Hash(
             {
+                "discountable": Bool(),
                 "discounts": DISCOUNTS,
                 "metadata": Metadata(),
                 "period": Ignored(),
@@ -225,7 +227,7 @@ def _of_only_item(subscription: Doc, params: dict[str, Any]) -> dict[str, Any]:
 })  # fmt: skip
 def resume_subscription(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     """Resume a paused subscription"""
-    return changing.resume(ctx, objects.load(ctx, "subscription", id, in_path=True), params)
+    return resuming.resume(ctx, objects.load(ctx, "subscription", id, in_path=True), params)
 
 
 @route("POST", "/v1/subscriptions/{id}/migrate", params={"billing_mode": billing_modes.MIGRATE})

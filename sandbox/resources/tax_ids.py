@@ -74,7 +74,7 @@ def new_tax_id(ctx: Context, given: dict[str, Any], owner: Doc) -> Doc:
         "country": _country(given["type"], value),
         "customer": customer,
         "customer_account": None,
-        "owner": {"customer": None, "customer_account": None, **owner},
+        "owner": {"customer_account": None, **owner},
         "type": given["type"],
         "value": value,
         "verification": {

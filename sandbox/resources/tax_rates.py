@@ -13,7 +13,8 @@ from sandbox.routes import route
 
 TAX_RATE = kind("tax_rate", prefix="txr", label="tax rate", indexed=("active", "inclusive"))
 TYPES = (
-    "amusement_tax", "communications_tax", "gst", "hst", "igst", "jct", "lease_tax", "pst", "qst",
+    "amusement_tax", "communications_tax", "gst", "hst", "igst", "jct", "lease_tax",
+    "mass_transit_parking_tax", "parking_tax", "pst", "qst",
     "retail_delivery_fee", "rst", "sales_tax", "service_tax", "vat",
 )  # fmt: skip
 WORDS: dict[str, Param] = {

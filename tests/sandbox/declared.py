@@ -13,6 +13,8 @@ from typing import Any
 
 import stripe
 
+from tests.sandbox import published
+
 HOME = Path(stripe.__file__).parent
 NO_FIELDS = ("OBJECT_NAME", "_inner_class_types")
 PLAIN: dict[str, Any] = {"str": str, "int": int, "float": (int, float), "bool": bool}
@@ -81,6 +83,7 @@ def differences(doc: dict[str, Any], path: str = "") -> Iterator[str]:
         yield f"{path}: no such kind of object"
         return
     yield from _of_class(known, doc, path)
+    yield from published.faults(doc["object"], doc, path)
 
 
 def _of_class(known: Declared, doc: dict[str, Any], path: str) -> Iterator[str]:

@@ -239,13 +239,13 @@ def test_periods_end_where_the_anchor_says(
     assert boundaries(travel, subscription, len(ends)) == ends
 
 
-# The first month has 31 days, of which 10 are billed before the anchor: 3000 × 10 / 31 = 967.7, rounded down
+# The first month has 31 days, of which 10 are billed before the anchor: 3000 × 10 / 31 = 967.7
 def test_what_comes_between_a_trial_and_the_anchor_is_a_part(travel: Travel) -> None:
     travel.now = at("2027-01-04T00:00")
     anchor = str(at("2027-01-21T00:00"))
     subscription = start(travel, trial_period_days="7", billing_cycle_anchor=anchor)
     travel.advance(7 * DAY + DRAFT)
-    assert invoices(travel, subscription)[0]["total"] == 967
+    assert invoices(travel, subscription)[0]["total"] == 968
     travel.advance(10 * DAY)
     assert invoices(travel, subscription)[0]["total"] == 3000
 
@@ -338,7 +338,7 @@ def test_a_cancellation_inside_a_period_ends_it_there_and_credits_the_rest(trave
     assert (credit["amount"], credit["period"]) == (-1065, {"start": day, "end": at("2027-02-01T00:00")})
     taken_back = travel.post(path, cancel_at="")
     assert item_of(taken_back)["current_period_end"] == at("2027-02-01T00:00")
-    assert sorted(one["amount"] for one in travel.get("/v1/invoiceitems", pending="true")["data"]) == [-1065, 1064]
+    assert sorted(one["amount"] for one in travel.get("/v1/invoiceitems", pending="true")["data"]) == [-1065, 1065]
     travel.post(path, cancel_at=str(day))
     travel.advance(day - travel.now)
     assert (now(travel, subscription)["status"], now(travel, subscription)["ended_at"]) == ("canceled", day)
@@ -373,7 +373,7 @@ def test_a_change_before_the_anchor_is_prorated_by_the_whole_period(travel: Trav
     given = {"items[0][id]": item_of(subscription)["id"], "items[0][quantity]": "2"}
     travel.post(f"/v1/subscriptions/{subscription['id']}", **given)
     waiting = travel.get("/v1/invoiceitems", pending="true")["data"]
-    assert sorted(one["amount"] for one in waiting) == [-484, 967]
+    assert sorted(one["amount"] for one in waiting) == [-484, 968]
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ def _pending(http: httpx.Client, customer: str) -> Any:
     return http.post("/v1/invoiceitems", data=data).json()
 
 
+NEWER = {"cancellation_details": {"feedback_option"}}
+"""What 2026-08-26 shows besides: Stripe's changelog. The examples are older."""
 KINDS = (
     "billing_portal.configuration", "billing_portal.session", "checkout.session", "deleted_invoice",
     "deleted_invoiceitem", "invoice", "invoice_payment", "invoiceitem", "item", "line_item", "plan", "subscription",
@@ -87,4 +89,4 @@ def test_hashes_inside_have_the_fields_of_stripes_example(
     for name, example in examples[kind].items():
         held = ours[kind].get(name)
         if isinstance(example, dict) and isinstance(held, dict) and name not in CHOICES:
-            assert set(held) == set(example), name
+            assert set(held) == set(example) | NEWER.get(name, set()), name

@@ -175,7 +175,7 @@ def test_half_way_through_a_period_half_is_prorated(travel: Travel) -> None:
 
 
 # Stripe docs, "Prorations": a third of a month is left of 20.00, and of 10.00: -6.67 and 3.33
-def test_shares_are_rounded_down(travel: Travel) -> None:
+def test_shares_are_rounded_to_the_nearest_unit(travel: Travel) -> None:
     travel.now = at("2027-04-01T00:00:00")
     subscription = start(travel, **{"billing_mode[type]": "classic"})
     item = item_of(subscription)
@@ -239,9 +239,9 @@ def test_while_collection_is_paused_renewals_are_not_collected(travel: Travel, b
     assert invoices(travel, subscription)[0]["status"] == "paid"
 
 
-# From 21 March to 21 April there are 31 days, of which 10 are left: 3000 × 10 / 31 = 967.7, rounded down
+# From 21 March to 21 April there are 31 days, of which 10 are left: 3000 × 10 / 31 = 967.7
 # A free part is not worth an invoice.
-@pytest.mark.parametrize(("behavior", "totals"), [("create_prorations", [967]), ("none", [])])
+@pytest.mark.parametrize(("behavior", "totals"), [("create_prorations", [968]), ("none", [])])
 def test_an_anchor_ahead_makes_the_first_period_a_part(travel: Travel, behavior: str, totals: list[int]) -> None:
     travel.now = at("2027-04-11T00:00:00")
     anchor = at("2027-04-21T00:00:00")

@@ -11,6 +11,9 @@ def product(v1: Any) -> Any:
     return v1.products.create({"name": "Business"})
 
 
+SOLD = {"unit_amount": 1, "currency": "jpy", "product": "own"}
+
+
 def test_a_product_can_bring_its_default_price(v1: Any) -> None:
     product = v1.products.create(
         {
@@ -91,6 +94,9 @@ def test_tiers_are_shown_when_asked_for(v1: Any, product: stripe.Product) -> Non
         ({"currency": "jpy", "product": "own"}, "parameter_missing", "unit_amount"),
         ({"currency": "jpy", "unit_amount": -1, "product": "own"}, "parameter_invalid_integer", "unit_amount"),
         ({"unit_amount": 1, "product": "own"}, "parameter_missing", "currency"),
+        # API reference, "Create a price": three years at the most
+        (SOLD | {"recurring": {"interval": "year", "interval_count": 4}}, None, "recurring[interval_count]"),
+        (SOLD | {"recurring": {"interval": "week", "interval_count": 157}}, None, "recurring[interval_count]"),
     ],
 )
 def test_a_price_that_cannot_be_is_refused(

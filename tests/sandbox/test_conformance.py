@@ -22,6 +22,7 @@ def price(travel: Travel) -> Any:
     [
         ({}, None),
         ({"nickname": None}, None),  # may be null
+        ({"currency_options": None}, "price.currency_options: null"),  # may be absent, never null
         ({"metadata": None}, "price.metadata: None is no UntypedStripeObject[str]"),
         ({"active": "yes"}, "price.active: 'yes' is no bool"),
         ({"created": True}, "price.created: True is no int"),
@@ -39,6 +40,12 @@ def test_what_is_missing_is_seen_inside_too(price: Any) -> None:
     del price["currency"]
     del price["recurring"]["interval"]
     assert sorted(misfits(price)) == ["price.currency: missing", "price.recurring.interval: missing"]
+
+
+def test_what_may_be_null_must_be_there_all_the_same(price: Any) -> None:
+    del price["nickname"]
+    del price["recurring"]["meter"]
+    assert sorted(misfits(price)) == ["price.nickname: missing", "price.recurring.meter: missing"]
 
 
 def test_the_members_of_a_list_are_compared(price: Any) -> None:

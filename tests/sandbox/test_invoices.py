@@ -110,7 +110,6 @@ def test_paid_out_of_band_cancels_the_payment_that_waited(v1: Any) -> None:
         ("draft", "void_invoice", "You can only pass in open invoices. This invoice isn't open."),
         ("draft", "mark_uncollectible", "You can only pass in open invoices. This invoice isn't open."),
         ("paid", "void_invoice", "Invoices with `paid` payments cannot be voided."),
-        ("uncollectible", "void_invoice", "You can only pass in open invoices. This invoice isn't open."),
         ("uncollectible", "mark_uncollectible", "This invoice has already been marked uncollectible."),
         ("paid", "pay", "Invoice is already paid"),
         ("paid", "finalize_invoice", "already finalized"),
@@ -134,6 +133,16 @@ def test_an_act_that_the_state_forbids_is_refused(v1: Any, reach: str, act: str,
         getattr(v1.invoices, act)(invoice.id)
     assert words in str(refused.value)
     assert v1.invoices.retrieve(invoice.id).status == reach
+
+
+def test_a_written_off_invoice_can_still_be_voided(v1: Any) -> None:
+    """Stripe docs, "Status transitions and finalization"."""
+    invoice = v1.invoices.finalize_invoice(draft(v1, 1000).id)
+    v1.invoices.mark_uncollectible(invoice.id)
+    voided = v1.invoices.void_invoice(invoice.id)
+    assert (voided.status, voided.status_transitions.voided_at is not None) == ("void", True)
+    [tried] = v1.invoice_payments.list({"invoice": invoice.id}).data
+    assert tried.status == "canceled"
 
 
 def test_a_written_off_invoice_can_still_be_paid(v1: Any) -> None:

@@ -192,7 +192,6 @@ def test_a_card_that_paid_without_a_customer_cannot_be_used_again(v1: Any) -> No
         (49, "usd", "amount_too_small", "Amount must be at least $0.50 usd"),
         (49, "jpy", "amount_too_small", "Amount must be at least ¥50 jpy"),
         (100_000_000, "usd", "amount_too_large", "Amount must be no more than $999,999.99 usd"),
-        (0, "usd", "parameter_invalid_integer", "This value must be greater than or equal to 1."),
     ],
 )
 def test_an_amount_outside_of_the_limits_is_refused(
@@ -255,3 +254,23 @@ def test_what_is_said_for_cards_goes_before_what_is_said_for_all(v1: Any) -> Non
 def test_an_optional_challenge_is_made_when_it_is_asked_for(v1: Any, asked: str, status: str) -> None:
     options = {"card": {"request_three_d_secure": asked}}
     assert pay(v1, "pm_card_threeDSecureOptional", payment_method_options=options).status == status
+
+
+def test_a_decline_says_what_to_do_about_it(v1: Any) -> None:
+    """As Stripe's test mode answers: again later, and the network's own code."""
+    with pytest.raises(stripe.CardError) as caught:
+        v1.payment_intents.create(
+            {"amount": 500, "currency": "usd", "payment_method": "pm_card_chargeDeclined", "confirm": True,
+             "payment_method_types": ["card"]}
+        )  # fmt: skip
+    said = body_of(caught.value)
+    assert (said.advice_code, said["network_decline_code"]) == ("try_again_later", "01")
+    assert v1.charges.retrieve(said.charge).outcome.network_decline_code == "01"
+    assert said.payment_intent.last_payment_error.advice_code == "try_again_later"
+
+
+@pytest.mark.parametrize("amount", [0, -5])
+def test_nothing_cannot_be_paid(v1: Any, amount: int) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match="minimum charge amount allowed for your account") as caught:
+        v1.payment_intents.create({"amount": amount, "currency": "usd"})
+    assert (caught.value.code, caught.value.param) == ("parameter_invalid_integer", "amount")

@@ -170,3 +170,19 @@ def test_resuming_a_paused_subscription_is_foreseen(travel: Travel) -> None:
     assert travel.ask("POST", PREVIEW, subscription=id)[0] == 404
     assert travel.post(PREVIEW, subscription=id, **{"subscription_details[resume_at]": "now"})["total"] == 3000
     assert travel.get(f"/v1/subscriptions/{id}")["status"] == "paused"
+
+
+def test_single_charges_are_foreseen_by_a_price_or_an_amount_each(travel: Travel) -> None:
+    """Here a price stands without the `pricing` that invoice items have around it."""
+    subscription = sold(travel)
+    product = travel.post("/v1/products", name="Set-up")["id"]
+    once = travel.post("/v1/prices", product=product, currency="jpy", unit_amount="700")["id"]
+    given = {
+        "invoice_items[0][price]": once,
+        "invoice_items[1][unit_amount]": "5", "invoice_items[1][quantity]": "3", "invoice_items[1][currency]": "jpy",
+    }  # fmt: skip
+    assert sorted(amounts(travel.post(PREVIEW, subscription=subscription["id"], **given))) == [15, 700, 3000]
+    status, said = travel.ask(
+        "POST", PREVIEW, subscription=subscription["id"], **{"invoice_items[0][pricing][price]": once}
+    )
+    assert (status, said["error"]["code"]) == (400, "parameter_unknown")

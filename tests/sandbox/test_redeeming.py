@@ -225,12 +225,12 @@ def test_prorations_show_what_they_include_or_itemize_it(travel: Travel, own: bo
         shown[way] = travel.get(f"/v1/invoices/{changed['latest_invoice']}")
     lines = {way: [(line["amount"], [taken["amount"] for taken in line["discount_amounts"]])
                    for line in invoice["lines"]["data"]] for way, invoice in shown.items()}  # fmt: skip
-    # 1001 less 10 % are 901, halved and rounded down: -451 and 1351 (of 2703)
-    assert lines["included"] == [(-451, [] if own else [0]), (1351, [] if own else [0])]
-    assert lines["itemized"] == [(-501, [-50]), (1501, [150])]
-    assert shown["included"]["total"] == shown["itemized"]["total"] == 900
+    # 1001 less 10 % are 901, halved: -451 and 1352 (of 2703)
+    assert lines["included"] == [(-451, [] if own else [0]), (1352, [] if own else [0])]
+    assert lines["itemized"] == [(-501, [-50]), (1502, [150])]
+    assert shown["included"]["total"] == shown["itemized"]["total"] == 901
     assert sum(taken["amount"] for taken in shown["itemized"]["total_discount_amounts"]) == 100
-    assert shown["itemized"]["subtotal"] == (900 if own else 1000)
+    assert shown["itemized"]["subtotal"] == (901 if own else 1001)
 
 
 def test_a_subscription_is_migrated_one_way(travel: Travel) -> None:

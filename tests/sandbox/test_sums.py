@@ -39,13 +39,13 @@ def test_a_price_comes_to(price: dict[str, Any], quantity: int | None, amount: i
 
 
 @given(st.integers(0, 10_000_000), st.integers(1, 10_000_000), st.integers(0, 10_000_000))
-def test_a_share_is_rounded_down_by_less_than_one(amount: int, seconds: int, used: int) -> None:
+def test_a_share_is_rounded_to_the_nearest_unit_both_ways(amount: int, seconds: int, used: int) -> None:
     period = Period(1000, 1000 + seconds)
     at = period.start + min(used, seconds)
     left, credit = unused(amount, period, at), unused(-amount, period, at)
     exact = Decimal(amount) * (period.end - at) / seconds
-    assert 0 <= exact - left < 1
-    assert 0 <= -exact - credit < 1
+    assert abs(exact - left) <= Decimal("0.5")
+    assert credit == -left
 
 
 def test_half_of_the_time_is_half_of_the_amount() -> None:

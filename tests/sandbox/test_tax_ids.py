@@ -64,4 +64,4 @@ def test_the_account_has_tax_ids_of_its_own(travel: Travel) -> None:
     theirs = travel.post("/v1/tax_ids", type="jp_trn", value="T1234567890123", **owner)
     assert [one["id"] for one in travel.get("/v1/tax_ids")["data"]] == [made["id"]]
     assert [one["id"] for one in travel.get("/v1/tax_ids", **owner)["data"]] == [theirs["id"]]
-    assert made["owner"] == {"customer": None, "customer_account": None, "type": "self"}
+    assert made["owner"] == {"customer_account": None, "type": "self"}

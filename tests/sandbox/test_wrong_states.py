@@ -140,7 +140,7 @@ def invoice_in(travel: Travel, state: str) -> str:
         ("POST", "/finalize", {}, {"draft"}, None),
         ("POST", "/pay", {}, {"draft", "open", "uncollectible"}, None),
         ("POST", "/pay", {"paid_out_of_band": "true"}, {"draft", "open", "uncollectible"}, None),
-        ("POST", "/void", {}, {"open"}, None),
+        ("POST", "/void", {}, {"open", "uncollectible"}, None),
         ("POST", "/mark_uncollectible", {}, {"open"}, None),
         ("POST", "/send", {}, set(), None),  # it is charged, not sent
         ("POST", "", {"description": "Late"}, {"draft"}, "invoice_not_editable"),
