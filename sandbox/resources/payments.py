@@ -51,7 +51,8 @@ AUTHENTICATION_FAILED: Doc = {
 METHOD_OPTIONS: Doc = defaults(["card"])
 WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
 """How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
-LATER = ("konbini_display_details", "display_bank_transfer_instructions")
+VOUCHER = "konbini_display_details"
+LATER = (VOUCHER, "display_bank_transfer_instructions")
 """The next actions that people take elsewhere, days later perhaps."""
 CLEAR: list[Callable[[Context, Doc], None]] = []
 """What is cleared away before an intent is canceled or tried another way: vouchers, money that was set aside."""
@@ -175,6 +176,18 @@ def is_later(intent: Doc) -> bool:
     if intent["status"] == "processing":
         return True
     return intent["status"] == "requires_action" and intent["next_action"]["type"] in LATER
+
+
+def is_voucher(intent: Doc) -> bool:
+    """There is a voucher that can be paid."""
+    return bool(intent["status"] == "requires_action" and intent["next_action"]["type"] == VOUCHER)
+
+
+def called_off(ctx: Context, intent: Doc) -> Doc:
+    """What it waited for is worth nothing any more; it can be confirmed anew. Source: Stripe docs, "Konbini payments"
+    (a change of the intent cancels the voucher)."""
+    cleared = _cleared(ctx, intent)
+    return objects.update(ctx, cleared, {"next_action": None, "status": "requires_confirmation"})
 
 
 def process(ctx: Context, intent: Doc, charge: Doc) -> Doc:
