@@ -92,7 +92,7 @@ TABLES = (
 )  # fmt: skip
 
 
-VERSION = 1
+VERSION = 2
 """Counts up when the index has entries that the documents of older files lack."""
 
 

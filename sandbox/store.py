@@ -386,7 +386,8 @@ class Store:
         ):
             connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII alone.
-        connection.create_function("folded", 1, lambda text: str(text).lower(), deterministic=True)
+        connection.create_function("folded", 1, search_index.fold, deterministic=True)
+        connection.create_function("worded", 1, search_index.spaced, deterministic=True)
         return connection
 
 
