@@ -229,6 +229,9 @@ def _check_tiers(params: dict[str, Any]) -> None:
     for name in ("tiers", "tiers_mode"):
         if not params.get(name):
             raise ApiError(f"Missing required param: {name}.", code="parameter_missing", param=name)
+    for name in ("unit_amount", "unit_amount_decimal"):
+        if name in params:
+            raise ApiError(f"`{name}` cannot be combined with `tiers`.", param=name)
     if "transform_quantity" in params:
         raise ApiError("`transform_quantity` cannot be combined with `tiers`.", param="transform_quantity")
     tops = [tier["up_to"] for tier in params["tiers"]]

@@ -195,6 +195,36 @@ def test_an_intent_refuses_a_way_that_it_does_not_offer(travel: Travel) -> None:
     assert (status, said["error"]["param"]) == (400, "payment_method")
 
 
+def refunded(travel: Travel) -> str:
+    """The id of a refund of a voucher, which waits for an account."""
+    intent = voucher(travel)
+    travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay")
+    return str(travel.post("/v1/refunds", payment_intent=intent["id"])["id"])
+
+
+def test_a_refund_that_the_bank_sends_back_asks_again(travel: Travel) -> None:
+    id = refunded(travel)
+    assert travel.visit("POST", f"/_sandbox/refunds/{id}/bank_account", account="1111113") == 200
+    travel.advance(10)
+    back = travel.get(f"/v1/refunds/{id}")
+    assert (back["status"], back["next_action"]["type"]) == ("requires_action", "display_details")
+    travel.visit("POST", f"/_sandbox/refunds/{id}/bank_account")
+    travel.advance(10)
+    arrived = travel.get(f"/v1/refunds/{id}")
+    assert arrived["status"] == "succeeded"
+    assert arrived["destination_details"]["jp_bank_transfer"]["reference_status"] == "available"
+
+
+def test_a_refund_that_nobody_answers_to_is_made_to_expire(travel: Travel) -> None:
+    id = refunded(travel)
+    failed = travel.post(f"/v1/test_helpers/refunds/{id}/expire")
+    assert failed["status"] == "failed"
+    assert "refund.failed" in types(travel)
+    status, said = travel.ask("POST", f"/v1/test_helpers/refunds/{id}/expire")
+    assert (status, said["error"]["param"]) == (400, "refund")
+    assert travel.get("/v1/balance")["available"][0]["amount"] == 5000  # it is ours again
+
+
 def test_a_voucher_s_refund_asks_for_a_bank_account(travel: Travel) -> None:
     intent = voucher(travel)
     travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay")
