@@ -62,6 +62,18 @@ class Transaction:
             self.forget()
         return self._connection.execute(statement, values)
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """What is done inside is undone at the end; what was known before is known still."""
+        known, listed = dict(self._known), {place: dict(lists) for place, lists in self._listed.items()}
+        self._connection.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK TO rehearsal")
+            self._connection.execute("RELEASE rehearsal")
+            self._known, self._listed = known, listed
+
     def forget(self) -> None:
         """What is asked for is read anew from here on."""
         self._known.clear()
@@ -284,7 +296,7 @@ def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]],
     if kind in search_index.WORDS:
         gone |= search_index.entries(kind, old)
         come |= search_index.entries(kind, new)
-    return gone - come, come - gone
+    return (gone - come, come - gone) if gone else (gone, come)
 
 
 @cache

@@ -227,8 +227,7 @@ def paid(
 
 
 def _forget_plans(ctx: Context, invoice: Doc) -> None:
-    for plan in ("invoice.retry", "invoice.unconfirmed", "invoice.will_be_due"):
-        jobs.cancel(ctx, plan, name=invoice["id"])
+    jobs.cancel(ctx, "invoice.retry", "invoice.unconfirmed", "invoice.will_be_due", name=invoice["id"])
 
 
 def void(ctx: Context, invoice: Doc) -> Doc:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.context import Context
-from sandbox.documents import random_text, render
+from sandbox.documents import new_id, random_text, render
 from sandbox.errors import DOC_URL
 from sandbox.kinds import Doc, kind
 from sandbox.resources.charges import charge_card, is_held, refusal_of, settled, take
@@ -105,7 +105,6 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "capture_method": "automatic",
-        "client_secret": None,
         "confirmation_method": "automatic",
         "managed_payments": {"enabled": False},
         "metadata": {},
@@ -113,8 +112,9 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
         "payment_method_types": ["card"],
         "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
     }
-    intent = objects.create(ctx, "payment_intent", nothing | defaults | fields)
-    intent = objects.update(ctx, intent, {"client_secret": f"{intent['id']}_secret_{random_text(25)}"})
+    id = new_id(ctx, "payment_intent")
+    secret = {"id": id, "client_secret": f"{id}_secret_{random_text(25)}"}
+    intent = objects.create(ctx, "payment_intent", nothing | defaults | fields | secret)
     objects.announce(ctx, "payment_intent.created", intent)
     return intent
 
