@@ -70,7 +70,7 @@ payments.WAYS["konbini"] = confirm
 def _fate(ctx: Context, options: Doc, email: str) -> tuple[str, int]:
     """`pay`, `expire` or `never`, and after how many seconds. A confirmation number outweighs an e-mail."""
     endings = [what for word, what in TEST_EMAILS.items() if email.split("@")[0].endswith(word)]
-    decided = TEST_NUMBERS.get(options.get("confirmation_number") or "") or (endings or [None])[0]
+    decided = TEST_NUMBERS.get(options.get("confirmation_number") or "") or next(iter(endings), None)
     paid_after = policy.of(ctx).vouchers_paid_after
     return decided or (("pay", paid_after) if paid_after else ("never", 0))
 

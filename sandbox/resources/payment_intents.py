@@ -24,7 +24,7 @@ from sandbox.params import (
     Str,
     Url,
 )
-from sandbox.resources import method_options, payments
+from sandbox.resources import bank_transfers, method_options, payments
 from sandbox.resources.customers import SHIPPING
 from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.payment_methods import DATA, from_data, resolve
@@ -279,7 +279,7 @@ def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         intent = payments.called_off(ctx, intent)
     if fields.get("payment_method"):
         fields |= {"status": "requires_confirmation", "next_action": None}
-    return objects.update(ctx, intent, fields)
+    return bank_transfers.restated(ctx, objects.update(ctx, intent, fields))
 
 
 @route("POST", "/v1/payment_intents/{id}/confirm", params=CONFIRM, publishable=True)

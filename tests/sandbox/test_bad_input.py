@@ -98,7 +98,9 @@ def example(param: Param) -> Any:
         return "1800000000"
     if isinstance(param, params.Int):
         return str(max(param.min or 0, 1))
-    simple = {params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example"}
+    simple = {
+        params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example", ConfirmationNumber: "0312345678",
+    }  # fmt: skip
     return simple.get(type(param), "x")
 
 

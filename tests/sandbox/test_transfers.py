@@ -263,3 +263,15 @@ def test_an_invoice_offers_the_ways_that_it_names(travel: Travel) -> None:
         assert intent["payment_method_options"]["customer_balance"]["bank_transfer"] == {
             "eu_bank_transfer": {"country": "FR"}, "type": "eu_bank_transfer",
         }  # fmt: skip
+
+
+def test_a_changed_amount_changes_what_is_still_to_be_sent(travel: Travel) -> None:
+    alice = customer(travel)
+    intent = awaiting(travel, alice)
+    send(travel, alice, 2000)
+    more = travel.post(f"/v1/payment_intents/{intent['id']}", amount="6000")
+    assert more["next_action"]["display_bank_transfer_instructions"]["amount_remaining"] == 4000
+    less = travel.post(f"/v1/payment_intents/{intent['id']}", amount="2000")
+    assert (less["status"], less["amount_received"]) == ("succeeded", 2000)
+    code, said = travel.ask("POST", f"/v1/payment_intents/{awaiting(travel, alice)['id']}", amount="0")
+    assert (code, said["error"]["param"]) == (400, "amount")
