@@ -17,6 +17,7 @@ from sandbox.clock import Clock
 from sandbox.discovery import discover
 from sandbox.engine import Engine
 from sandbox.params import Param, Shape
+from sandbox.resources.method_options import ConfirmationNumber
 from sandbox.routes import ROUTES, Route
 from sandbox.store import Store
 
