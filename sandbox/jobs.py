@@ -4,7 +4,7 @@
     def renew(ctx: Context, payload: Doc) -> None: ...
 
     schedule(ctx, "subscription.renew", due_at=…, name=subscription_id, payload={...})   # replaces one of the same name
-    cancel(ctx, "subscription.renew", name=subscription_id)
+    cancel(ctx, "subscription.renew", …, name=subscription_id)
 
 In the handler `ctx.now` is the time the job was due, so that what it makes carries the right date however late it
 runs. A job that raises is undone, kept with its error and tried again after a minute, then less and less often.
@@ -28,7 +28,7 @@ from sandbox.store import Transaction, dumps
 
 Handler = Callable[[Context, Doc], None]
 HANDLERS: dict[str, Handler] = {}
-BATCH, BATCH_IF_WANTED = 0.1, 0.01
+BATCH, BATCH_IF_WANTED = 0.25, 0.01
 """Seconds for which jobs share a transaction: many are written at once, and no request waits long for its turn."""
 log = logging.getLogger(__name__)
 
@@ -51,9 +51,10 @@ def job(kind: str) -> Callable[[Handler], Handler]:
     return register
 
 
-def schedule(ctx: Context, kind: str, *, due_at: int, payload: Doc, name: str = "") -> None:
-    """`name` is the object the job is about: there is at most one job of a kind with a name."""
-    if name:
+def schedule(ctx: Context, kind: str, *, due_at: int, payload: Doc, name: str = "", first: bool = False) -> None:
+    """`name` is the object the job is about: there is at most one job of a kind with a name. `first` says that there
+    is none yet, and saves looking for it."""
+    if name and not first:
         cancel(ctx, kind, name=name)
     ctx.tx.sql(
         "INSERT INTO jobs (scope, kind, name, due_at, payload, clock) VALUES (?,?,?,?,?,?)",
@@ -61,8 +62,9 @@ def schedule(ctx: Context, kind: str, *, due_at: int, payload: Doc, name: str = 
     )  # fmt: skip
 
 
-def cancel(ctx: Context, kind: str, *, name: str) -> None:
-    ctx.tx.sql("DELETE FROM jobs WHERE scope=? AND kind=? AND name=?", ctx.scope, kind, name)
+def cancel(ctx: Context, *kinds: str, name: str) -> None:
+    marks = ",".join("?" * len(kinds))
+    ctx.tx.sql(f"DELETE FROM jobs WHERE scope=? AND kind IN ({marks}) AND name=?", ctx.scope, *kinds, name)  # noqa: S608
 
 
 def run_due(engine: Engine) -> int:

@@ -88,11 +88,11 @@ CREATE INDEX IF NOT EXISTS jobs_next ON jobs (clock, due_at, id);
 """What needs the columns that an older file gets only when it is opened."""
 TABLES = (
     "objects", "object_index", "idempotency", "jobs", "deliveries", "attempts", "ledger", "ledger_sums", "usage",
-    "api_keys", "settings", "unsupported",
+    "api_keys", "settings", "unsupported", "faults", "delivery_faults",
 )  # fmt: skip
 
 
-VERSION = 1
+VERSION = 2
 """Counts up when the index has entries that the documents of older files lack."""
 
 

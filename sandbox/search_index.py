@@ -1,7 +1,8 @@
 """Words by which objects are searched, as entries of the index: folded, so that large and small letters are one. Pure.
 
 An exact search (`email:'alice@example.com'`, `metadata['order']:'7'`) looks an entry up instead of reading every
-document. The entry's field begins with "~", so that lists, which tell large letters from small ones, do not meet it.
+document; a field that is words has one for each. The entry's field begins with "~", so that lists, which tell large
+letters from small ones, do not meet it.
 """
 
 from typing import Any
@@ -22,9 +23,9 @@ def entries(kind: str, doc: dict[str, Any]) -> set[tuple[str, str]]:
     """(field, folded value) of a document; nothing for kinds that cannot be searched."""
     if kind not in WORDS:
         return set()
-    words = {(word(name), fold(doc[name])) for name in WORDS[kind] if doc.get(name) is not None}
+    found = {(word(name), one) for name in WORDS[kind] for one in words(doc.get(name))}
     held = doc.get("metadata") or {}
-    return words | {(metadata(key), fold(value)) for key, value in held.items()} if held else words
+    return found | {(metadata(key), fold(value)) for key, value in held.items()} if held else found
 
 
 def word(field: str) -> str:
@@ -37,3 +38,18 @@ def metadata(key: str) -> str:
 
 def fold(value: Any) -> str:
     return str(value).lower()
+
+
+def is_words(field: str) -> bool:
+    """Whether the entries of this field are single words."""
+    return field.startswith("~") and not field.startswith("~metadata[")
+
+
+def spaced(value: Any) -> str:
+    """The words of a field with a space before, between and behind them, so that a run of words is found whole."""
+    return f" {' '.join(words(value))} "
+
+
+def words(value: Any) -> list[str]:
+    """The words of a field, in their order; none of None."""
+    return [] if value is None else fold(value).split()

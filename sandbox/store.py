@@ -23,15 +23,7 @@ import orjson
 
 from sandbox import schema, search_index
 from sandbox.kinds import KINDS, Doc
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A place in a list."""
-
-    created: int
-    seq: int
-
+from sandbox.page_query import TIMELESS, Cursor, as_values, page_query
 
 Entry = tuple[str, str] | None
 """A field and a value of the index."""
@@ -61,6 +53,18 @@ class Transaction:
         if statement.startswith("ROLLBACK"):
             self.forget()
         return self._connection.execute(statement, values)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """What is done inside is undone at the end; what was known before is known still."""
+        known, listed = dict(self._known), {place: dict(lists) for place, lists in self._listed.items()}
+        self._connection.execute("SAVEPOINT rehearsal")
+        try:
+            yield
+        finally:
+            self._connection.execute("ROLLBACK TO rehearsal")
+            self._connection.execute("RELEASE rehearsal")
+            self._known, self._listed = known, listed
 
     def forget(self) -> None:
         """What is asked for is read anew from here on."""
@@ -142,7 +146,7 @@ class Transaction:
         """Documents newest first. `filters` are indexed fields: a value, or a list of values of which one must fit.
         `created` has gt, gte, lt, lte. With `before` the page ends just before that place. `timeless` leaves out what
         lives in the time of a test clock."""
-        statement, values = _page_query(scope, kind, filters or {}, created or {}, after, before)
+        statement, values = page_query(scope, kind, filters or {}, created or {}, after, before)
         if timeless:
             statement += f" AND {TIMELESS}"
         order = "ASC" if before else "DESC"
@@ -167,7 +171,7 @@ class Transaction:
         return int(self.sql(f"SELECT count(*) {source} AND ({condition})", *wanted, *values).fetchone()[0])
 
     def count(self, scope: str, kind: str, filters: Mapping[str, Any] | None = None) -> int:
-        statement, values = _page_query(scope, kind, filters or {}, {}, None, None)
+        statement, values = page_query(scope, kind, filters or {}, {}, None, None)
         return int(self.sql(f"SELECT count(*) FROM ({statement})", *values).fetchone()[0])  # noqa: S608
 
     def index_words(self) -> None:
@@ -224,54 +228,6 @@ def _candidates(scope: str, kind: str, entry: Entry) -> tuple[str, list[Any]]:
     )
 
 
-def _page_query(
-    scope: str,
-    kind: str,
-    filters: Mapping[str, Any],
-    created: Mapping[str, int],
-    after: Cursor | None,
-    before: Cursor | None,
-) -> tuple[str, list[Any]]:
-    """The first one-value filter drives the scan in the order of its index; further filters are looked up."""
-    wanted = {field: _as_values(value) for field, value in filters.items() if value is not None}
-    driver = next((field for field, values in wanted.items() if len(values) == 1), None)
-    if driver is None:
-        values: list[Any]
-        clauses, values = ["t.scope=?", "t.kind=?", "t.deleted=0"], [scope, kind]
-        source = "SELECT t.body FROM objects t WHERE "
-    else:
-        clauses = ["t.scope=?", "t.kind=?", "t.field=?", "t.value=?"]
-        values = [scope, kind, driver, *wanted.pop(driver)]
-        source = "SELECT o.body FROM object_index t JOIN objects o ON o.seq=t.seq WHERE "
-    for field, options in wanted.items():
-        marks = ",".join("?" * len(options))
-        clauses.append(
-            "EXISTS (SELECT 1 FROM object_index i WHERE i.scope=t.scope AND i.kind=t.kind AND i.field=? "  # noqa: S608
-            f"AND i.value IN ({marks}) AND i.created=t.created AND i.seq=t.seq)"
-        )
-        values += [field, *options]
-    for name, bound in created.items():
-        clauses.append(f"t.created {COMPARISONS[name]} ?")
-        values.append(bound)
-    if place := after or before:
-        clauses.append(f"(t.created, t.seq) {'<' if after else '>'} (?,?)")
-        values += [place.created, place.seq]
-    return source + " AND ".join(clauses), values
-
-
-TIMELESS = "(instr(body, '\"_clock\":')=0 OR json_extract(body, '$._clock') IS NULL)"
-"""The quick look comes first: most documents have no such field."""
-COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
-
-
-def _as_values(value: Any) -> list[str]:
-    return [_text(item) for item in value] if isinstance(value, list | tuple | set) else [_text(value)]
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
     """The entries (field, value) that a document no longer has, and those that it has now. A deleted one has none."""
     gone: set[tuple[str, str]] = set()
@@ -284,7 +240,7 @@ def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]],
     if kind in search_index.WORDS:
         gone |= search_index.entries(kind, old)
         come |= search_index.entries(kind, new)
-    return gone - come, come - gone
+    return (gone - come, come - gone) if gone else (gone, come)
 
 
 @cache
@@ -293,7 +249,7 @@ def _indexed(kind: str) -> tuple[str, ...]:
 
 
 def _entries(field: str, value: Any) -> set[tuple[str, str]]:
-    return set() if value is None else {(field, text) for text in _as_values(value)}
+    return set() if value is None else {(field, text) for text in as_values(value)}
 
 
 def dig(doc: Mapping[str, Any], path: str) -> Any:
@@ -386,7 +342,8 @@ class Store:
         ):
             connection.execute(f"PRAGMA {pragma}")
         # SQLite's own lower() knows ASCII alone.
-        connection.create_function("folded", 1, lambda text: str(text).lower(), deterministic=True)
+        connection.create_function("folded", 1, search_index.fold, deterministic=True)
+        connection.create_function("worded", 1, search_index.spaced, deterministic=True)
         return connection
 
 

@@ -28,6 +28,7 @@ from sandbox.documents import merge_metadata, render
 from sandbox.errors import ApiError, no_such
 from sandbox.events import previous_attributes
 from sandbox.kinds import Doc
+from sandbox.resources import payment_settings
 from sandbox.resources.payment_methods import card_of, declined
 
 PREVIEWED = (
@@ -112,7 +113,9 @@ def _plain_changes(ctx: Context, subscription: Doc, params: dict[str, Any]) -> D
     if "metadata" in params:
         changes["metadata"] = merge_metadata(subscription["metadata"], params["metadata"])
     if "payment_settings" in params:
-        changes["payment_settings"] = subscription["payment_settings"] | params["payment_settings"]
+        changes["payment_settings"] = payment_settings.said(
+            subscription["payment_settings"], params["payment_settings"]
+        )
     if "default_payment_method" in params:
         id = params["default_payment_method"]
         owner = subscription["customer"]

@@ -8,7 +8,14 @@ from sandbox import objects
 from sandbox.billing import collection, invoicing, lifecycle
 from sandbox.context import Context
 from sandbox.kinds import Doc
-from sandbox.resources import bank_transfers, cash_balances, konbini, method_options, payments
+from sandbox.resources import (
+    bank_transfers,
+    cash_balances,
+    konbini,
+    method_options,
+    payment_settings,
+    payments,
+)  # fmt: skip
 
 SENT = ("card", "konbini", "customer_balance")
 """What an invoice that is sent offers when nothing else was said, as far as its currency allows."""
@@ -20,16 +27,18 @@ def ways_to_pay(ctx: Context, invoice: Doc) -> Doc:
     for owner in filter(None, (invoice, subscription)):
         types = (owner["payment_settings"] or {}).get("payment_method_types")
         if types:
-            return _with_options([name for name in types if name != "link"] or ["card"])
+            return _with_options([name for name in types if name != "link"] or ["card"], owner)
     sent = invoice["collection_method"] == "send_invoice"
     possible = method_options.for_currency(invoice["currency"])
     if not konbini.LEAST <= invoice["amount_due"] <= konbini.MOST:
         possible = [name for name in possible if name != "konbini"]
-    return _with_options([name for name in SENT if name in possible] if sent else ["card"])
+    return _with_options([name for name in SENT if name in possible] if sent else ["card"], invoice)
 
 
-def _with_options(types: list[str]) -> Doc:
-    return {"payment_method_options": method_options.defaults(types), "payment_method_types": types}
+def _with_options(types: list[str], owner: Doc) -> Doc:
+    told = {name: one for name, one in payment_settings.options_of(owner).items() if name in types}
+    options = method_options.said(method_options.defaults(types), told)
+    return {"payment_method_options": options, "payment_method_types": types}
 
 
 def use_cash(ctx: Context, invoice: Doc) -> None:

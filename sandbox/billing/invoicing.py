@@ -18,6 +18,7 @@ from sandbox.documents import new_document, random_text
 from sandbox.errors import ApiError
 from sandbox.kinds import Doc
 from sandbox.pagination import list_object
+from sandbox.resources import payment_settings
 
 DRAFT_FOR = 3601
 """Seconds that an invoice stays a draft before it is finalised by itself; Stripe shows a second more than the hour."""
@@ -62,6 +63,8 @@ def _taken_over(ctx: Context, doc: Doc, fields: Doc) -> Doc:
         held["discounts"] = discounts.inherited(ctx, doc)
     if subscription and "default_tax_rates" not in fields:
         held["default_tax_rates"] = subscription["default_tax_rates"]
+    if subscription and "payment_settings" not in fields:
+        held["payment_settings"] = payment_settings.taken_over(subscription)
     return held
 
 
@@ -116,9 +119,7 @@ def _new_fields(ctx: Context, customer: Doc, currency: str) -> Doc:
         "discounts": [],
         "issuer": {"type": "self"},
         "metadata": {},
-        "payment_settings": {
-            "default_mandate": None, "payment_method_options": None, "payment_method_types": None,
-        },
+        "payment_settings": {"default_mandate": None, **payment_settings.NOTHING},
         "period_end": ctx.now,
         "period_start": ctx.now,
         "post_payment_credit_notes_amount": 0,
@@ -238,8 +239,7 @@ def paid(
 
 
 def _forget_plans(ctx: Context, invoice: Doc) -> None:
-    for plan in ("invoice.retry", "invoice.unconfirmed", "invoice.will_be_due"):
-        jobs.cancel(ctx, plan, name=invoice["id"])
+    jobs.cancel(ctx, "invoice.retry", "invoice.unconfirmed", "invoice.will_be_due", name=invoice["id"])
 
 
 def void(ctx: Context, invoice: Doc) -> Doc:

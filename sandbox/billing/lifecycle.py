@@ -70,8 +70,8 @@ def subscription_invoice(ctx: Context, subscription: Doc, customer: Doc, reason:
     )  # fmt: skip
     collection.place(ctx, waiting, invoice)
     if reason != "subscription_create" or sent:
-        due = ctx.now + invoicing.DRAFT_FOR
-        jobs.schedule(ctx, "invoice.finalize", due_at=due, name=invoice["id"], payload={"invoice": invoice["id"]})
+        due, payload = ctx.now + invoicing.DRAFT_FOR, {"invoice": invoice["id"]}
+        jobs.schedule(ctx, "invoice.finalize", due_at=due, name=invoice["id"], payload=payload, first=True)
     return invoice
 
 
@@ -83,8 +83,7 @@ def _previous_start(subscription: Doc, ctx: Context) -> int:
 def plan(ctx: Context, subscription: Doc) -> None:
     """Write down the next thing that will happen to this subscription."""
     name, payload = subscription["id"], {"subscription": subscription["id"]}
-    for kind in ("subscription.step", "subscription.trial_will_end", "subscription.upcoming"):
-        jobs.cancel(ctx, kind, name=name)
+    jobs.cancel(ctx, "subscription.step", "subscription.trial_will_end", "subscription.upcoming", name=name)
     if subscription["status"] in (*ENDED, "paused"):
         return
     if subscription["status"] == "incomplete":
@@ -94,7 +93,7 @@ def plan(ctx: Context, subscription: Doc) -> None:
         resumes = (subscription["pause_collection"] or {}).get("resumes_at")
         due = min([*ends, *filter(None, (subscription["cancel_at"], resumes))])
         _plan_upcoming(ctx, subscription, min(ends))
-    jobs.schedule(ctx, "subscription.step", due_at=due, name=name, payload=payload)
+    jobs.schedule(ctx, "subscription.step", due_at=due, name=name, payload=payload, first=True)
     _plan_warning(ctx, subscription)
 
 
@@ -102,7 +101,7 @@ def _plan_upcoming(ctx: Context, subscription: Doc, renews_at: int) -> None:
     days = policy.of(ctx).upcoming_days
     due, id = renews_at - days * DAY, subscription["id"]
     if days and due > ctx.now:
-        jobs.schedule(ctx, "subscription.upcoming", due_at=due, name=id, payload={"subscription": id})
+        jobs.schedule(ctx, "subscription.upcoming", due_at=due, name=id, payload={"subscription": id}, first=True)
 
 
 def _plan_warning(ctx: Context, subscription: Doc) -> None:

@@ -52,6 +52,8 @@ class Policy:
     """How long after its due date an invoice that was sent is waited for."""
     after_overdue: Ending = Ending.PAST_DUE
     numbering: Numbering = Numbering.CUSTOMER
+    vouchers_paid_after: int = 0
+    """Seconds until a voucher without a test value is paid by itself, 180 at Stripe; 0 when somebody has to pay it."""
 
 
 def of(ctx: Context) -> Policy:
@@ -85,6 +87,7 @@ def _read(held: dict[str, Any]) -> Policy:
             overdue_days=int(held.get("overdue_days", Policy.overdue_days)),
             after_overdue=Ending(held.get("after_overdue", Policy.after_overdue)),
             numbering=Numbering(held.get("numbering", Policy.numbering)),
+            vouchers_paid_after=int(held.get("vouchers_paid_after", Policy.vouchers_paid_after)),
         )
     except (ValueError, TypeError) as error:
         raise ApiError(f"This is no setting for billing: {error}.") from None

@@ -84,13 +84,10 @@ OF_NEW = ("billing_cycle_anchor", "billing_mode", "cancel_at", "cancel_at_period
 
 def preview(ctx: Context, params: dict[str, Any]) -> Doc:
     """An invoice document with a temporary id."""
-    ctx.tx.sql("SAVEPOINT preview")
-    try:
+    with ctx.tx.rehearsal():
         _check(params)
         _wait_for(ctx, params)
         made = _with_discounts(ctx, _as_draft(_made(ctx, params)), params)
-    finally:
-        ctx.tx.sql("ROLLBACK TO preview")
     id = made["id"].replace("in_", "upcoming_in_", 1)
     shown = [line | {"id": line["id"].replace("il_", "il_tmp_", 1), "invoice": id} for line in made["lines"]["data"]]
     return made | {"id": id, "lines": made["lines"] | {"data": shown, "url": f"/v1/invoices/{id}/lines"}}

@@ -25,7 +25,7 @@ from sandbox.context import Context
 from sandbox.documents import merge_metadata, new_document, new_id
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
-from sandbox.resources import setup_intents, tax_rates
+from sandbox.resources import payment_settings, setup_intents, tax_rates
 from sandbox.resources.payment_methods import card_of, declined
 from sandbox.resources.prices import new_price
 
@@ -165,7 +165,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
          "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection", "pending_invoice_item_interval",
          "pending_setup_intent", "pending_update", "schedule", "transfer_data")
     )  # fmt: skip
-    payment = {"payment_method_options": None, "payment_method_types": None, "save_default_payment_method": "off"}
+    payment = {**payment_settings.NOTHING, "save_default_payment_method": "off"}
     return nothing | {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": ctx.now,
@@ -187,7 +187,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         },
         "managed_payments": {"enabled": False},
         "metadata": merge_metadata({}, params.get("metadata")),
-        "payment_settings": payment | (params.get("payment_settings") or {}),
+        "payment_settings": payment_settings.said(payment, params.get("payment_settings")),
         "start_date": backdating.start_of(ctx, params),
         "status": "incomplete",
         "test_clock": customer["test_clock"],

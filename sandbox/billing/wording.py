@@ -2,6 +2,7 @@
 
 import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from babel.core import Locale
@@ -12,6 +13,7 @@ from sandbox.currencies import decimals
 ENGLISH = Locale("en", "US")
 
 
+@lru_cache(4096)
 def money(amount: int | Decimal, currency: str, *, locale: Locale = ENGLISH) -> str:
     """An amount in minor units as its readers write it: $20.00, ¥3,000."""
     value = Decimal(amount).scaleb(-decimals(currency))

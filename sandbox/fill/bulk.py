@@ -1,12 +1,13 @@
 """Many rows into a sandbox's file: without a journal, indices last, in batches so that memory stays small."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from sandbox import search_index
 from sandbox.fill.lives import ROWS
 from sandbox.fill.stamps import Person, Row, Stamp
 
@@ -42,8 +43,8 @@ class Bulk:
             self._objects.append(filled)
         for kind, field, value, created, seq in stamp.indices:
             if seq not in dropped:
-                entry = (self._scope, kind, field, value.fill(values), created + shift, base + seq)
-                self._indices.append(entry)
+                for entry in _entries(field, value.fill(values)):
+                    self._indices.append((self._scope, kind, field, entry, created + shift, base + seq))
         for name, rows in stamp.rows.items():
             self._rows[name] += [_filled(row, values, shift) for row in rows]
         self._last = base + stamp.objects[-1][0]
@@ -67,6 +68,11 @@ class Bulk:
             rows.clear()
         self._objects.clear()
         self._indices.clear()
+
+
+def _entries(field: str, value: str) -> Iterable[str]:
+    """A life's name is one word, that of its copy several: an entry each."""
+    return set(value.split()) if " " in value and search_index.is_words(field) else (value,)
 
 
 def _filled(row: Row, values: list[str], shift: int) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from sandbox.context import Context
 from sandbox.hosted.index_words import STATES
 from sandbox.kinds import Doc
-from sandbox.store import Cursor
+from sandbox.page_query import Cursor
 
 PER_PAGE = 15
 MOST_MATCHES = 500

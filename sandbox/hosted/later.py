@@ -35,9 +35,15 @@ def pay_voucher(ctx: Context, request: PageRequest, id: str) -> Response:
     if intent is None:
         return missing_page(request)
     store = str(request.form.get("store", ""))
-    if konbini.is_open(intent):
+    if _is_good(request, intent):
         intent = konbini.pay(ctx, intent, store) if store in SHOPS else konbini.expire(ctx, intent)
     return _voucher(ctx, request, intent)
+
+
+def _is_good(request: PageRequest, intent: Doc) -> bool:
+    """The voucher of this page is the intent's last one, and can be paid."""
+    last = str(intent.get("_vouchers", 1))
+    return konbini.is_open(intent) and request.query.get("voucher", last) == last
 
 
 def _intent(ctx: Context, request: PageRequest, id: str) -> Doc | None:
@@ -52,7 +58,7 @@ def _intent(ctx: Context, request: PageRequest, id: str) -> Doc | None:
 
 
 def _voucher(ctx: Context, request: PageRequest, intent: Doc) -> Response:
-    shown = intent["next_action"]["konbini_display_details"] if konbini.is_open(intent) else None
+    shown = intent["next_action"]["konbini_display_details"] if _is_good(request, intent) else None
     return show("voucher.html", **_shared(ctx, request, intent), voucher=shown, shops=SHOPS)
 
 

@@ -4,10 +4,17 @@ from typing import Any
 
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
-from sandbox.testbanks import ROUTING_NUMBER, TestBank, fingerprint, is_iban
+from sandbox.testbanks import NOT_A_MEMBER, NOT_DEBITED, ROUTING_NUMBER, TestBank, fingerprint, is_iban
 
 BANK_CODE = {"DE": slice(4, 12), "AT": slice(4, 9), "FR": slice(4, 9), "NL": slice(4, 8), "ES": slice(4, 8)}
 """Where the bank's own number stands in an IBAN. Source: SWIFT's IBAN registry."""
+
+
+UNFIT = (
+    (NOT_A_MEMBER, "sepa_debit_bank_not_supported", "The bank of this account does not take part in SEPA debits."),
+    (NOT_DEBITED, "sepa_debit_debits_not_supported", "This account cannot be debited by SEPA Direct Debit."),
+)
+"""Ends of test accounts that make no payment method. Source: Stripe docs, "Testing" (SEPA Direct Debit)."""
 
 
 def iban_fields(given: dict[str, Any]) -> Doc:
@@ -19,6 +26,9 @@ def iban_fields(given: dict[str, Any]) -> Doc:
         raise ApiError(
             "The IBAN you have provided is invalid.", code="invalid_bank_account_iban", param="sepa_debit[iban]"
         )
+    for ending, code, words in UNFIT:
+        if iban.endswith(ending):
+            raise ApiError(words, code=code, param="sepa_debit[iban]")
     account = {
         "bank_code": iban[BANK_CODE.get(iban[:2], slice(4, 8))],
         "branch_code": iban[9:14] if iban.startswith("FR") else "",
@@ -52,4 +62,7 @@ def american_fields(given: dict[str, Any]) -> Doc:
 
 
 def named_fields(bank: TestBank) -> Doc:
+    """The fields of one of the test accounts that have a name."""
+    if bank.account[:2].isalpha():
+        return iban_fields({"iban": bank.account})
     return american_fields({"account_number": bank.account, "routing_number": ROUTING_NUMBER})

@@ -20,7 +20,10 @@ from sandbox.testbanks import bank_of, message
 
 MANDATE = kind("mandate", prefix="mandate", without=("created",), expandable={"payment_method": "payment_method"})
 DEBITED_AFTER_DAYS = 5
-ERROR_CODES = ("account_closed", "no_account", "insufficient_funds", "debit_not_authorized")
+ERROR_CODES = (
+    "account_closed", "no_account", "insufficient_funds", "debit_not_authorized", "charge_exceeds_source_limit",
+    "charge_exceeds_weekly_limit",
+)  # fmt: skip
 """The failures that an intent's error names; of the others it says only that the attempt failed."""
 SHARED = {
     "sepa_debit": ("bank_code", "branch_code", "country", "fingerprint", "last4"),
@@ -35,7 +38,7 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
         payment_method = attach(ctx, payment_method, customer)
     if not payment_method["customer"]:
         payment_method = objects.update(ctx, payment_method, {"_detached": True})
-    mandate = _mandate(ctx, intent, payment_method)
+    mandate = mandate_of(ctx, payment_method, amount=intent["amount"], currency=intent["currency"])
     charge = charge_otherwise(ctx, intent, payment_method, _details(ctx, payment_method, mandate), "pending")
     intent = payments.process(ctx, intent, charge)
     after = bank_of(payment_method["_account"]).answers_after
@@ -47,12 +50,12 @@ def confirm(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
 payments.WAYS |= {"sepa_debit": confirm, "us_bank_account": confirm}
 
 
-def _mandate(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
+def mandate_of(ctx: Context, payment_method: Doc, *, amount: int | None = None, currency: str | None = None) -> Doc:
     """The customer's permission to debit the account, as given on a page of ours. One that allows several debits is
-    used again."""
-    for known in [payment_method["_mandate"]] if payment_method.get("_mandate") else []:
-        return objects.load(ctx, "mandate", known)
-    several = bool(payment_method["customer"])
+    used again. Without an amount, which a setup has not, it allows several."""
+    if payment_method.get("_mandate"):
+        return objects.load(ctx, "mandate", payment_method["_mandate"])
+    several = bool(payment_method["customer"]) or amount is None
     type = "multi_use" if several else "single_use"
     details: Doc = {}
     if payment_method["type"] == "sepa_debit":
@@ -70,7 +73,7 @@ def _mandate(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
             "payment_method_details": {payment_method["type"]: details, "type": payment_method["type"]},
             "status": "active",
             "type": type,
-            type: {} if several else {"amount": intent["amount"], "currency": intent["currency"]},
+            type: {} if several else {"amount": amount, "currency": currency},
         },
     )  # fmt: skip
     if several:

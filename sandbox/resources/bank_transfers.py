@@ -72,6 +72,15 @@ def _next_action(ctx: Context, intent: Doc, missing: int) -> Doc:
     return {INSTRUCTIONS: details, "type": INSTRUCTIONS}
 
 
+def restated(ctx: Context, intent: Doc) -> Doc:
+    """With what is still to be sent, after the amount has changed. One that is whole by now is paid."""
+    if not is_open(intent) or intent["next_action"][INSTRUCTIONS]["amount_remaining"] == _missing(intent):
+        return intent
+    if not _missing(intent):
+        return _paid(ctx, intent)
+    return objects.update(ctx, intent, {"next_action": _next_action(ctx, intent, _missing(intent))})
+
+
 def reference_of(intent: Doc) -> str:
     """What a sender can write on the transfer."""
     return str(intent["id"])[-8:].upper()
@@ -92,6 +101,11 @@ def _apply(ctx: Context, intent: Doc, amount: int) -> Doc:
         intent = objects.update(ctx, intent, {"next_action": _next_action(ctx, intent, _missing(intent))})
         objects.announce(ctx, "payment_intent.partially_funded", intent)
         return intent
+    return _paid(ctx, intent)
+
+
+def _paid(ctx: Context, intent: Doc) -> Doc:
+    """All that it asks for is set aside."""
     payment_method = objects.load(ctx, "payment_method", intent["payment_method"])
     payment_method = objects.update(ctx, payment_method, {"_detached": True})
     source = ledger.set_aside(intent["id"])

@@ -192,7 +192,7 @@ def retrieve_transaction(ctx: Context, params: dict[str, Any], customer: str, id
 INSTRUCTIONS = {
     "bank_transfer": Hash(
         {
-            "eu_bank_transfer": Hash({"country": Enum("DE", "FR", "IE", "NL", required=True)}),
+            "eu_bank_transfer": Hash({"country": Enum("BE", "DE", "ES", "FR", "IE", "NL", required=True)}),
             "requested_address_types": Array(Str()),
             "type": Enum(*TRANSFERS, required=True),
         },

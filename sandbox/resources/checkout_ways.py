@@ -27,6 +27,9 @@ def check(params: dict[str, Any], currency: str) -> None:
         )
     if params["mode"] != "setup":
         method_options.check_currency(types, currency)
+    data = params.get("payment_intent_data") or {}
+    capture_method, usage = data.get("capture_method"), data.get("setup_future_usage")
+    method_options.check_use(types, capture_method=capture_method, usage=usage, inside="payment_intent_data")
 
 
 def options(params: dict[str, Any]) -> Doc:

@@ -193,7 +193,7 @@ def _listed(customer: str, held: list[Doc]) -> Doc:
 
 
 def _subscription_changed(ctx: Context, subscription: Doc) -> None:
-    if ctx.tx.page(ctx.scope, "product_feature", limit=1) or ctx.tx.page(
+    if ctx.tx.listed(ctx.scope, "product_feature") or ctx.tx.page(
         ctx.scope, ACTIVE.name, {"_customer": subscription["customer"]}, limit=1
     ):
         recount(ctx, subscription["customer"])

@@ -56,6 +56,8 @@ def _spec(ctx: Context, given: dict[str, Any]) -> Doc:
     if "key" in given:
         spec["scope"] = str(keys.identify(f"Bearer {given['key']}", ctx.tx).scope)
     spec |= {name: str(given[name]) for name in ("scope", "endpoint", "path") if name in given}
+    if spec.get("endpoint", "").startswith("we_") and ctx.tx.locate("webhook_endpoint", spec["endpoint"]) is None:
+        raise ApiError(f"No such webhook endpoint: '{spec['endpoint']}'", status=404, param="endpoint")
     if "method" in given:
         spec["method"] = str(given["method"]).upper()
     if "types" in given:
@@ -73,6 +75,10 @@ def _number(name: str, value: Any) -> int | float:
         raise ApiError(f"Invalid {name}: {value} is not a number.", param=name) from None
     if number < 0 and name != "seed":
         raise ApiError(f"Invalid {name}: {value} is less than nothing.", param=name)
+    if name == "rate" and number > 1:
+        raise ApiError(f"Invalid rate: {value} is more than always, which is 1.", param=name)
+    if name == "copies" and number < 1:
+        raise ApiError(f"Invalid copies: {value} would be a lost delivery; ask for that.", param=name)
     return number
 
 

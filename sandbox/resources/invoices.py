@@ -13,7 +13,7 @@ from sandbox.errors import ApiError, CardError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_object, list_page, listing
 from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, Param, Str, Timestamp
-from sandbox.resources import tax_rates
+from sandbox.resources import payment_settings, tax_rates
 from sandbox.resources.payment_methods import resolve
 from sandbox.resources.prices import checked_currency
 from sandbox.resources.tax_rates import TAX_RATES
@@ -87,7 +87,7 @@ COMMON: dict[str, Param] = {
     "metadata": Metadata(),
     "number": Str(unset=True, max_length=26),
     "on_behalf_of": Ignored(),
-    "payment_settings": Ignored(),
+    "payment_settings": Hash(payment_settings.OF_INVOICE),
     "statement_descriptor": Str(max_length=22),
     "transfer_data": Ignored(),
     **presenting.PARAMS,
@@ -148,6 +148,9 @@ def _fields(ctx: Context, customer: str, invoice: Doc, params: dict[str, Any]) -
     if params.get("default_payment_method"):
         id = params["default_payment_method"]
         fields["default_payment_method"] = collection.owned_payment_method(ctx, customer, id)
+    if "payment_settings" in params:
+        shown = invoice.get("payment_settings") or {"default_mandate": None, **payment_settings.NOTHING}
+        fields["payment_settings"] = payment_settings.said(shown, params["payment_settings"])
     if "metadata" in params:
         fields["metadata"] = merge_metadata(invoice.get("metadata", {}), params["metadata"])
     return fields

@@ -4,8 +4,9 @@
                                                         → too late: requires_payment_method
 
 Source: Stripe docs, "Konbini payments" and "Accept a payment with Konbini" (limits, expiry, test values). Where
-Stripe's test mode pays most vouchers by itself after three minutes, here somebody pays them: on the voucher's page, or
-by POST /_sandbox/vouchers/{id}. The test values that decide are heard.
+Stripe's test mode pays most vouchers by itself after three minutes, here somebody pays them, on the voucher's page or
+by POST /_sandbox/vouchers/{id}, unless the account's setting `vouchers_paid_after` says otherwise. The test values that
+decide are heard.
 """
 
 import datetime
@@ -13,6 +14,7 @@ import hashlib
 from typing import Any
 
 from sandbox import jobs, objects
+from sandbox.billing import policy
 from sandbox.context import Context
 from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc
@@ -32,6 +34,8 @@ EXPIRED: Doc = {
     "message": "The payment attempt expired: the voucher was not paid in time.",
     "type": "invalid_request_error",
 }
+REJECTED_NUMBER = "01234567890"
+"""The test value of a confirmation number that the shops' system refuses."""
 TEST_NUMBERS = {
     "11111111110": ("pay", 180), "22222222220": ("pay", 0), "33333333330": ("expire", 0),
     "44444444440": ("expire", 180), "55555555550": ("never", 0),
@@ -40,24 +44,38 @@ TEST_EMAILS = {
     "succeed_immediately": ("pay", 0), "expire_immediately": ("expire", 0), "expire_with_delay": ("expire", 180),
     "fill_never": ("never", 0),
 }  # fmt: skip
-"""What a confirmation number or the end of an e-mail's local part makes of a voucher, and after how many seconds."""
+"""What a confirmation number or the end of an e-mail's local part makes of a voucher, and after how many seconds. It
+happens after the answer, as everything that a shop does."""
 
 
 def confirm(ctx: Context, intent: Doc, payment_method: Doc) -> Doc:
-    """Hand out a voucher. Raises ApiError for amounts that shops do not take and for a customer without a name."""
-    _check(intent, payment_method)
+    """Hand out a voucher. Raises ApiError for amounts that shops do not take, for a customer without a name and for a
+    confirmation number that is rejected."""
     options = intent["payment_method_options"].get("konbini") or {}
-    expires_at = _expiry(ctx, options)
+    _check(intent, payment_method, options)
+    act, after = _fate(ctx, options, payment_method["billing_details"]["email"])
+    expires_at = ctx.now + after if act == "expire" else _expiry(ctx, options)
+    intent = objects.update(ctx, intent, {"_vouchers": intent.get("_vouchers", 0) + 1})
     waiting = payments.wait(ctx, intent, _details(ctx, intent, options, expires_at))
     payload = {"intent": intent["id"], "voucher": expires_at}
     jobs.schedule(ctx, "voucher.expire", due_at=expires_at, name=intent["id"], payload=payload)
-    return _test(ctx, waiting, options, payment_method["billing_details"]["email"])
+    if act == "pay" and ctx.now + after < expires_at:
+        jobs.schedule(ctx, "voucher.pay", due_at=ctx.now + after, name=intent["id"], payload=payload)
+    return waiting
 
 
 payments.WAYS["konbini"] = confirm
 
 
-def _check(intent: Doc, payment_method: Doc) -> None:
+def _fate(ctx: Context, options: Doc, email: str) -> tuple[str, int]:
+    """`pay`, `expire` or `never`, and after how many seconds. A confirmation number outweighs an e-mail."""
+    endings = [what for word, what in TEST_EMAILS.items() if email.split("@")[0].endswith(word)]
+    decided = TEST_NUMBERS.get(options.get("confirmation_number") or "") or next(iter(endings), None)
+    paid_after = policy.of(ctx).vouchers_paid_after
+    return decided or (("pay", paid_after) if paid_after else ("never", 0))
+
+
+def _check(intent: Doc, payment_method: Doc, options: Doc) -> None:
     for name in ("email", "name"):
         if not payment_method["billing_details"][name]:
             raise missing(f"payment_method_data[billing_details][{name}]")
@@ -67,6 +85,12 @@ def _check(intent: Doc, payment_method: Doc) -> None:
     ):
         if not fits:
             raise ApiError(f"Amount must be {words} jpy for konbini payments.", code=code, param="amount")
+    if options.get("confirmation_number") == REJECTED_NUMBER:
+        raise ApiError(
+            "The confirmation number was rejected. Please use another one, or none.",
+            code="payment_intent_konbini_rejected_confirmation_number",
+            param="payment_method_options[konbini][confirmation_number]",
+        )
 
 
 def _expiry(ctx: Context, options: Doc) -> int:
@@ -90,40 +114,27 @@ def _expiry(ctx: Context, options: Doc) -> int:
 
 def _details(ctx: Context, intent: Doc, options: Doc, expires_at: int) -> Doc:
     given = options.get("confirmation_number")
-    codes = {store: _code(intent["id"], store, expires_at) for store in STORES}
+    codes = {store: _code(intent, store) for store in STORES}
     stores = {
         store: {"confirmation_number": given or code[:11], "payment_code": code[11:]} for store, code in codes.items()
     }
     shown = {"expires_at": expires_at, "hosted_voucher_url": voucher_url(ctx, intent), "stores": stores}
-    return {"konbini_display_details": shown, "type": "konbini_display_details"}
+    return {payments.VOUCHER: shown, "type": payments.VOUCHER}
 
 
-def _code(intent: str, store: str, expires_at: int) -> str:
+def _code(intent: Doc, store: str) -> str:
     """Seventeen digits of this voucher's own."""
-    digest = hashlib.sha256(f"{intent}:{store}:{expires_at}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{intent['id']}:{store}:{intent['_vouchers']}".encode()).hexdigest()
     return f"{int(digest[:24], 16):017d}"[-17:]
 
 
 def voucher_url(ctx: Context, intent: Doc) -> str:
-    return f"{ctx.base_url}/vouchers/{intent['id']}?client_secret={intent['client_secret']}"
+    """A page for each voucher: one that was called off has another address than the one that took its place."""
+    number = intent["_vouchers"]
+    return f"{ctx.base_url}/vouchers/{intent['id']}?client_secret={intent['client_secret']}&voucher={number}"
 
 
-def _test(ctx: Context, intent: Doc, options: Doc, email: str) -> Doc:
-    """What the test values ask for."""
-    endings = [what for word, what in TEST_EMAILS.items() if email.split("@")[0].endswith(word)]
-    act, after = TEST_NUMBERS.get(options.get("confirmation_number") or "") or (endings or [("never", 0)])[0]
-    if act == "never":
-        return intent
-    if after:
-        due, payload = ctx.now + after, {"intent": intent["id"]}
-        jobs.schedule(ctx, f"voucher.{act}", due_at=due, name=intent["id"], payload=payload)
-        return intent
-    return pay(ctx, intent) if act == "pay" else expire(ctx, intent)
-
-
-def is_open(intent: Doc) -> bool:
-    """There is a voucher that can be paid."""
-    return bool(intent["status"] == "requires_action" and intent["next_action"]["type"] == "konbini_display_details")
+is_open = payments.is_voucher
 
 
 def pay(ctx: Context, intent: Doc, store: str = "familymart") -> Doc:

@@ -70,11 +70,11 @@ def answer_debit(ctx: Context, request: PageRequest, id: str) -> Doc:
 
 @page("POST", "/_sandbox/refunds/{id}/bank_account")
 def claim_refund(ctx: Context, request: PageRequest, id: str) -> Doc:
-    """The customer tells where a refund shall go that has no card to go to"""
+    """The customer tells where a refund shall go that has no card to go to: {"account"?: "1111113"}"""
     made = locate(ctx, "refund", id)
     if made["status"] != "requires_action":
         raise ApiError(f"Refund {id} has a status of {made['status']} and asks for no bank account.", param="id")
-    return render(refunds.provide_account(ctx, made))
+    return render(refunds.provide_account(ctx, made, str(request.form.get("account") or "0001234")))
 
 
 def locate(ctx: Context, kind: str, id: str) -> Doc:

@@ -1,5 +1,7 @@
 """What may be said of each way to pay when a payment is made, and what an intent shows of it."""
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,10 @@ CURRENCIES = {
     "us_bank_account": ("usd",),
 }
 """A way to pay that is not here takes every currency. Source: Stripe docs, "Payment method support"."""
+HOLDS = ("card",)
+"""The ways by which money can be held and taken later."""
+KEEPS = ("card", "sepa_debit", "us_bank_account")
+"""The ways that a customer can keep for later payments. Source: Stripe docs, "Payment method support"."""
 USAGE = Enum("none", "off_session", "on_session", unset=True)
 REQUESTS = (
     "request_extended_authorization", "request_incremental_authorization", "request_multicapture",
@@ -36,8 +42,20 @@ CARD: Shape = {
     },
 }  # fmt: skip
 """What is said for cards alone goes before what is said for all."""
+
+
+class ConfirmationNumber(Str):
+    """Ten or eleven digits, not all of them zero."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> str:
+        number = super().value(raw, path, ignored)
+        if not re.fullmatch(r"[0-9]{10,11}", number) or not number.strip("0"):
+            raise ApiError("The confirmation number must be 10 to 11 digits, and not zeros alone.", param=path)
+        return number
+
+
 KONBINI: Shape = {
-    "confirmation_number": Str(unset=True, max_length=11),
+    "confirmation_number": ConfirmationNumber(unset=True, max_length=11),
     "expires_after_days": Int(min=1, max=60, unset=True),
     "expires_at": Timestamp(unset=True),
     "product_description": Str(unset=True, max_length=22),
@@ -126,6 +144,24 @@ def check_currency(types: Sequence[str], currency: str, *, param: str = "payment
                 f"{', '.join(CURRENCIES[name])}.",
                 param=param,
             )
+
+
+def check_use(types: Sequence[str], *, capture_method: str | None, usage: str | None, inside: str = "") -> None:
+    """Raises ApiError for ways to pay that cannot be held (`capture_method` manual) or kept (`usage`). `inside` is the
+    name of the hash in which these are said."""
+    prefix = f"{inside}[{{}}]" if inside else "{}"
+    _check_able(types, HOLDS if capture_method == "manual" else BUILT, prefix.format("capture_method"))
+    _check_able(types, KEEPS if usage else BUILT, prefix.format("setup_future_usage"))
+
+
+def _check_able(types: Sequence[str], able: Sequence[str], name: str) -> None:
+    unable = [type for type in types if type in BUILT and type not in able]
+    if unable:
+        raise ApiError(
+            f"`{name}` cannot be used with one or more of the values you specified in `payment_method_types`. Please "
+            f"remove `{name}` or remove these types from `payment_method_types`: {json.dumps(unable)}.",
+            param=name,
+        )
 
 
 def for_currency(currency: str) -> list[str]:

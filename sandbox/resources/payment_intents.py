@@ -24,7 +24,7 @@ from sandbox.params import (
     Str,
     Url,
 )
-from sandbox.resources import method_options, payments
+from sandbox.resources import bank_transfers, method_options, payments
 from sandbox.resources.customers import SHIPPING_TO
 from sandbox.resources.method_options import METHOD_OPTIONS
 from sandbox.resources.payment_methods import DATA, from_data, resolve
@@ -104,6 +104,9 @@ CONFIRM = PAYMENT | CONFIRMATION | {"amount_to_confirm": Ignored(), "client_secr
 CONFIRM_ONLY = {*CONFIRMATION, "confirm", "payment_method_data", "payment_method_options", "client_secret"}
 SETTLED = "requires_payment_method", "requires_confirmation", "requires_action"
 CANCELABLE = "requires_payment_method", "requires_capture", "requires_confirmation", "requires_action", "processing"
+TOLD = {"description", "metadata", "receipt_email", "shipping", "statement_descriptor", "statement_descriptor_suffix",
+        "transfer_group"}  # fmt: skip
+"""What can be changed without calling off the voucher that was handed out."""
 IGNORED = {name for name, param in (CREATE | CONFIRM).items() if isinstance(param, Ignored)}
 
 
@@ -119,11 +122,16 @@ def create_payment_intent(ctx: Context, params: dict[str, Any]) -> Doc:
     fields.setdefault("capture_method", "automatic_async")
     check_chargeable(params["amount"], fields["currency"])
     method_options.check_currency(params.get("payment_method_types") or [], fields["currency"])
+    _check_use(params.get("payment_method_types") or [], params)
     if "payment_method_types" not in params:
         given = params.get("automatic_payment_methods") or {"enabled": True}
         fields["automatic_payment_methods"] = {"allow_redirects": "always", **given} if given["enabled"] else None
     intent = payments.new_intent(ctx, fields)
     return _confirm(ctx, intent, params) if params.get("confirm") else intent
+
+
+def _check_use(types: list[str], intent: dict[str, Any]) -> None:
+    method_options.check_use(types, capture_method=intent.get("capture_method"), usage=intent.get("setup_future_usage"))
 
 
 def _fields(ctx: Context, intent: Doc | None, params: dict[str, Any]) -> Doc:
@@ -211,6 +219,7 @@ def _allowed(ctx: Context, intent: Doc, type: str) -> Doc:
             f"of one of the following types: {', '.join(allowed or types)}.",
             param="payment_method",
         )
+    _check_use([type], {"capture_method": intent["capture_method"]})
     options = method_options.defaults([type]) | intent["payment_method_options"]
     changes = {"payment_method_options": dict(sorted(options.items())), "payment_method_types": [*types, type]}
     return objects.update(ctx, intent, changes)
@@ -282,9 +291,14 @@ def update_payment_intent(ctx: Context, params: dict[str, Any], id: str) -> Doc:
         check_chargeable(fields["amount"], fields.get("currency") or intent["currency"])
     if int(fields.get("amount") or intent["amount"]) < int(intent.get("_funded") or 0):
         raise ApiError("The amount cannot be less than what has already been funded by bank transfer.", param="amount")
+    if {"capture_method", "payment_method_types", "setup_future_usage"} & set(params):
+        changed = intent | fields
+        _check_use([] if changed["automatic_payment_methods"] else changed["payment_method_types"], changed)
+    if payments.is_voucher(intent) and set(fields) - TOLD:
+        intent = payments.called_off(ctx, intent)
     if fields.get("payment_method"):
         fields |= {"status": "requires_confirmation", "next_action": None}
-    return objects.update(ctx, intent, fields)
+    return bank_transfers.restated(ctx, objects.update(ctx, intent, fields))
 
 
 @route("POST", "/v1/payment_intents/{id}/confirm", params=CONFIRM, publishable=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sandbox import objects
 from sandbox.context import Context
-from sandbox.documents import random_text, render
+from sandbox.documents import new_id, random_text, render
 from sandbox.errors import DOC_URL
 from sandbox.kinds import Doc, kind
 from sandbox.resources.charges import charge_card, is_held, refusal_of, settled, take
@@ -51,7 +51,8 @@ AUTHENTICATION_FAILED: Doc = {
 METHOD_OPTIONS: Doc = defaults(["card"])
 WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
 """How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
-LATER = ("konbini_display_details", "display_bank_transfer_instructions")
+VOUCHER = "konbini_display_details"
+LATER = (VOUCHER, "display_bank_transfer_instructions")
 """The next actions that people take elsewhere, days later perhaps."""
 CLEAR: list[Callable[[Context, Doc], None]] = []
 """What is cleared away before an intent is canceled or tried another way: vouchers, money that was set aside."""
@@ -105,7 +106,6 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
         "amount_details": {"tip": {}},
         "amount_received": 0,
         "capture_method": "automatic",
-        "client_secret": None,
         "confirmation_method": "automatic",
         "managed_payments": {"enabled": False},
         "metadata": {},
@@ -113,8 +113,9 @@ def new_intent(ctx: Context, fields: Doc) -> Doc:
         "payment_method_types": ["card"],
         "status": "requires_confirmation" if fields.get("payment_method") else "requires_payment_method",
     }
-    intent = objects.create(ctx, "payment_intent", nothing | defaults | fields)
-    intent = objects.update(ctx, intent, {"client_secret": f"{intent['id']}_secret_{random_text(25)}"})
+    id = new_id(ctx, "payment_intent")
+    secret = {"id": id, "client_secret": f"{id}_secret_{random_text(25)}"}
+    intent = objects.create(ctx, "payment_intent", nothing | defaults | fields | secret)
     objects.announce(ctx, "payment_intent.created", intent)
     return intent
 
@@ -176,6 +177,18 @@ def is_later(intent: Doc) -> bool:
     if intent["status"] == "processing":
         return True
     return intent["status"] == "requires_action" and intent["next_action"]["type"] in LATER
+
+
+def is_voucher(intent: Doc) -> bool:
+    """There is a voucher that can be paid."""
+    return bool(intent["status"] == "requires_action" and intent["next_action"]["type"] == VOUCHER)
+
+
+def called_off(ctx: Context, intent: Doc) -> Doc:
+    """What it waited for is worth nothing any more; it can be confirmed anew. Source: Stripe docs, "Konbini payments"
+    (a change of the intent cancels the voucher)."""
+    cleared = _cleared(ctx, intent)
+    return objects.update(ctx, cleared, {"next_action": None, "status": "requires_confirmation"})
 
 
 def process(ctx: Context, intent: Doc, charge: Doc) -> Doc:

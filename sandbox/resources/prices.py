@@ -10,7 +10,7 @@ from sandbox import objects
 from sandbox.context import Context
 from sandbox.currencies import CURRENCIES
 from sandbox.documents import merge_metadata
-from sandbox.errors import ApiError
+from sandbox.errors import ApiError, missing
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
 from sandbox.params import Array, Bool, Dec, Enum, Hash, Ignored, Int, Map, Metadata, OneOf, Param, Shape, Str
@@ -229,17 +229,21 @@ def _check_tiers(params: dict[str, Any]) -> None:
         return
     for name in ("tiers", "tiers_mode"):
         if not params.get(name):
-            raise ApiError(f"Missing required param: {name}.", code="parameter_missing", param=name)
-    if "transform_quantity" in params:
-        raise ApiError("`transform_quantity` cannot be combined with `tiers`.", param="transform_quantity")
-    tops = [tier["up_to"] for tier in params["tiers"]]
+            raise missing(name)
+    for name in ("transform_quantity", "unit_amount", "unit_amount_decimal"):
+        if name in params:
+            raise ApiError(f"`{name}` cannot be combined with `tiers`.", param=name)
+    _check_tops([tier["up_to"] for tier in params["tiers"]])
+    for number, tier in enumerate(params["tiers"]):
+        if not set(tier) - {"up_to"}:
+            raise ApiError("Each tier must have a `unit_amount` or a `flat_amount`.", param=f"tiers[{number}]")
+
+
+def _check_tops(tops: list[Any]) -> None:
     if tops[-1] != "inf":
         raise ApiError("The last tier must have `up_to` set to `inf`.", param="tiers")
     if "inf" in tops[:-1] or tops[:-1] != sorted(set(tops[:-1])):
         raise ApiError("The `up_to` values of tiers must rise, and only the last may be `inf`.", param="tiers")
-    for number, tier in enumerate(params["tiers"]):
-        if not set(tier) - {"up_to"}:
-            raise ApiError("Each tier must have a `unit_amount` or a `flat_amount`.", param=f"tiers[{number}]")
 
 
 def _recurring(given: dict[str, Any]) -> Doc:

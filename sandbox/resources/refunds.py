@@ -48,6 +48,10 @@ ANSWER_WITHIN = 45 * 24 * 3600
 SETTLING = {"customer_balance": "succeeded", "konbini": "requires_action"}
 """The first status of a refund by the charge's type; pending for others."""
 TO_BANKS = {"konbini": "jp_bank_transfer", "sepa_debit": "eu_bank_transfer", "us_bank_account": "us_bank_transfer"}
+BANKS = ("jp_bank_transfer", "eu_bank_transfer", "gb_bank_transfer", "us_bank_transfer")
+RETURNING = ("1111113", "1111116", "2222227", "3333335", "4444440")
+"""The test account numbers from which a refund comes back. Source: Stripe docs, "Konbini payments" (testing
+refunds)."""
 INTO_CASH: list[Callable[[Context, Doc], None]] = []
 RETURN_CASH: list[Callable[[Context, dict[str, Any], dict[str, Any]], Doc]] = []
 CASH_BACK: list[Callable[[Context, Doc], None]] = []
@@ -161,9 +165,10 @@ def plan(ctx: Context, made: Doc, behaviour: str) -> None:
         jobs.schedule(ctx, "refund.settle", due_at=due, name=made["id"], payload=payload)
 
 
-def provide_account(ctx: Context, made: Doc) -> Doc:
-    """The customer has told where the money shall go."""
-    sent = objects.update(ctx, made, {"status": "pending"}, event="refund.updated", without=("next_action",))
+def provide_account(ctx: Context, made: Doc, account: str = "0001234") -> Doc:
+    """The customer has told where the money shall go: by an account number, of which some send it back."""
+    changes = {"status": "pending", "_returned": account in RETURNING}
+    sent = objects.update(ctx, made, changes, event="refund.updated", without=("next_action",))
     objects.announce(ctx, "charge.refund.updated", sent, previous={"status": "requires_action"})
     plan(ctx, sent, "pending")
     return sent
@@ -236,13 +241,32 @@ def _mark_charge(ctx: Context, charge: Doc, amount: int) -> None:
 def settle(ctx: Context, payload: Doc) -> None:
     """A refund comes to its end."""
     made = objects.load(ctx, "refund", payload["id"])
-    if made["status"] == "pending":
-        settled = objects.update(ctx, made, {"status": "succeeded"}, event="refund.updated")
+    if made["status"] == "pending" and made.get("_returned"):
+        _ask_again(ctx, made)
+    elif made["status"] == "pending":
+        settled = objects.update(ctx, made, {"status": "succeeded", **_arrived(made)}, event="refund.updated")
         objects.announce(ctx, "charge.refund.updated", settled, previous={"status": "pending"})
     elif made["status"] == "requires_action":
         come_back(ctx, made, "failed", "unknown")
     else:
         come_back(ctx, made, "failed", "expired_or_canceled_card")
+
+
+def _ask_again(ctx: Context, made: Doc) -> None:
+    """The customer's bank sent it back: perhaps the account number has a slip."""
+    changes = asked(ctx, made["instructions_email"])
+    again = objects.update(ctx, made, changes | {"_returned": False}, event="refund.updated")
+    objects.announce(ctx, "charge.refund.updated", again, previous={"status": "pending"})
+    plan(ctx, again, "requires_action")
+
+
+def _arrived(made: Doc) -> Doc:
+    """The bank's reference of what was sent to an account, which is known once it has arrived."""
+    type = made["destination_details"]["type"]
+    if type not in BANKS:
+        return {}
+    reference = {"reference": made["id"].split("_")[-1][-12:].upper(), "reference_status": "available"}
+    return {"destination_details": {type: reference, "type": type}}
 
 
 def come_back(ctx: Context, made: Doc, status: str, reason: str | None) -> Doc:
@@ -321,6 +345,20 @@ def update_refund(ctx: Context, params: dict[str, Any], id: str) -> Doc:
     if changed["metadata"] != made["metadata"]:
         objects.announce(ctx, "charge.refund.updated", changed, previous={"metadata": made["metadata"]})
     return changed
+
+
+@route("POST", "/v1/test_helpers/refunds/{id}/expire")
+def expire_refund(ctx: Context, params: dict[str, Any], id: str) -> Doc:
+    """Let a refund fail that waits for its customer, as if the time for an answer were over"""
+    made = objects.load(ctx, "refund", id, in_path=True)
+    if made["status"] != "requires_action":
+        raise ApiError(
+            f"Refund {id} cannot be expired because it has a status of {made['status']}. Only refunds with a status "
+            "of requires_action can be expired.",
+            param="refund",
+        )
+    jobs.cancel(ctx, "refund.settle", name=id)
+    return come_back(ctx, made, "failed", "unknown")
 
 
 @route("POST", "/v1/refunds/{id}/cancel")

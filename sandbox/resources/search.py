@@ -13,12 +13,23 @@ from sandbox.errors import ApiError
 from sandbox.kinds import KINDS, Doc
 from sandbox.params import Int, Param, Str
 from sandbox.routes import Handler, route
-from sandbox.searching import parse
+from sandbox.searching import Type, parse
 
 CARD = tuple(
-    f"payment_method_details.card.{name}" for name in ("brand", "exp_month", "exp_year", "fingerprint", "last4")
+    f"payment_method_details.{source}.{name}"
+    for source in ("card", "card_present", "interac_present")
+    for name in ("brand", "exp_month", "exp_year", "fingerprint", "last4")
 )
-FIELDS: dict[str, tuple[str, ...]] = {
+
+
+def _type(kind: str, name: str) -> Type:
+    """An invoice's status is a string, every other one a token."""
+    if name in STRINGS or (kind, name) == ("invoice", "status"):
+        return Type.STRING
+    return Type.NUMERIC if name in NUMERIC else Type.TOKEN
+
+
+NAMES: dict[str, tuple[str, ...]] = {
     "charge": ("amount", "billing_details.address.postal_code", "created", "currency", "customer", "disputed",
                "metadata", "refunded", "status", *CARD),
     "customer": ("created", "email", "metadata", "name", "phone"),
@@ -30,6 +41,11 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "subscription": ("canceled_at", "created", "metadata", "status"),
 }  # fmt: skip
 """What each kind can be searched by. Source: Stripe docs, "Query fields for each resource"."""
+STRINGS = (
+    "description", "email", "lookup_key", "name", "number", "phone", "product", "receipt_number", "subscription", "url",
+)  # fmt: skip
+NUMERIC = ("amount", "canceled_at", "created", "total")
+FIELDS = {kind: {name: _type(kind, name) for name in names} for kind, names in NAMES.items()}
 PARAMS: dict[str, Param] = {"query": Str(required=True), "limit": Int(min=1, max=100), "page": Str()}
 
 

@@ -10,6 +10,7 @@ from sandbox.errors import DOC_URL, ApiError, CardError, no_such
 from sandbox.kinds import Doc, kind
 from sandbox.pagination import list_page, listing
 from sandbox.params import Array, Bool, Enum, Hash, Ignored, Int, Metadata, MethodTypes, Param, Str, Url
+from sandbox.resources import bank_debits
 from sandbox.resources.charges import refusal_of
 from sandbox.resources.payment_methods import DATA, attach, card_of, from_data, resolve
 from sandbox.resources.payments import AUTHENTICATION_FAILED, next_action
@@ -193,6 +194,8 @@ def _succeed(ctx: Context, intent: Doc, payment_method: Doc, *, challenged: bool
         payment_method = attach(ctx, payment_method, customer)
     if intent["usage"] == "off_session" and challenged:
         objects.update(ctx, payment_method, {"_set_up": True})
+    if payment_method["type"] in bank_debits.SHARED:
+        intent = objects.update(ctx, intent, {"mandate": bank_debits.mandate_of(ctx, payment_method)["id"]})
     attempt = _attempt(ctx, intent, "succeeded", None)
     done = objects.update(ctx, intent, {"latest_attempt": attempt["id"], "next_action": None, "status": "succeeded"})
     objects.announce(ctx, "setup_intent.succeeded", done)
@@ -228,6 +231,7 @@ def _fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc) -> Doc:
 
 
 def _attempt(ctx: Context, intent: Doc, status: str, error: Doc | None) -> Doc:
+    type = objects.load(ctx, "payment_method", intent["payment_method"])["type"]
     return objects.create(
         ctx,
         "setup_attempt",

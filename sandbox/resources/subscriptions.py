@@ -18,13 +18,13 @@ from sandbox.params import (
     Ignored,
     Int,
     Metadata,
-    MethodTypes,
     OneOf,
     Param,
     Shape,
     Str,
     Timestamp,
 )
+from sandbox.resources import payment_settings
 from sandbox.resources.customers import BEFORE_DELETION
 from sandbox.resources.tax_rates import TAX_RATES
 from sandbox.routes import route
@@ -62,11 +62,6 @@ CANCELLATION: Shape = {
     ),
     "feedback_option": Str(unset=True),
 }  # fmt: skip
-PAYMENT_SETTINGS: Shape = {
-    "payment_method_options": Ignored(),
-    "payment_method_types": MethodTypes(unset=True),
-    "save_default_payment_method": Enum("off", "on_subscription"),
-}
 TRIAL_SETTINGS: Shape = {
     "end_behavior": Hash(
         {"missing_payment_method": Enum("cancel", "create_invoice", "pause", required=True)}, required=True
@@ -112,7 +107,7 @@ COMMON: dict[str, Param] = {
     "off_session": Bool(),
     "on_behalf_of": Ignored(),
     "payment_behavior": BEHAVIOR,
-    "payment_settings": Hash(PAYMENT_SETTINGS),
+    "payment_settings": Hash(payment_settings.OF_SUBSCRIPTION),
     "pending_invoice_item_interval": Ignored(),
     "proration_behavior": PRORATION,
     "transfer_data": Ignored(),

@@ -40,7 +40,7 @@ LEGAL: dict[str, dict[str, tuple[str, ...]]] = {
     "invoice_payment": {"open": ("paid", "canceled")},
     "payment_intent": INTENT,
     "refund": {
-        "pending": ("succeeded", "failed", "canceled"),
+        "pending": ("succeeded", "failed", "canceled", "requires_action"),  # the bank sent it back
         "requires_action": ("pending", "succeeded", "failed", "canceled"),
         "succeeded": ("failed",),
     },

@@ -17,6 +17,7 @@ from sandbox.clock import Clock
 from sandbox.discovery import discover
 from sandbox.engine import Engine
 from sandbox.params import Param, Shape
+from sandbox.resources.method_options import ConfirmationNumber
 from sandbox.routes import ROUTES, Route
 from sandbox.store import Store
 
@@ -98,7 +99,9 @@ def example(param: Param) -> Any:
         return "1800000000"
     if isinstance(param, params.Int):
         return str(max(param.min or 0, 1))
-    simple = {params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example"}
+    simple = {
+        params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example", ConfirmationNumber: "0312345678",
+    }  # fmt: skip
     return simple.get(type(param), "x")
 
 

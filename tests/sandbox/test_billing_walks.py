@@ -125,7 +125,7 @@ def check_invoice(invoice: Any) -> None:
     assert (invoice["number"] is None) == (invoice["status"] == "draft")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(ACTS, max_size=12),
     behavior=st.sampled_from(["allow_incomplete", "default_incomplete"]),

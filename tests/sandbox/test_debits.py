@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.testbanks import IBANS, is_iban
+from sandbox.testbanks import BY_NAME, is_iban
 from tests.sandbox.travel import Travel
 
 PAYS, PAYS_LATE, FAILS, DISPUTES = (
@@ -37,7 +37,56 @@ def types(travel: Travel) -> list[str]:
 
 
 def test_the_test_accounts_can_exist() -> None:
-    assert all(is_iban(bank.account) for bank in IBANS)
+    european = [bank.account for name, bank in BY_NAME.items() if name.startswith("pm_sepaDebit_")]
+    assert len(european) == len(set(european)) == 8 * 11
+    assert all(is_iban(account) for account in european)
+
+
+@pytest.mark.parametrize(
+    ("name", "failure"),
+    [
+        ("pm_sepaDebit_success_nl", None),
+        ("pm_sepaDebit_failed_at", "generic_could_not_process"),
+        ("pm_sepaDebit_insufficientFunds_de", "insufficient_funds"),
+        ("pm_sepaDebit_exceedsWeeklyVolumeLimit_be", "charge_exceeds_source_limit"),
+        ("pm_sepaDebit_exceedsWeeklyTransactionLimit_fr", "charge_exceeds_weekly_limit"),
+    ],
+)
+def test_a_named_account_does_what_its_name_says(travel: Travel, name: str, failure: str | None) -> None:
+    given = {"amount": "5000", "currency": "eur", "payment_method": name, "confirm": "true"}
+    intent = travel.post("/v1/payment_intents", **given, **{"payment_method_types[]": "sepa_debit"})
+    travel.advance(3)
+    charge = travel.get(f"/v1/charges/{intent['latest_charge']}")
+    assert (charge["status"], charge["failure_code"]) == ("failed" if failure else "succeeded", failure)
+
+
+@pytest.mark.parametrize(
+    ("iban", "code"),
+    [
+        ("DE91370400440000055555", "sepa_debit_bank_not_supported"),
+        ("FR5020041010050000000066666", "sepa_debit_debits_not_supported"),
+    ],
+)
+def test_an_account_that_cannot_be_debited_is_no_payment_method(travel: Travel, iban: str, code: str) -> None:
+    status, said = travel.ask("POST", "/v1/payment_methods", **account(iban))
+    assert (status, said["error"]["code"]) == (400, code)
+
+
+def test_a_setup_keeps_the_mandate_that_later_debits_use(travel: Travel) -> None:
+    alice = travel.post("/v1/customers", name="Alice")["id"]
+    setup = travel.post(
+        "/v1/setup_intents", customer=alice, payment_method="pm_sepaDebit_success_de", confirm="true",
+        **{"payment_method_types[]": "sepa_debit"},
+    )  # fmt: skip
+    assert travel.get(f"/v1/mandates/{setup['mandate']}")["type"] == "multi_use"
+    attempt = travel.get("/v1/setup_attempts", setup_intent=setup["id"])["data"][0]
+    assert attempt["payment_method_details"]["type"] == "sepa_debit"
+    given = {"amount": "5000", "currency": "eur", "customer": alice, "payment_method": setup["payment_method"]}
+    intent = travel.post(
+        "/v1/payment_intents", **given, confirm="true", off_session="true", **{"payment_method_types[]": "sepa_debit"}
+    )
+    details = travel.get(f"/v1/charges/{intent['latest_charge']}")["payment_method_details"]
+    assert details["sepa_debit"]["mandate"] == setup["mandate"]
 
 
 @pytest.mark.parametrize(

@@ -200,11 +200,25 @@ def test_latency_gives_the_right_answer_late(travel: Travel) -> None:
         ({"effect": "timeout", "endpoint": "we_1"}, "endpoint"),  # the other way round
         ({"effect": "timeout", "when": "never"}, "when"),
         ({"effect": "lost", "count": -1}, "count"),
+        ({"effect": "lost", "rate": 1.5}, "rate"),
+        ({"effect": "duplicate", "copies": 0}, "copies"),
     ],
 )
 def test_a_rule_that_cannot_be_is_refused_with_its_reason(running: RunningSandbox, asked: Any, param: str) -> None:
     said = running.http().post("/_sandbox/faults", json=asked)
     assert (said.status_code, said.json()["error"]["param"]) == (400, param)
+
+
+def test_a_rule_for_an_endpoint_that_is_not_there_is_refused(running: RunningSandbox) -> None:
+    said = running.http().post("/_sandbox/faults", json={"effect": "lost", "endpoint": "we_nobody"})
+    assert (said.status_code, said.json()["error"]["param"]) == (404, "endpoint")
+
+
+def test_a_reset_ends_the_trouble_too(travel: Travel) -> None:
+    travel.visit("POST", "/_sandbox/faults", effect="server_error")
+    assert travel.ask("GET", "/v1/balance")[0] == 500
+    travel.visit("POST", "/_sandbox/reset")
+    assert travel.ask("GET", "/v1/balance")[0] == 200
 
 
 def walk(rule: Rule, length: int) -> list[bool]:

@@ -247,6 +247,7 @@ def test_the_page_is_readable_everywhere(
     id = subscribed(v1).customer
     v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
     v1.customers.create({"email": "x" * 60 + "@example.com"})
+    v1.customers.update(id, {"name": "Nowhere" + "Long" * 40 + "Broken"})
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"{running.url}/?scope={scope_of(front)}&customer={id}")
@@ -256,3 +257,4 @@ def test_the_page_is_readable_everywhere(
     page.locator("select[name=card]").select_option("pm_card_chargeCustomerFail")
     page.get_by_role("button", name="Pay with it from now on").click()
     expect(page.get_by_role("status")).to_contain_text("which fails when it is charged")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width  # the sentence has the name in it

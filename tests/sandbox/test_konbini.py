@@ -14,6 +14,7 @@ PERSON = {
     "payment_method_data[billing_details][email]": "alice@example.com",
 }
 ONLY = {"payment_method_types[]": "konbini"}
+NUMBER = "payment_method_options[konbini][confirmation_number]"
 
 
 def voucher(travel: Travel, **more: str) -> Any:
@@ -105,22 +106,32 @@ def test_a_card_that_pays_first_makes_the_voucher_worthless(travel: Travel) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "first", "then"),
+    ("words", "first", "then", "ends"),
     [
-        ({"confirmation_number": "22222222220"}, "succeeded", "succeeded"),
-        ({"confirmation_number": "11111111110"}, "requires_action", "succeeded"),
-        ({"confirmation_number": "33333333330"}, "requires_payment_method", "requires_payment_method"),
-        ({"confirmation_number": "44444444440"}, "requires_action", "requires_payment_method"),
-        ({"confirmation_number": "55555555550"}, "requires_action", "requires_action"),
-        ({"email": "bob_succeed_immediately@example.com"}, "succeeded", "succeeded"),
+        ({"confirmation_number": "22222222220"}, "succeeded", "succeeded", None),
+        ({"confirmation_number": "11111111110"}, "requires_action", "succeeded", None),
+        ({"confirmation_number": "33333333330"}, "requires_payment_method", "requires_payment_method", 0),
+        ({"confirmation_number": "44444444440"}, "requires_action", "requires_payment_method", 180),
+        ({"confirmation_number": "55555555550"}, "requires_action", "requires_action", None),
+        ({"email": "bob_succeed_immediately@example.com"}, "succeeded", "succeeded", None),
+        ({"email": "expire_with_delay@example.com"}, "requires_action", "requires_payment_method", 180),
+        # a number outweighs an e-mail
+        ({"email": "expire_immediately@example.com", "confirmation_number": "11111111110"}, "requires_action",
+         "succeeded", None),
     ],
-)
-def test_test_values_decide(travel: Travel, words: dict[str, str], first: str, then: str) -> None:
+)  # fmt: skip
+def test_test_values_decide(travel: Travel, words: dict[str, str], first: str, then: str, ends: int | None) -> None:
+    """Whatever they decide happens after the answer, which always shows a voucher."""
+    words = dict(words)
     email = {"payment_method_data[billing_details][email]": words.pop("email")} if "email" in words else {}
     options = {f"payment_method_options[konbini][{name}]": value for name, value in words.items()}
     given = {"amount": "5000", "currency": "jpy", **PERSON, **ONLY, **options, **email}
     intent = travel.post("/v1/payment_intents", **{**given, "payment_method_types[]": "konbini"})
-    travel.ask("POST", f"/v1/payment_intents/{intent['id']}/confirm")
+    waiting = travel.post(f"/v1/payment_intents/{intent['id']}/confirm")
+    assert waiting["status"] == "requires_action"
+    if ends is not None:
+        assert waiting["next_action"]["konbini_display_details"]["expires_at"] == travel.now + ends
+    travel.advance(0)
     assert now(travel, intent)["status"] == first
     travel.advance(180)
     assert now(travel, intent)["status"] == then
@@ -136,6 +147,12 @@ def test_test_values_decide(travel: Travel, words: dict[str, str], first: str, t
          "payment_method_options[konbini][expires_after_days]"),
         ({"payment_method_data[billing_details][email]": ""}, "parameter_missing",
          "payment_method_data[billing_details][email]"),
+        ({NUMBER: "01234567890"}, "payment_intent_konbini_rejected_confirmation_number", NUMBER),
+        ({NUMBER: "00000000000"}, None, NUMBER),
+        ({NUMBER: "123456789"}, None, NUMBER),  # too short
+        ({NUMBER: "abcdefghij"}, None, NUMBER),
+        ({"capture_method": "manual"}, None, "capture_method"),  # nothing is held
+        ({"setup_future_usage": "off_session"}, None, "setup_future_usage"),  # a voucher is used once
     ],
 )  # fmt: skip
 def test_what_a_shop_does_not_take_is_refused(
@@ -146,10 +163,66 @@ def test_what_a_shop_does_not_take_is_refused(
     assert (status, said["error"].get("code"), said["error"]["param"]) == (400, code, param)
 
 
+def test_a_changed_intent_calls_its_voucher_off(travel: Travel) -> None:
+    intent = voucher(travel)
+    travel.post(f"/v1/payment_intents/{intent['id']}", **{"metadata[order]": "7"})
+    assert now(travel, intent)["status"] == "requires_action"  # the voucher says nothing of that
+    changed = travel.post(f"/v1/payment_intents/{intent['id']}", amount="6000")
+    assert (changed["status"], changed["next_action"]) == ("requires_confirmation", None)
+    assert travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay") == 400
+    again = travel.post(f"/v1/payment_intents/{intent['id']}/confirm")
+    old, new = (one["next_action"]["konbini_display_details"] for one in (intent, again))
+    assert all(old["stores"][store] != new["stores"][store] for store in new["stores"])
+    pages = [one["hosted_voucher_url"].removeprefix("http://sandbox.example") for one in (old, new)]
+    travel.visit("POST", pages[0], store="lawson")  # worth nothing any more
+    assert now(travel, intent)["status"] == "requires_action"
+    travel.visit("POST", pages[1], store="lawson")
+    assert now(travel, intent)["amount_received"] == 6000
+
+
+def test_an_account_may_have_its_vouchers_paid_by_themselves(travel: Travel) -> None:
+    assert travel.visit("POST", "/_sandbox/settings", vouchers_paid_after="180") == 200
+    intent, never = voucher(travel), voucher(travel, **{NUMBER: "55555555550"})
+    travel.advance(179)
+    assert now(travel, intent)["status"] == "requires_action"
+    travel.advance(1)
+    assert [now(travel, one)["status"] for one in (intent, never)] == ["succeeded", "requires_action"]
+
+
 def test_an_intent_refuses_a_way_that_it_does_not_offer(travel: Travel) -> None:
     intent = travel.post("/v1/payment_intents", amount="5000", currency="jpy", **{"payment_method_types[]": "card"})
     status, said = travel.ask("POST", f"/v1/payment_intents/{intent['id']}/confirm", **PERSON)
     assert (status, said["error"]["param"]) == (400, "payment_method")
+
+
+def refunded(travel: Travel) -> str:
+    """The id of a refund of a voucher, which waits for an account."""
+    intent = voucher(travel)
+    travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay")
+    return str(travel.post("/v1/refunds", payment_intent=intent["id"])["id"])
+
+
+def test_a_refund_that_the_bank_sends_back_asks_again(travel: Travel) -> None:
+    id = refunded(travel)
+    assert travel.visit("POST", f"/_sandbox/refunds/{id}/bank_account", account="1111113") == 200
+    travel.advance(10)
+    back = travel.get(f"/v1/refunds/{id}")
+    assert (back["status"], back["next_action"]["type"]) == ("requires_action", "display_details")
+    travel.visit("POST", f"/_sandbox/refunds/{id}/bank_account")
+    travel.advance(10)
+    arrived = travel.get(f"/v1/refunds/{id}")
+    assert arrived["status"] == "succeeded"
+    assert arrived["destination_details"]["jp_bank_transfer"]["reference_status"] == "available"
+
+
+def test_a_refund_that_nobody_answers_to_is_made_to_expire(travel: Travel) -> None:
+    id = refunded(travel)
+    failed = travel.post(f"/v1/test_helpers/refunds/{id}/expire")
+    assert failed["status"] == "failed"
+    assert "refund.failed" in types(travel)
+    status, said = travel.ask("POST", f"/v1/test_helpers/refunds/{id}/expire")
+    assert (status, said["error"]["param"]) == (400, "refund")
+    assert travel.get("/v1/balance")["available"][0]["amount"] == 5000  # it is ours again
 
 
 def test_a_voucher_s_refund_asks_for_a_bank_account(travel: Travel) -> None:

@@ -34,7 +34,9 @@ ACTS = st.one_of(
     st.tuples(st.just("dispute"), PLACE),
     st.tuples(st.just("evidence"), st.sampled_from(WORDS)),
     st.tuples(st.just("cancel"), PLACE),
-    st.tuples(st.just("claim"), st.none()),
+    st.tuples(st.just("claim"), st.sampled_from(["0001234", "1111113"])),  # the second one comes back
+    st.tuples(st.just("forget"), st.none()),
+    st.tuples(st.just("change"), st.tuples(PLACE, st.integers(min_value=120, max_value=2 * AMOUNT))),
     st.tuples(st.just("wait"), st.sampled_from([10, 24 * 3600, 50 * 24 * 3600])),
 )
 
@@ -70,22 +72,32 @@ def act(travel: Travel, customer: str, name: str, value: Any) -> None:
     elif name == "evidence":
         for dispute in listed(travel, "disputes")[:1]:
             travel.ask("POST", f"/v1/disputes/{dispute['id']}", **{"evidence[uncategorized_text]": value})
-    elif name == "claim":
-        for refund in listed(travel, "refunds")[:1]:
-            travel.visit("POST", f"/_sandbox/refunds/{refund['id']}/bank_account")
+    elif name in ("claim", "forget"):
+        act_on_refund(travel, name, value)
     else:
         act_on_place(travel, name, value)
 
 
+def act_on_refund(travel: Travel, name: str, account: Any) -> None:
+    """The customer tells an account for the newest refund, or the time for that is over."""
+    for refund in listed(travel, "refunds")[:1]:
+        if name == "claim":
+            travel.visit("POST", f"/_sandbox/refunds/{refund['id']}/bank_account", account=account)
+        else:
+            travel.ask("POST", f"/v1/test_helpers/refunds/{refund['id']}/expire")
+
+
 def act_on_place(travel: Travel, name: str, value: Any) -> None:
     """One step with one of the newest payments."""
-    place, amount = value if name == "refund" else (value, 0)
+    place, amount = value if name in ("refund", "change") else (value, 0)
     intents = listed(travel, "payment_intents")[place : place + 1]
     for intent in intents:
         if name == "shop":
             travel.visit("POST", f"/_sandbox/vouchers/{intent['id']}/pay")
         elif name == "cancel":
             travel.ask("POST", f"/v1/payment_intents/{intent['id']}/cancel")
+        elif name == "change":
+            travel.ask("POST", f"/v1/payment_intents/{intent['id']}", amount=str(amount))
         elif name == "refund":
             travel.ask("POST", "/v1/refunds", payment_intent=intent["id"], amount=str(amount))
         elif intent["latest_charge"]:

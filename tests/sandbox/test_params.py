@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sandbox.errors import ApiError
@@ -46,7 +46,7 @@ TEXTS = st.text(max_size=8)
 KEYS = st.text("abcdefgh_0123456789", min_size=1, max_size=5)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40)
 @given(
     items=st.lists(
         st.dictionaries(st.sampled_from(["price", "quantity"]), TEXTS.filter(bool), min_size=1), max_size=12

@@ -19,9 +19,14 @@ MAILS = ("alice@example.com", "Alice@Example.com", "bob@example.com", "ÉMILE@ex
 ORDERS = ("7", "Seven", "seven", "")
 CLAUSES = (
     "email:'alice@example.com'", "-email:'ALICE@example.com'", "email:null", "email~'example'", "name:'charlie'",
+    "name:'brown'", "name:'Charlie Brown'", "-name:'charlie brown'",
     "metadata['order']:'seven'", "metadata['order']:null", "-metadata['order']:'7'", "email:'émile@example.com'",
 )  # fmt: skip
-WHO = st.tuples(st.sampled_from([None, *MAILS]), st.sampled_from([None, "Charlie"]), st.sampled_from(ORDERS))
+WHO = st.tuples(
+    st.sampled_from([None, *MAILS]),
+    st.sampled_from([None, "Charlie", "Charlie Brown", "Brown"]),
+    st.sampled_from(ORDERS),
+)
 """E-mail, name, the order in the metadata."""
 
 

@@ -191,7 +191,7 @@ def check_end(walk: Walk) -> None:
             assert item["current_period_start"] <= walk.time() < item["current_period_end"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(ACTS, max_size=10),
     beginning=BEGINNINGS,

@@ -237,3 +237,41 @@ def test_no_more_is_shared_than_there_is_or_is_missing(available: int, asked: li
     assert sum(part for _, part in parts) == min(available, sum(asked))
     assert all(0 < part <= asked[int(place)] for place, part in parts)
     assert len({place for place, _ in parts}) == len(parts)
+
+
+def test_an_invoice_offers_the_ways_that_it_names(travel: Travel) -> None:
+    """And passes on what is said of them; what is said of a subscription its invoices begin with."""
+    settings = {
+        "payment_settings[payment_method_types][]": "customer_balance",
+        "payment_settings[payment_method_options][customer_balance][funding_type]": "bank_transfer",
+        "payment_settings[payment_method_options][customer_balance][bank_transfer][type]": "eu_bank_transfer",
+        "payment_settings[payment_method_options][customer_balance][bank_transfer][eu_bank_transfer][country]": "FR",
+    }
+    alice, sent = customer(travel), {"collection_method": "send_invoice", "days_until_due": "30"}
+    made = travel.post("/v1/invoices", customer=alice, currency="eur", **sent, **settings)
+    travel.post("/v1/invoiceitems", customer=alice, invoice=made["id"], amount="5000", currency="eur")
+    product = {"price_data[product]": travel.post("/v1/products", name="Pro")["id"]}
+    monthly = {"price_data[currency]": "eur", "price_data[unit_amount]": "900",
+               "price_data[recurring][interval]": "month"}  # fmt: skip
+    item = {f"items[0][{name.replace('[', '][', 1)}": value for name, value in {**product, **monthly}.items()}
+    subscription = travel.post("/v1/subscriptions", customer=alice, **item, **sent, **settings)
+    for id in (made["id"], subscription["latest_invoice"]):
+        invoice = travel.post(f"/v1/invoices/{id}/finalize", **{"expand[]": "payments"})
+        assert invoice["payment_settings"]["payment_method_types"] == ["customer_balance"]
+        intent = travel.get(f"/v1/payment_intents/{invoice['payments']['data'][0]['payment']['payment_intent']}")
+        assert intent["payment_method_types"] == ["customer_balance"]
+        assert intent["payment_method_options"]["customer_balance"]["bank_transfer"] == {
+            "eu_bank_transfer": {"country": "FR"}, "type": "eu_bank_transfer",
+        }  # fmt: skip
+
+
+def test_a_changed_amount_changes_what_is_still_to_be_sent(travel: Travel) -> None:
+    alice = customer(travel)
+    intent = awaiting(travel, alice)
+    send(travel, alice, 2000)
+    more = travel.post(f"/v1/payment_intents/{intent['id']}", amount="6000")
+    assert more["next_action"]["display_bank_transfer_instructions"]["amount_remaining"] == 4000
+    less = travel.post(f"/v1/payment_intents/{intent['id']}", amount="2000")
+    assert (less["status"], less["amount_received"]) == ("succeeded", 2000)
+    code, said = travel.ask("POST", f"/v1/payment_intents/{awaiting(travel, alice)['id']}", amount="0")
+    assert (code, said["error"]["param"]) == (400, "amount")

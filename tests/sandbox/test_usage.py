@@ -25,6 +25,7 @@ def test_a_metered_price_wants_an_active_meter(travel: Travel) -> None:
         ({"tiers[1][up_to]": "9"}, "tiers"),  # the last has an end
         ({"tiers[0][up_to]": "inf"}, "tiers"),  # one without an end before the last
         ({"transform_quantity[divide_by]": "5", "transform_quantity[round]": "up"}, "transform_quantity"),
+        ({"unit_amount": "100"}, "unit_amount"),
         ({"billing_scheme": "per_unit", "unit_amount": "1"}, "tiers"),
     ],
 )

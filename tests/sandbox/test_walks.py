@@ -62,7 +62,7 @@ def check_money(travel: Travel, intent: Any) -> None:
     assert sum(line["net"] for line in lines) == intent["amount_received"] - given_back
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=st.lists(ACTS, max_size=10), capture_method=st.sampled_from(["automatic", "manual"]))
 def test_an_intent_moves_legally_and_its_money_adds_up(
     travel: Travel, steps: list[tuple[str, Any]], capture_method: str

@@ -232,7 +232,7 @@ def check_jobs(world: World) -> None:
         assert tx.sql("SELECT kind, error FROM jobs WHERE error IS NOT NULL").fetchall() == []
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=18, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(ACTS, min_size=6, max_size=18),
     ending=st.sampled_from(["cancel", "unpaid", "past_due"]),
