@@ -231,7 +231,6 @@ def _fail(ctx: Context, intent: Doc, payment_method: Doc, refusal: Doc) -> Doc:
 
 
 def _attempt(ctx: Context, intent: Doc, status: str, error: Doc | None) -> Doc:
-    type = objects.load(ctx, "payment_method", intent["payment_method"])["type"]
     return objects.create(
         ctx,
         "setup_attempt",
