@@ -16,13 +16,14 @@ from billing import metrics
 from billing.inbox import claim
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, TableRow, references
+from billing.mirror.echoes import ECHOES, Echo, echoes, unheard
 from billing.mirror.failing import StripeAway, concerns_all, postponed, tell_failure
 from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.owner import owner_id
 from billing.mirror.words import Story
-from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, write_held
+from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, passes, stored_of, write_held
 from billing.stripe_accounts import StripeAccount
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,16 @@ class Answers:
     absent: set[Ref] = field(default_factory=set)
     bury: set[Ref] = field(default_factory=set)
     errors: dict[Ref, Exception] = field(default_factory=dict)
+    told: dict[Ref, list[Echo]] = field(default_factory=dict)  # what each has changed in silence
+
+    @property
+    def known(self) -> set[Ref]:
+        """What need not be asked about any more."""
+        return {*self.snapshots, *self.absent, *self.bury, *self.errors}
+
+    @property
+    def touched(self) -> set[Ref]:
+        return {echo.ref for each in self.told.values() for echo in each}
 
 
 def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
@@ -159,16 +170,17 @@ def ask_once(
     ready = [entry for entry in asks if entry.ref not in answers.errors]
     with transaction.atomic():
         still = claim.still_waiting(pk for entry in ready for pk in entry.pks)
-        held = hold({*answers.snapshots, *answers.bury}, account=account)
+        held = hold({*answers.snapshots, *answers.bury, *answers.touched}, account=account)
+        waiting = deaf(answers, held, owner=owner, now=clock())
         tables.bury(answers.bury - held.stored.keys(), owner_id=owner, livemode=account.livemode, now=clock())
         changes = write_held(
             held,
-            [told_by(snapshot, asks, held) for snapshot in answers.snapshots.values()],
+            [told_by(snapshot, asks, held) for ref, snapshot in answers.snapshots.items() if ref not in waiting],
             account=account,
             owner_id=owner,
             now=clock(),
             absent=frozenset(answers.absent),
-        )
+        ) | dict.fromkeys(waiting, Change.STALE)
         how([e.story for e in ready if e.story and settles(e, changes, still)], changes)
     return changes, answers.errors
 
@@ -193,11 +205,41 @@ def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, 
         take_in(fetch_all(wanted, account=account), answers, stories, required)
         missing = missing_references(answers, owner=owner, now=clock())
         required = {reference.ref: reference.required for reference in missing}
-        wanted = list(required)
+        wanted = list({*required, *untold(answers)})
         if not wanted:
             break
     give_up_on_failed(answers, owner=owner, now=clock())
     return answers
+
+
+def untold(answers: Answers) -> set[Ref]:
+    """What the snapshots have changed in silence, which the mirror does not show and Stripe was not asked about."""
+    before = stored_of(ref for ref in answers.snapshots if ref.kind in ECHOES)
+    answers.told = {ref: echoes(ref, snapshot.data, before.get(ref)) for ref, snapshot in answers.snapshots.items()}
+    others = answers.touched - answers.known
+    return unheard((echo for each in answers.told.values() for echo in each), stored_of(others)) & others
+
+
+def deaf(answers: Answers, held: Held, *, owner: str | None, now: datetime) -> set[Ref]:
+    """Those of the objects whose silent changes cannot be written now, because somebody else wrote there meanwhile;
+    with the objects that cannot be written without them.
+    """
+    late = {ref for ref, snapshot in answers.snapshots.items() if not passes(held, snapshot)}
+    found = {
+        ref
+        for ref, each in answers.told.items()
+        if late.intersection(echo.ref for echo in each) or unheard(each, held.stored) - answers.known
+    }
+    while lacking := found - held.stored.keys():
+        more = {
+            ref
+            for ref, snapshot in answers.snapshots.items()
+            if ref not in found and any(other.ref in lacking for other in references_of(snapshot, owner, now))
+        }
+        if not more:
+            break
+        found |= more
+    return found
 
 
 @dataclass(frozen=True)
@@ -266,7 +308,7 @@ def missing_references(answers: Answers, *, owner: str | None, now: datetime) ->
 
 def references_lacking(answers: Answers, *, owner: str | None, now: datetime) -> dict[Ref, Reference]:
     living = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is not None}
-    known = {*living, *answers.absent, *answers.bury, *answers.errors}
+    known = (answers.known - answers.snapshots.keys()) | living
     wanted: dict[Ref, Reference] = {}
     for snapshot in answers.snapshots.values():
         for reference in references_of(snapshot, owner, now):
@@ -280,24 +322,28 @@ def references_of(snapshot: Snapshot, owner: str | None, now: datetime) -> Colle
     return references(own_rows(snapshot.ref, snapshot.data, None, owner, now)) if snapshot.data is not None else ()
 
 
-def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
-    """Which of these objects cannot be written yet because they refer to what the mirror lacks: one statement."""
+def parents_missing(rows: Mapping[Ref, Sequence[TableRow]], *, waiting: Collection[Ref] = ()) -> set[Ref]:
+    """Which of these objects cannot be written yet because they refer to what the mirror lacks, or to one that must
+    wait; with those that must wait. One statement.
+    """
     needs = {ref: {reference.ref for reference in references(object_rows)} for ref, object_rows in rows.items()}
     outside = {ref for refs in needs.values() for ref in refs if ref not in rows}
-    lacking = outside - tables.existing(outside)
-    while waiting := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
-        lacking |= waiting  # what refers to one that must wait must wait with it
-    return lacking & set(needs)
+    lacking = (outside - tables.existing(outside)) | set(waiting)
+    while more := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
+        lacking |= more  # what refers to one that must wait must wait with it
+    return lacking & {*needs, *waiting}
 
 
 def give_up_on_failed(answers: Answers, *, owner: str | None, now: datetime) -> None:
-    """What refers to an object that Stripe would not tell of fails with it."""
+    """What refers to an object that Stripe would not tell of, or has changed it in silence, fails with it."""
     while True:
         for ref, snapshot in list(answers.snapshots.items()):
-            failed = next((r.ref for r in references_of(snapshot, owner, now) if r.ref in answers.errors), None)
+            named = {*(r.ref for r in references_of(snapshot, owner, now)), *(e.ref for e in answers.told.get(ref, ()))}
+            failed = next((other for other in named if other in answers.errors), None)
             if failed:
                 answers.errors[ref] = answers.errors[failed]
                 del answers.snapshots[ref]
+                answers.told.pop(ref, None)
                 break
         else:
             return
