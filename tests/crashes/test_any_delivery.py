@@ -5,7 +5,6 @@ is there, what stands inside them, and what was read out of them. ANY_DELIVERY_S
 ANY_DELIVERY_STEPS longer ones.
 """
 
-import json
 import os
 import random
 import signal
@@ -22,22 +21,16 @@ import stripe as stripe_library
 from django.db import connection
 from django.utils import timezone
 
-from billing.activity.models import Activity
 from billing.inbox.claim import LEASE
-from billing.inbox.envelope import STRIPE
 from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.inbox.poll import poll
 from billing.inbox.replay import replay_all
-from billing.mirror import readmodel
 from billing.mirror.apply import mirror_due
-from billing.mirror.drift import Looked, comparable, look
-from billing.mirror.kinds import KINDS, Kind, Ref
-from billing.mirror.raw import RawObject
-from billing.mirror.write import stored_of
 from billing.stripe_accounts import primary
 from config.env import BASE_DIR
 from tests.crashes.lives import Company, live
+from tests.crashes.truth import announced, untruths
 from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
@@ -65,7 +58,7 @@ def test_the_mirror_ends_equal_to_stripe(stripe, sandbox, stripe_key, post_webho
         deliver(news(stripe, set()), chance, post_webhook, share=0.3)  # once more, and late
     httpx.delete(f"{sandbox}/_sandbox/faults", timeout=5)
     catch_up()
-    check(stripe)
+    assert untruths(stripe) == []
     assert deadlocks() == before
 
 
@@ -79,8 +72,7 @@ def deadlocks() -> int:
 
 def news(stripe: stripe_library.StripeClient, delivered: set[str]) -> list[dict[str, Any]]:
     """The account's events that are not among `delivered`, which they join."""
-    events = [json.loads(str(event)) for event in stripe.v1.events.list({"limit": 100}).auto_paging_iter()]
-    fresh = [event for event in events if event["id"] not in delivered]
+    fresh = [event for event in announced(stripe) if event["id"] not in delivered]
     delivered |= {event["id"] for event in fresh}
     return fresh
 
@@ -162,64 +154,3 @@ def catch_up() -> None:
         mirror_due(lambda minutes=minutes: timezone.now() + LEASE * minutes, budget_seconds=30)  # type: ignore[misc]
         if not InboxEvent.objects.filter(state=InboxState.RECEIVED).exists():
             return
-
-
-def check(stripe: stripe_library.StripeClient) -> None:
-    everything = news(stripe, set())
-    assert set(InboxEvent.objects.values_list("external_id", flat=True)) == {event["id"] for event in everything}
-    left = InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED])
-    assert list(left.values_list("type", "error")) == []
-    found = look(sorted(named() | rows(), key=str), account=primary())
-    assert not found.errors
-    assert not found.unsettled
-    assert "\n".join(told(found)) == ""
-    check_inner("subscription", "subscription_item", "items")
-    check_inner("invoice", "line_item", "lines")
-    for kind in readmodel.TABLES:
-        assert sum(written for _, written in readmodel.rebuild(kind, now=timezone.now())) == 0
-    keys = list(Activity.objects.values_list("dedup_key", flat=True))
-    assert len(keys) == len(set(keys))
-
-
-def told(found: Looked) -> list[str]:
-    return [f"{ref} {one.path}: {one.ours} | {one.theirs}" for ref, each in found.differing.items() for one in each]
-
-
-def named() -> set[Ref]:
-    """The objects that events named and that Stripe can be asked about."""
-    askable = {kind.name for kind in comparable()}
-    events = (
-        InboxEvent.objects.filter(source=STRIPE)
-        .exclude(object_id="")
-        .values_list("object_kind", "object_id")
-        .distinct()
-    )
-    return {Ref(kind, object_id) for kind, object_id in events if kind in askable}
-
-
-def rows() -> set[Ref]:
-    """The objects that have a row."""
-    found = {Ref(kind, object_id) for kind, object_id in RawObject.objects.values_list("kind", "id")}
-    askable = {kind.name for kind in comparable()}
-    return {ref for ref in found if ref.kind in askable} | {
-        Ref(kind.name, object_id)
-        for kind in KINDS.values()
-        if kind.name in askable
-        for object_id in rows_of(kind).values_list("id", flat=True)
-    }
-
-
-def rows_of(kind: Kind) -> Any:
-    model: Any = kind.model
-    return model.objects
-
-
-def check_inner(outer: str, inner: str, name: str) -> None:
-    """What stands inside an object has a row that says the same, and what does so no more is marked."""
-    whole = stored_of(Ref(outer, object_id) for object_id in rows_of(KINDS[outer]).values_list("id", flat=True))
-    inside = {one["id"]: one for data in whole.values() for one in (data.get(name) or {}).get("data", ())}
-    kept = stored_of(Ref(inner, object_id) for object_id in rows_of(KINDS[inner]).values_list("id", flat=True))
-    living = {ref.id: data for ref, data in kept.items() if not data.get("deleted")}
-    assert living.keys() == inside.keys()
-    for object_id, data in inside.items():
-        assert living[object_id] == living[object_id] | data
