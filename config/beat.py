@@ -1,4 +1,4 @@
-"""Celery's beat that outlives a database which is away: it waits for it and goes on, so that no person need start it."""
+"""Celery's beat that outlives a database which is away: it waits for it, and goes on by itself."""
 
 import time
 from typing import Any

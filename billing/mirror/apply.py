@@ -26,7 +26,7 @@ from billing.inbox.envelope import STRIPE
 from billing.inbox.models import InboxState
 from billing.mirror import asking, signals
 from billing.mirror.asking import Ask, parents_missing
-from billing.mirror.echoes import echoes, unheard
+from billing.mirror.echoes import ECHOES, echoes, unheard
 from billing.mirror.failing import StripeAway, postponed, tell_failure
 from billing.mirror.gate import Verdict, Word, judge
 from billing.mirror.kinds import Ref, kind_for
@@ -190,7 +190,7 @@ def write_proven(
         for ref, snapshot in proven.items()
         if snapshot.data is not None and snapshot.data != held.stored.get(ref)
     }
-    lacking = parents_missing(rows, waiting=untold(proven, held))
+    lacking = parents_missing(rows, waiting=untold(proven, told, held))
     asks += [Ask(ref, told[ref], proven[ref]) for ref in lacking]
     ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
     changes = write_held(held, ready, account=account, owner_id=owner_id, now=now, rows=rows)
@@ -202,12 +202,17 @@ def write_proven(
 
 def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
     """These objects and those that their newest words change in silence: their gates are held together."""
-    return {*told, *(echo.ref for ref, story in told.items() for echo in echoes(ref, story.words[-1].data, None))}
+    touching = {ref: story.last_shown for ref, story in told.items() if ref.kind in ECHOES}
+    return {*told, *(echo.ref for ref, data in touching.items() for echo in echoes(ref, data))}
 
 
-def untold(proven: Mapping[Ref, Snapshot], held: Held) -> set[Ref]:
+def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held) -> set[Ref]:
     """Those of the objects that have changed others in silence, which the mirror does not show yet."""
-    told = {ref: echoes(ref, snapshot.data, held.stored.get(ref)) for ref, snapshot in proven.items()}
+    told = {
+        ref: echoes(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown)
+        for ref, snapshot in proven.items()
+        if ref.kind in ECHOES
+    }
     others = {echo.ref for each in told.values() for echo in each} - held.gates.keys()
     known = {**held.stored, **stored_of(others), **{ref: proven[ref].data or {} for ref in proven}}
     return {ref for ref, each in told.items() if unheard(each, known)}

@@ -205,17 +205,21 @@ def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, 
         take_in(fetch_all(wanted, account=account), answers, stories, required)
         missing = missing_references(answers, owner=owner, now=clock())
         required = {reference.ref: reference.required for reference in missing}
-        wanted = list({*required, *untold(answers)})
+        wanted = list({*required, *untold(answers, stories)})
         if not wanted:
             break
     give_up_on_failed(answers, owner=owner, now=clock())
     return answers
 
 
-def untold(answers: Answers) -> set[Ref]:
+def untold(answers: Answers, stories: Mapping[Ref, Story]) -> set[Ref]:
     """What the snapshots have changed in silence, which the mirror does not show and Stripe was not asked about."""
-    before = stored_of(ref for ref in answers.snapshots if ref.kind in ECHOES)
-    answers.told = {ref: echoes(ref, snapshot.data, before.get(ref)) for ref, snapshot in answers.snapshots.items()}
+    touching = {ref: snapshot for ref, snapshot in answers.snapshots.items() if ref.kind in ECHOES}
+    before = stored_of(touching)
+    answers.told = {
+        ref: echoes(ref, snapshot.data, before.get(ref), stories[ref].last_shown if ref in stories else None)
+        for ref, snapshot in touching.items()
+    }
     others = answers.touched - answers.known
     return unheard((echo for each in answers.told.values() for echo in each), stored_of(others)) & others
 

@@ -5,7 +5,7 @@ An invoice takes up invoice items, a dispute makes its charge a disputed one (St
 of the other shows it; where it does not, Stripe is asked about the other before the event counts as mirrored. Pure.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,33 +15,35 @@ from billing.mirror.shapes import Data, id_of, listed
 
 @dataclass(frozen=True)
 class Echo:
-    """What an object must show because another says so: this value in this field, or any value but this."""
+    """An object that another one says something of: it must show this value in this field. Without a field, it has
+    changed, and only Stripe knows how.
+    """
 
     ref: Ref
-    field: str
-    value: Any
-    same: bool = True
+    field: str = ""
+    value: Any = None
 
     def heard(self, data: Data | None) -> bool:
         """Whether the object as the mirror has it (None: not at all) shows it. What is deleted shows no more."""
         if data is None:
-            return not self.same
-        return bool(data.get("deleted")) or (data.get(self.field) == self.value) is self.same
+            return not self.field
+        return bool(data.get("deleted") or (self.field and data.get(self.field) == self.value))
 
 
-def echoes(ref: Ref, data: Data | None, before: Data | None) -> list[Echo]:
-    """What follows for others from an object's state (None: it is gone) and from how the mirror had it before."""
+def echoes(ref: Ref, data: Data | None, *before: Data | None) -> list[Echo]:
+    """What follows for others from an object's state (None: it is gone) and from how it was known to be before."""
     found = ECHOES.get(ref.kind)
-    return list(found(ref.id, data or {}, before or {})) if found else []
+    return list(found(ref.id, data or {}, [state for state in before if state])) if found else []
 
 
-def of_invoice(invoice_id: str, data: Data, before: Data) -> Iterator[Echo]:
-    items, left = items_on(data), items_on(before) - items_on(data)
+def of_invoice(invoice_id: str, data: Data, before: Sequence[Data]) -> Iterator[Echo]:
+    """It takes items up. Those that are no longer on it are free, or on another one, or gone with it."""
+    items = items_on(data)
     for item in sorted(items):
         yield Echo(Ref("invoiceitem", item), "invoice", invoice_id)
     if not (data.get("lines") or {}).get("has_more"):
-        for item in sorted(left):
-            yield Echo(Ref("invoiceitem", item), "invoice", invoice_id, same=False)
+        for item in sorted({item for state in before for item in items_on(state)} - items):
+            yield Echo(Ref("invoiceitem", item))
 
 
 def items_on(invoice: Data) -> set[str]:
@@ -55,19 +57,20 @@ def item_of(line: Data) -> str:
     return id_of(details.get("invoice_item"))
 
 
-def of_dispute(_dispute_id: str, data: Data, _before: Data) -> Iterator[Echo]:
+def of_dispute(_dispute_id: str, data: Data, _before: Sequence[Data]) -> Iterator[Echo]:
     if charge := id_of(data.get("charge")):
         yield Echo(Ref("charge", charge), "disputed", True)
 
 
-def of_review(review_id: str, data: Data, _before: Data) -> Iterator[Echo]:
-    """An open review stands on its payment; one that is closed does no more."""
+def of_review(review_id: str, data: Data, _before: Sequence[Data]) -> Iterator[Echo]:
+    """An open review stands on its payment."""
     for kind in ("charge", "payment_intent"):
         if object_id := id_of(data.get(kind)):
-            yield Echo(Ref(kind, object_id), "review", review_id, same=bool(data.get("open")))
+            ref = Ref(kind, object_id)
+            yield Echo(ref, "review", review_id) if data.get("open") else Echo(ref)
 
 
-ECHOES: dict[str, Callable[[str, Data, Data], Iterator[Echo]]] = {
+ECHOES: dict[str, Callable[[str, Data, Sequence[Data]], Iterator[Echo]]] = {
     "dispute": of_dispute,
     "invoice": of_invoice,
     "review": of_review,

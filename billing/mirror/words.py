@@ -50,6 +50,12 @@ class Story:
     def newest(self) -> Waiting:
         return self.told[-1].event
 
+    @cached_property
+    def last_shown(self) -> Data | None:
+        """The whole object that the newest event has with it, be it of another version, or the object's end."""
+        shown = self.newest.object_json
+        return None if shown is None else orjson.loads(shown)
+
     def steps(self, gate: Gate | None, *, until: int) -> tuple[Step, ...]:
         """The states that the object went through since `gate` and before the second `until`, where they are plain.
 

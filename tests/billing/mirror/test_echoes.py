@@ -29,8 +29,8 @@ def an_invoice(*items: str, has_more: bool = False) -> dict[str, Any]:
     ("data", "before", "told"),
     [
         (an_invoice("ii_1"), None, [Echo(ITEM, "invoice", "in_1")]),  # it has taken the item up
-        (an_invoice(), an_invoice("ii_1"), [Echo(ITEM, "invoice", "in_1", same=False)]),  # and let it go
-        (None, an_invoice("ii_1"), [Echo(ITEM, "invoice", "in_1", same=False)]),  # with its own end
+        (an_invoice(), an_invoice("ii_1"), [Echo(ITEM)]),  # and let it go
+        (None, an_invoice("ii_1"), [Echo(ITEM)]),  # with its own end
         (an_invoice(has_more=True), an_invoice("ii_1"), []),  # it may be on the next page
         (an_invoice(), None, []),
     ],
@@ -50,6 +50,12 @@ def test_an_invoice_tells_of_its_items(data, before, told):
 )
 def test_a_charge_shows_that_it_is_disputed_or_does_not(data, heard):
     assert Echo(Ref("charge", "ch_1"), "disputed", True).heard(data) is heard
+
+
+def test_what_has_changed_in_some_way_is_asked_about_if_it_is_there():
+    assert not Echo(ITEM).heard({"invoice": None})
+    assert Echo(ITEM).heard({"deleted": True})
+    assert Echo(ITEM).heard(None)
 
 
 @pytest.mark.parametrize("status", [400, 404])
@@ -128,3 +134,14 @@ def test_a_late_invoice_item_does_not_forget_its_invoice(shop, stripe, bring):
     bring("invoice.created")
     bring("invoiceitem.created")
     assert djstripe.InvoiceItem.objects.get(id=item).stripe_data["invoice"] == invoice.id
+
+
+def test_an_invoice_that_is_gone_before_the_mirror_saw_it_tells_of_its_items(shop, stripe, bring):
+    customer = shop.customer().id
+    item = stripe.v1.invoice_items.create({"customer": customer, "currency": "jpy", "amount": 500}).id
+    bring("customer.created", "invoiceitem.created")
+    given = {"customer": customer, "currency": "jpy", "pending_invoice_items_behavior": "include"}
+    stripe.v1.invoices.delete(stripe.v1.invoices.create(given).id)
+    bring("invoice.deleted")
+    at_stripe = stripe.v1.invoice_items.retrieve(item)["invoice"]
+    assert djstripe.InvoiceItem.objects.get(id=item).stripe_data["invoice"] == at_stripe
