@@ -20,7 +20,7 @@ from config.env import BASE_DIR
 from config.local import Server, start_postgres
 from tests.processes import portal_environment
 
-PATIENCE = 60.0
+PATIENCE = 120.0  # a machine may have others to serve
 
 
 class Web:

@@ -64,8 +64,8 @@ def test_it_catches_up_by_itself_whatever_fails(postgres, redis, stripe, sandbox
     live(company, steps=STEPS)
     ours = {"DATABASE_URL": postgres.url, "REDIS_URL": redis.url, "STRIPE_POLL_GRACE_SECONDS": "1"}
     web = Web(**ours)
+    web.start()
     with running(web, "worker", "--pool", "prefork", "--concurrency", "2"), running(web, "beat", "--pidfile="):
-        web.start()
         try:
             sending = threading.Thread(target=send_all, args=[web.port, announced(stripe), random.Random(6)])
             sending.start()
