@@ -56,6 +56,7 @@ class Answers:
     bury: set[Ref] = field(default_factory=set)
     errors: dict[Ref, Exception] = field(default_factory=dict)
     told: dict[Ref, list[Echo]] = field(default_factory=dict)  # what each has changed in silence
+    given: set[Ref] = field(default_factory=set)  # states that were known before anything was asked
 
     @property
     def known(self) -> set[Ref]:
@@ -198,6 +199,7 @@ def told_by(snapshot: Snapshot, asks: Sequence[Ask], held: Held) -> Snapshot:
 def find_out(asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock) -> Answers:
     """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
     answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
+    answers.given = set(answers.snapshots)
     wanted = [entry.ref for entry in asks if entry.snapshot is None]
     stories = {entry.ref: entry.story for entry in asks if entry.story}
     required: dict[Ref, bool] = {}
@@ -220,8 +222,12 @@ def untold(answers: Answers, stories: Mapping[Ref, Story]) -> set[Ref]:
         ref: echoes(ref, snapshot.data, before.get(ref), stories[ref].last_shown if ref in stories else None)
         for ref, snapshot in touching.items()
     }
-    others = answers.touched - answers.known
-    return unheard((echo for each in answers.told.values() for echo in each), stored_of(others)) & others
+    # A payload that only waits for its parents proves nothing against what another event of the batch says of it.
+    others = answers.touched - (answers.known - answers.given)
+    states = stored_of(others) | {ref: answers.snapshots[ref].data or {} for ref in answers.given & others}
+    wanted = unheard((echo for each in answers.told.values() for echo in each), states) & others
+    answers.given -= wanted
+    return wanted
 
 
 def deaf(answers: Answers, held: Held, *, owner: str | None, now: datetime) -> set[Ref]:
