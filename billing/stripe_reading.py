@@ -28,6 +28,9 @@ TRIES = 3  # of a call that fails on the way or inside Stripe
 TRIES_WHEN_TOO_MANY = 8  # the budget rests longer and longer before each
 FIRST_WAIT = 0.5  # seconds, doubled from try to try
 LONG_AGO = 0
+# What Stripe says, without a code, of an item that its subscription has no more, and of a source that its customer has
+# no more (dj-stripe's issues 2025 and 1068). Any other 404 without a code may be a wrong address.
+MISSING = ("Invalid subscription_item id", "A source must be attached to a customer")
 FAR = 2**62  # a time that no event's exceeds: whatever comes, Stripe is asked (billing.mirror.gate.FAR)
 
 
@@ -128,7 +131,7 @@ def error_of(body: bytes, status: int, headers: Mapping[str, str]) -> stripe.Str
     known: dict[str, Any] = {"http_body": body, "http_status": status, "json_body": {"error": said}, "headers": headers}
     if status == 429 or (status == 400 and code == "rate_limit"):
         return stripe.RateLimitError(message, **known, code=code)
-    if status == 404 and code == "resource_missing":
+    if (status == 404 and code == "resource_missing") or (status in (400, 404) and message.startswith(MISSING)):
         return Missing(message, param, code, **known)
     if status in (400, 404):
         return stripe.InvalidRequestError(message, param, code, **known)

@@ -122,7 +122,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 300
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"  # outlives a database that is away
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # The sweep finds what a lost message left; a message that arrives makes it a no-op.
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},

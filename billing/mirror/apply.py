@@ -26,13 +26,14 @@ from billing.inbox.envelope import STRIPE
 from billing.inbox.models import InboxState
 from billing.mirror import asking, signals
 from billing.mirror.asking import Ask, parents_missing
+from billing.mirror.echoes import ECHOES, echoes, unheard
 from billing.mirror.failing import StripeAway, postponed, tell_failure
 from billing.mirror.gate import Verdict, Word, judge
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
 from billing.mirror.triage import why_not
 from billing.mirror.words import Story, stories
-from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, write_held
+from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, stored_of, write_held
 from billing.stripe_accounts import StripeAccount, configured
 
 log = structlog.get_logger(__name__)
@@ -172,7 +173,7 @@ def write_proven(
     told: Mapping[Ref, Story], *, account: StripeAccount, owner_id: str | None, now: datetime
 ) -> list[Ask]:
     """Write the objects whose newest payload is surely their newest state; return what Stripe must be asked about."""
-    held = hold(told, account=account)
+    held = hold(with_touched(told), account=account)
     proven: dict[Ref, Snapshot] = {}
     covered: list[Story] = []
     asks: list[Ask] = []
@@ -189,7 +190,7 @@ def write_proven(
         for ref, snapshot in proven.items()
         if snapshot.data is not None and snapshot.data != held.stored.get(ref)
     }
-    lacking = parents_missing(rows)
+    lacking = parents_missing(rows, waiting=untold(proven, told, held))
     asks += [Ask(ref, told[ref], proven[ref]) for ref in lacking]
     ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
     changes = write_held(held, ready, account=account, owner_id=owner_id, now=now, rows=rows)
@@ -197,6 +198,24 @@ def write_proven(
     settle(covered, {}, how="covered")
     settle([told[snapshot.ref] for snapshot in ready], changes, how="payload")
     return asks
+
+
+def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
+    """These objects and those that their newest words change in silence: their gates are held together."""
+    touching = {ref: story.last_shown for ref, story in told.items() if ref.kind in ECHOES}
+    return {*told, *(echo.ref for ref, data in touching.items() for echo in echoes(ref, data))}
+
+
+def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held) -> set[Ref]:
+    """Those of the objects that have changed others in silence, which the mirror does not show yet."""
+    told = {
+        ref: echoes(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown)
+        for ref, snapshot in proven.items()
+        if ref.kind in ECHOES
+    }
+    others = {echo.ref for each in told.values() for echo in each} - held.gates.keys()
+    known = {**held.stored, **stored_of(others), **{ref: proven[ref].data or {} for ref in proven}}
+    return {ref for ref, each in told.items() if unheard(each, known)}
 
 
 def snapshot_of(story: Story, word: Word, held: Held) -> Snapshot:

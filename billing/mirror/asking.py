@@ -16,13 +16,14 @@ from billing import metrics
 from billing.inbox import claim
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, TableRow, references
+from billing.mirror.echoes import ECHOES, Echo, echoes, unheard
 from billing.mirror.failing import StripeAway, concerns_all, postponed, tell_failure
 from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.owner import owner_id
 from billing.mirror.words import Story
-from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, write_held
+from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, passes, stored_of, write_held
 from billing.stripe_accounts import StripeAccount
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,22 @@ class Answers:
     absent: set[Ref] = field(default_factory=set)
     bury: set[Ref] = field(default_factory=set)
     errors: dict[Ref, Exception] = field(default_factory=dict)
+    told: dict[Ref, list[Echo]] = field(default_factory=dict)  # what each has changed in silence
+    given: set[Ref] = field(default_factory=set)  # states that were known before anything was asked
+
+    @property
+    def known(self) -> set[Ref]:
+        """What need not be asked about any more."""
+        return {*self.snapshots, *self.absent, *self.bury, *self.errors}
+
+    @property
+    def touched(self) -> set[Ref]:
+        return {echo.ref for each in self.told.values() for echo in each}
+
+    def take(self, ref: Ref, snapshot: Snapshot) -> None:
+        """Take a state in, for whatever state was there before."""
+        self.snapshots[ref] = snapshot
+        self.rows.pop(ref, None)
 
 
 def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
@@ -170,17 +187,18 @@ def ask_once(
     ready = [entry for entry in asks if entry.ref not in answers.errors]
     with transaction.atomic():
         still = claim.still_waiting(pk for entry in ready for pk in entry.pks)
-        held = hold({*answers.snapshots, *answers.bury}, account=account)
+        held = hold({*answers.snapshots, *answers.bury, *answers.touched}, account=account)
+        waiting = deaf(answers, held, owner=owner, now=clock())
         tables.bury(answers.bury - held.stored.keys(), owner_id=owner, livemode=account.livemode, now=clock())
         changes = write_held(
             held,
-            [told_by(snapshot, asks, held) for snapshot in answers.snapshots.values()],
+            [told_by(snapshot, asks, held) for ref, snapshot in answers.snapshots.items() if ref not in waiting],
             account=account,
             owner_id=owner,
             now=clock(),
             absent=frozenset(answers.absent),
             rows={ref: rows for ref, rows in answers.rows.items() if ref not in held.stored},
-        )
+        ) | dict.fromkeys(waiting, Change.STALE)
         how([e.story for e in ready if e.story and settles(e, changes, still)], changes)
     return changes, answers.errors
 
@@ -200,6 +218,7 @@ def find_out(
 ) -> Answers:
     """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
     answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
+    answers.given = set(answers.snapshots)
     wanted = [entry.ref for entry in asks if entry.snapshot is None]
     stories = {entry.ref: entry.story for entry in asks if entry.story}
     required: dict[Ref, bool] = {}
@@ -209,7 +228,7 @@ def find_out(
         if later and leave_for_later(missing, answers, later, owner=owner, now=clock()):
             missing = missing_references(answers, owner=owner, now=clock())
         required = {reference.ref: reference.required for reference in missing}
-        wanted = list(required)
+        wanted = list({*required, *untold(answers, stories)})
         if not wanted:
             break
     give_up_on_failed(answers, owner=owner, now=clock())
@@ -233,6 +252,44 @@ def leave_for_later(
             del answers.snapshots[ref]
         lacking = waiting
     return left
+
+
+def untold(answers: Answers, stories: Mapping[Ref, Story]) -> set[Ref]:
+    """What the snapshots have changed in silence, which the mirror does not show and Stripe was not asked about."""
+    touching = {ref: snapshot for ref, snapshot in answers.snapshots.items() if ref.kind in ECHOES}
+    before = stored_of(touching)
+    answers.told = {
+        ref: echoes(ref, snapshot.data, before.get(ref), stories[ref].last_shown if ref in stories else None)
+        for ref, snapshot in touching.items()
+    }
+    # A payload that only waits for its parents proves nothing against what another event of the batch says of it.
+    others = answers.touched - (answers.known - answers.given)
+    states = stored_of(others) | {ref: answers.snapshots[ref].data or {} for ref in answers.given & others}
+    wanted = unheard((echo for each in answers.told.values() for echo in each), states) & others
+    answers.given -= wanted
+    return wanted
+
+
+def deaf(answers: Answers, held: Held, *, owner: str | None, now: datetime) -> set[Ref]:
+    """Those of the objects whose silent changes cannot be written now, because somebody else wrote there meanwhile;
+    with the objects that cannot be written without them.
+    """
+    late = {ref for ref, snapshot in answers.snapshots.items() if not passes(held, snapshot)}
+    found = {
+        ref
+        for ref, each in answers.told.items()
+        if late.intersection(echo.ref for echo in each) or unheard(each, held.stored) - answers.known
+    }
+    while lacking := found - held.stored.keys():
+        more = {
+            ref
+            for ref, snapshot in answers.snapshots.items()
+            if ref not in found and any(other.ref in lacking for other in references_of(snapshot, answers, owner, now))
+        }
+        if not more:
+            break
+        found |= more
+    return found
 
 
 @dataclass(frozen=True)
@@ -261,7 +318,7 @@ def take_in(
         elif fetched.data is None and ref in required:
             (answers.bury if required[ref] else answers.absent).add(ref)
         else:
-            answers.snapshots[ref] = snapshot_of(fetched, answer.gate, stories.get(ref))
+            answers.take(ref, snapshot_of(fetched, answer.gate, stories.get(ref)))
 
 
 def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
@@ -275,7 +332,7 @@ def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: 
         data = None if word.data is None else dict(word.data)
         version = gate.version if gate else 0
         at = story.newest.occurred_at
-        answers.snapshots[ref] = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at)
+        answers.take(ref, Snapshot(ref, data, word.created, word.created, expected_version=version, at=at))
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
@@ -301,7 +358,7 @@ def missing_references(answers: Answers, *, owner: str | None, now: datetime) ->
 
 def references_lacking(answers: Answers, *, owner: str | None, now: datetime) -> dict[Ref, Reference]:
     living = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is not None}
-    known = {*living, *answers.absent, *answers.bury, *answers.errors}
+    known = (answers.known - answers.snapshots.keys()) | living
     wanted: dict[Ref, Reference] = {}
     for snapshot in answers.snapshots.values():
         for reference in references_of(snapshot, answers, owner, now):
@@ -319,26 +376,29 @@ def references_of(snapshot: Snapshot, answers: Answers, owner: str | None, now: 
     return references(answers.rows[snapshot.ref])
 
 
-def parents_missing(rows: Mapping[Ref, Sequence[TableRow]]) -> set[Ref]:
-    """Which of these objects cannot be written yet because they refer to what the mirror lacks: one statement."""
+def parents_missing(rows: Mapping[Ref, Sequence[TableRow]], *, waiting: Collection[Ref] = ()) -> set[Ref]:
+    """Which of these objects cannot be written yet because they refer to what the mirror lacks, or to one that must
+    wait; with those that must wait. One statement.
+    """
     needs = {ref: {reference.ref for reference in references(object_rows)} for ref, object_rows in rows.items()}
     outside = {ref for refs in needs.values() for ref in refs if ref not in rows}
-    lacking = outside - tables.existing(outside)
-    while waiting := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
-        lacking |= waiting  # what refers to one that must wait must wait with it
-    return lacking & set(needs)
+    lacking = (outside - tables.existing(outside)) | set(waiting)
+    while more := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
+        lacking |= more  # what refers to one that must wait must wait with it
+    return lacking & {*needs, *waiting}
 
 
 def give_up_on_failed(answers: Answers, *, owner: str | None, now: datetime) -> None:
-    """What refers to an object that Stripe would not tell of fails with it."""
+    """What refers to an object that Stripe would not tell of, or has changed it in silence, fails with it."""
     while answers.errors:
         for ref, snapshot in list(answers.snapshots.items()):
-            failed = next(
-                (r.ref for r in references_of(snapshot, answers, owner, now) if r.ref in answers.errors), None
-            )
+            named = {reference.ref for reference in references_of(snapshot, answers, owner, now)}
+            named |= {echo.ref for echo in answers.told.get(ref, ())}
+            failed = next((other for other in named if other in answers.errors), None)
             if failed:
                 answers.errors[ref] = answers.errors[failed]
                 del answers.snapshots[ref]
+                answers.told.pop(ref, None)
                 break
         else:
             return

@@ -9,8 +9,6 @@ from functools import cache
 from typing import Any
 
 import orjson
-from django.db import connection
-from django.db.backends.postgresql.base import ServerBindingCursor
 from djstripe import models as djstripe
 from psycopg.types.json import Jsonb
 
@@ -20,6 +18,7 @@ from billing.mirror.kinds import KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
 from billing.mirror.signals import before_write
+from billing.sending import sending_cursor
 
 Key = tuple[Any, ...]  # the values of a table's unique columns
 
@@ -121,15 +120,6 @@ def send(statement: str, rows: Sequence[TableRow]) -> set[Key]:
     with sending_cursor() as cursor:
         cursor.execute(statement, [as_json([row.values for row in rows])])
         return set(cursor.fetchall())
-
-
-def sending_cursor() -> Any:
-    """A cursor that sends large parameters as they are, where Django's would quote them into the statement."""
-    django: Any = connection
-    binding: Any = ServerBindingCursor
-    django.close_if_health_check_failed()
-    django.ensure_connection()
-    return django._prepare_cursor(binding(django.connection))
 
 
 def as_json(values: Any) -> Jsonb:

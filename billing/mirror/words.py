@@ -22,6 +22,10 @@ LATE, EARLY = timedelta(hours=1), timedelta(minutes=5)
 # Objects that go on being there after an event that is called "deleted" (`customer.subscription.deleted`).
 LIVE_ON = frozenset({"subscription"})
 
+# Objects that change without events of their own, so that their payloads prove nothing: an invoice item has one when it
+# is made and none when an invoice takes it up (Stripe docs: "Types of events"; see `echoes.py`).
+SILENT = frozenset({"invoiceitem"})
+
 
 @dataclass(frozen=True)
 class Told:
@@ -49,6 +53,12 @@ class Story:
     @property
     def newest(self) -> Waiting:
         return self.told[-1].event
+
+    @cached_property
+    def last_shown(self) -> Data | None:
+        """The whole object that the newest event has with it, be it of another version, or the object's end."""
+        shown = self.newest.object_json
+        return None if shown is None else orjson.loads(shown)
 
     def steps(self, gate: Gate | None, *, until: int) -> tuple[Step, ...]:
         """The states that the object went through since `gate` and before the second `until`, where they are plain.
@@ -80,7 +90,7 @@ def word_of(event: Waiting, *, api_version: str) -> Word:
     kind = kind_for(event.object_kind)
     if event.type.endswith(".deleted") and event.object_kind not in LIVE_ON:
         return Word(created, Says.GONE, None, timely)
-    if event.object_json is None or event.api_version != api_version or kind.expand:
+    if event.object_json is None or event.api_version != api_version or kind.expand or kind.name in SILENT:
         return Word(created, Says.NOTHING, None, timely)
     data: Data = orjson.loads(event.object_json)
     if is_cut_short(data) or data.get("deleted"):

@@ -220,32 +220,44 @@ class AtOnce(stripe_library.HTTPClient):
         """Nothing is open."""
 
 
+# The tables that mirroring writes or looks things up in, each with the key that a copy gets another value of.
+TABLES = {
+    "djstripe_customer": "id",
+    "djstripe_subscription": "id",
+    "djstripe_invoice": "id",
+    "billing_mirrorgate": "object_id",
+    "billing_subscriptionrow": "id",
+    "billing_invoicerow": "id",
+    "billing_inboxevent": "external_id",
+}
+
+
 def grow(rows: int) -> None:
     """Bring the tables to so many rows, by copies of those that are there."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        for table in ("djstripe_subscription", "djstripe_invoice", "billing_mirrorgate"):
-            copy_rows(cursor, table, rows)
-        cursor.execute("CHECKPOINT")  # what the copying left to do is not the mirror's work
+        for table, key in TABLES.items():
+            copy_rows(cursor, table, key, rows)
         cursor.execute("VACUUM ANALYZE")
+        cursor.execute("CHECKPOINT")  # last: what the copying left to do is not the mirror's work
 
 
-def copy_rows(cursor: Any, table: str, rows: int) -> None:
-    key = "object_id" if table == "billing_mirrorgate" else "id"
+def copy_rows(cursor: Any, table: str, key: str, rows: int) -> None:
+    """Copy all columns but the key; of old events the archive has the payloads."""
     cursor.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND is_identity = 'NO'"
-        " AND column_default IS NULL AND column_name NOT IN (%s)",
-        [table, key],
+        " AND column_default IS NULL AND column_name <> ALL(%s)",
+        [table, [key, "payload"]],
     )
-    columns = ", ".join(name for (name,) in cursor.fetchall())
+    columns = ", ".join(f'"{name}"' for (name,) in cursor.fetchall())
     cursor.execute(f"SELECT count(*) FROM {table}")
     (there,) = cursor.fetchone()
-    times = max(0, rows // there - 1)
+    more = max(0, rows - there)
     cursor.execute(
         f"INSERT INTO {table} ({key}, {columns}) SELECT {key} || '_' || copy, {columns}"
-        f" FROM {table}, generate_series(1, %s) AS copy",
-        [times],
+        f" FROM {table}, generate_series(1, %s) AS copy LIMIT %s",
+        [-(-more // max(there, 1)), more],
     )
 
 
