@@ -1,7 +1,7 @@
 """Events of our own (source `kessai`): what the portal finds out is an event like any other, and rules see it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import transaction
@@ -36,7 +36,7 @@ def publish(
             "detail-type": kind,
             "source": SOURCE,
             "account": ACCOUNT,
-            "time": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "time": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "region": REGION,
             "resources": list(resources),
             "detail": dict(detail),
