@@ -20,6 +20,7 @@ class FindingKind(models.TextChoices):
     MESSAGES_ASIDE = "messages-aside", _("Messages stand aside")  # of one queue, that nobody could read
     ARCHIVE_BEHIND = "archive-behind", _("The archive is behind")  # payloads stay longer than they should
     BEAT_SILENT = "beat-silent", _("Beat is silent")  # schedules do not run
+    DESTINATION_AWAY = "destination-away", _("A destination does not answer")  # its circuit breaker is open
 
 
 class Severity(models.TextChoices):
