@@ -64,7 +64,7 @@ def inside(address: Address) -> Iterator[ipaddress.IPv4Address]:
         yield address.sixtofour
     if address.teredo:
         yield from address.teredo
-    if address in NAT64 or int(address) >> 32 == 0:
+    if address in NAT64 or 1 < int(address) < 1 << 32:  # the second form is old, and :: and ::1 are not of it
         yield ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
 
 
