@@ -113,6 +113,7 @@ class Migration(migrations.Migration):
                 ('claimed_until', models.DateTimeField(blank=True, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('give_up_at', models.DateTimeField()),
+                ('max_age_seconds', models.PositiveIntegerField()),
                 ('max_retries', models.PositiveSmallIntegerField()),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('result', models.JSONField(null=True, verbose_name='result')),

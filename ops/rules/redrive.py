@@ -1,7 +1,7 @@
 """Dead letters: calls that were given up, and their second life."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import DateTimeField, ExpressionWrapper, F, QuerySet, Value
@@ -12,6 +12,7 @@ from ops.rules.models import Delivery, DeliveryState
 from ops.rules.nudge import DELIVER
 
 BATCH = 500
+SECOND = timedelta(seconds=1)
 
 
 def dead_letters(*, rule: str = "", target: str = "", since: datetime | None = None) -> QuerySet[Delivery]:
@@ -42,7 +43,7 @@ def redrive_batch(pks: Iterable[int], actor: User | None, *, reason: str, now: d
     with transaction.atomic():
         dead = Delivery.objects.filter(pk__in=list(pks), state=DeliveryState.DEAD).select_for_update().order_by("pk")
         rows = list(dead.values_list("pk", "rule_name"))
-        again = ExpressionWrapper(Value(now) + (F("give_up_at") - F("created_at")), output_field=DateTimeField())
+        again = ExpressionWrapper(Value(now) + F("max_age_seconds") * Value(SECOND), output_field=DateTimeField())
         count = Delivery.objects.filter(pk__in=[pk for pk, _ in rows]).update(
             state=DeliveryState.DUE, due_at=now, claimed_until=None, attempts=0, finished_at=None, give_up_at=again
         )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from ops.effects.outcome import Outcome
 from ops.rules.models import TargetKind
-from ops.rules.targets import bus, effect, queue, state_machine, topic
+from ops.rules.targets import bus, destination, effect, queue, state_machine, topic
 from ops.rules.targets.call import TargetCall
 
 CALLS: Mapping[str, Callable[[TargetCall], Outcome]] = {
@@ -13,6 +13,7 @@ CALLS: Mapping[str, Callable[[TargetCall], Outcome]] = {
     TargetKind.QUEUE: queue.call,
     TargetKind.STATE_MACHINE: state_machine.call,
     TargetKind.EFFECT: effect.call,
+    TargetKind.DESTINATION: destination.call,
     TargetKind.ACTIVITY: effect.call,
     TargetKind.FINDING: effect.call,
 }
