@@ -68,7 +68,9 @@ def target_document(target: Target) -> Document:
         "Arn": target.arn,
         "Input": target.input,
         "InputPath": target.input_path,
-        "InputTransformer": {key: value for key, value in transformer.items() if value} if target.input_template else None,
+        "InputTransformer": {key: value for key, value in transformer.items() if value}
+        if target.input_template
+        else None,
         **{key: target.parameters.get(key) for key in PARAMETER_KEYS},
         "RetryPolicy": {key: value for key, value in retries.items() if value is not None},
         "DeadLetterConfig": {"Arn": target.dead_letter_arn} if target.dead_letter_arn else None,

@@ -53,9 +53,7 @@ def write(found: Sequence[Found], *, now: datetime, replay: str = "") -> tuple[i
         new = {(rule, inbox): pk for pk, rule, inbox in cursor.fetchall()}
         fresh = [each for each in found if (each.rule.pk, each.row.pk) in new]
         calls = [
-            call
-            for each in fresh
-            for call in call_rows(each, new[each.rule.pk, each.row.pk], now=now, replay=replay)
+            call for each in fresh for call in call_rows(each, new[each.rule.pk, each.row.pk], now=now, replay=replay)
         ]
         if calls:
             cursor.execute(DELIVERIES, [orjson.dumps(calls).decode()])
@@ -136,4 +134,3 @@ def resolved(given: Any, event: Event) -> Any:
         value = compile_path(given).of(event)
         return "" if value is MISSING else value if isinstance(value, str) else written(value)
     return given
-

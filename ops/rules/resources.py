@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from ops.rules.envelopes import ACCOUNT, REGION
 
-ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)")
+ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)"
+)
 EFFECT = f"arn:aws:states:{REGION}:{ACCOUNT}:activity:"
 DESTINATION = f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:"

@@ -180,7 +180,9 @@ class Command(BaseCommand):
                 seen=lambda count: progress.advance(bar, count),
             )
         told = {**vars(done), "examples": list(done.examples), "dry_run": options["dry_run"]}
-        lines = [f"{done.events} events, {done.matches} fit, {done.calls} calls {'would be' if options['dry_run'] else ''} due."]
+        lines = [
+            f"{done.events} events, {done.matches} fit, {done.calls} calls {'would be' if options['dry_run'] else ''} due."
+        ]
         if done.archived:
             lines.append(f"{done.archived} are in the archive: manage.py restore_archive brings them back.")
         if not options["dry_run"]:
