@@ -36,6 +36,10 @@ class CompiledBranch:
         self.tree = tree_of([demand.name for demand in self.demands])
         self.quickly = quick_check(self.tree, self.demands)
 
+    def matches(self, event: dict[str, Any]) -> bool:
+        verdict = self.quickly(event)
+        return self.closely(event) if verdict is UNSURE else bool(verdict)
+
     def closely(self, event: dict[str, Any]) -> bool:
         """Whether the event matches, arrays of objects and all."""
         search = Search(event, self.tree, len(self.demands))

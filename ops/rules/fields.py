@@ -19,12 +19,13 @@ class Found(NamedTuple):
 
 
 class Node:
-    """A name, or the beginning of one. `field` is the place of the name in the sorted names, `last` of those below."""
+    """A name, or the beginning of one: `field` is its number, `below` those of the names that it begins or is."""
 
-    __slots__ = ("dotted", "edges", "field", "last", "steps")
+    __slots__ = ("below", "dotted", "edges", "field", "last", "steps")
 
     def __init__(self) -> None:
         self.field: int | None = None
+        self.below: list[int] = []
         self.last = -1
         self.steps: dict[str, Node] = {}
         self.edges: dict[str, Node] = {}
@@ -32,14 +33,14 @@ class Node:
 
 
 def tree_of(names: Sequence[str]) -> Node:
-    """Return the tree of names, which come sorted."""
+    """Return the tree of names, which are numbered as they come."""
     root = Node()
     for field, name in enumerate(names):
         node = root
         for step in name.split("."):
-            node.last = field
             node = node.steps.setdefault(step, Node())
-        node.last = max(node.last, field)
+            node.below.append(field)
+            node.last = max(node.last, field)
         node.field = field
     add_edges(root)
     return root
