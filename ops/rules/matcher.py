@@ -22,7 +22,7 @@ from ops.rules.nameindex import NameIndex, NameIndexBuilder, Probe, probes_of
 
 Id = TypeVar("Id", bound=Hashable)
 
-RARE = 8  # branches that demand the same value of a name; asking so few costs less than carrying their bits
+CROWD_FOR_EACH_RARE = 2000  # of so many branches one may ask for a value for it to be rare, and one in any case
 
 
 class Matcher(Generic[Id]):
@@ -89,7 +89,8 @@ def filing_names(branches: list[CompiledBranch]) -> list[str | None]:
     """Return for each branch the name under whose values it is filed, or None where all that it demands is common."""
     demanded = [dict(probes_by_name(branch)) for branch in branches]
     count = Counter((name, probe) for probes in demanded for name, many in probes.items() for probe in many)
-    return [rarest(probes, count) for probes in demanded]
+    rare = max(1, len(branches) // CROWD_FOR_EACH_RARE)
+    return [rarest(probes, count, rare) for probes in demanded]
 
 
 def probes_by_name(branch: CompiledBranch) -> Iterator[tuple[str, list[Probe]]]:
@@ -99,8 +100,8 @@ def probes_by_name(branch: CompiledBranch) -> Iterator[tuple[str, list[Probe]]]:
             yield demand.name, probes
 
 
-def rarest(probes: dict[str, list[Probe]], count: Counter[tuple[str, Probe]]) -> str | None:
-    best, fewest = None, RARE + 1
+def rarest(probes: dict[str, list[Probe]], count: Counter[tuple[str, Probe]], rare: int) -> str | None:
+    best, fewest = None, rare + 1
     for name, many in probes.items():
         most = max(count[name, probe] for probe in many)
         if most < fewest:

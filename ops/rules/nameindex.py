@@ -47,7 +47,7 @@ class Entry:
         self.filed: list[int] = []
 
 
-NO_ENTRY = Entry()
+MOST_KNOWN = 512  # texts of which a name remembers the answer: types, currencies and states come again and again
 
 
 class NameIndexBuilder:
@@ -98,11 +98,11 @@ class NameIndexBuilder:
 
 
 class NameIndex:
-    """Immutable."""
+    """Immutable but for what it remembers, which changes no answer."""
 
     __slots__ = (
-        "absent", "asked", "by_text", "ends", "if_absent", "if_present", "lowered", "mentioned", "name", "numbers",
-        "others", "prefixes", "ranges", "suffixes", "unlike", "unlike_at",
+        "absent", "asked", "by_text", "ends", "if_absent", "if_present", "known", "lowered", "mentioned", "name",
+        "numbers", "others", "prefixes", "ranges", "suffixes", "unlike", "unlike_at",
     )  # fmt: skip
 
     def __init__(self, builder: NameIndexBuilder, everybody: int) -> None:
@@ -122,6 +122,7 @@ class NameIndex:
         self.prefixes = by_length(builder, "prefix")
         self.suffixes = by_length(builder, "suffix")
         self.asked = tuple((builder.questions[key], mask) for key, mask in builder.asked.items())
+        self.known: dict[str, tuple[int, list[int]]] = {}
         self.unlike, self.unlike_at = unlike_masks(builder.unlike)
         self.ends, self.ranges = range_masks(builder.ranges)
 
@@ -142,22 +143,29 @@ class NameIndex:
         return mask
 
     def look_up_text(self, value: str, candidates: list[int]) -> int:
-        entry = self.by_text.get(value, NO_ENTRY)
-        mask, filed = entry.mask, entry.filed
+        known = self.known.get(value)
+        if known is None:
+            known = self.search(value)
+            if len(self.known) < MOST_KNOWN:
+                self.known[value] = known
+        mask, filed = known
         if filed:
             candidates += filed
-        for size, table in self.prefixes:
-            if entry := table.get(value[:size]):
+        return mask
+
+    def search(self, value: str) -> tuple[int, list[int]]:
+        """Return the mask of the branches in the crowd that a text satisfies, and the numbers of those filed."""
+        entries = [self.by_text.get(value)]
+        entries += [table.get(value[:size]) for size, table in self.prefixes]
+        entries += [table.get(value[-size:]) for size, table in self.suffixes]
+        if self.lowered and value.isascii():
+            entries.append(self.lowered.get(value.lower()))
+        mask, filed = self.ask(value), list[int]()
+        for entry in entries:
+            if entry is not None:
                 mask |= entry.mask
-                candidates += entry.filed
-        for size, table in self.suffixes:
-            if entry := table.get(value[-size:]):
-                mask |= entry.mask
-                candidates += entry.filed
-        if self.lowered and value.isascii() and (entry := self.lowered.get(value.lower())):
-            mask |= entry.mask
-            candidates += entry.filed
-        return mask | self.ask(value)
+                filed += entry.filed
+        return mask, filed
 
     def look_up_other(self, value: Any, candidates: list[int]) -> int:
         mask = self.ask(value)
