@@ -138,6 +138,17 @@ def beat_silent(seen: Evidence) -> Words:
     )
 
 
+def destination_away(seen: Evidence) -> Words:
+    n = seen.number("failures")
+    failed = ngettext("It failed %(n)d time in a row", "It failed %(n)d times in a row", n) % {"n": n}
+    return Words(
+        _("The destination “%(name)s” does not answer") % {"name": seen.get("destination") or "–"},
+        _("%(failed)s and is left alone since %(since)s. Calls to it wait; those that grow too old are dead letters.")
+        % {"failed": failed, "since": seen.moment("since")},
+        _("Read the last error and its log. It is tried again by itself; a test from its page tries it when due."),
+    )
+
+
 SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.EVENTS_FAILED: events_failed,
     FindingKind.MIRROR_LATE: mirror_late,
@@ -147,4 +158,5 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.MESSAGES_ASIDE: messages_aside,
     FindingKind.ARCHIVE_BEHIND: archive_behind,
     FindingKind.BEAT_SILENT: beat_silent,
+    FindingKind.DESTINATION_AWAY: destination_away,
 }
