@@ -9,6 +9,9 @@ from accounts.models import User
 from ops.models import StaffAct
 
 ACKNOWLEDGE_FINDING = "finding:acknowledge"  # an operator sees to a problem
+TEST_DESTINATION = "destination:test"  # an operator sends a test
+REPLAY_REQUEST = "destination-request:replay"  # an operator makes a logged request once more
+ROLL_SIGNING = "signing-secret:roll"  # an operator gives a destination a new secret to sign with
 DELETE_ASIDE = "aside-message:delete"  # an operator removes a message that was no event
 REPLAY_FILTERED = "inbox-events:replay"  # an operator replays all events that a filter shows
 REPLAY_EVENT = "inbox-event:replay"  # an operator lets the mirror look at a stored event again
