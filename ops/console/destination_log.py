@@ -20,6 +20,7 @@ from unfold.decorators import action, display
 
 from accounts.models import User
 from ops.console.destination_test import sent
+from ops.console.destination_words import said
 from ops.console.display import CAME_TONES, moment, pill
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
@@ -59,7 +60,8 @@ class DestinationRequestAdmin(PageAdmin):
         return {
             "call": row,
             "came": pill(row.get_came_display(), CAME_TONES[row.came]),
-            "error_sentence": row.error.partition(": ")[2] or row.error,
+            "error_sentence": said(row.error),
+            "error_stored": row.error.partition(": ")[2],
             "body": readable(row.sent_body or row.body),
             "answer": readable(row.answer),
             "siblings": siblings[:20],
@@ -78,7 +80,7 @@ class DestinationRequestAdmin(PageAdmin):
             try:
                 return sent(request, replay(row, now=timezone.now(), actor=actor, reason=reason), back=back)
             except CannotReplay as error:
-                messages.error(request, _("It cannot be made once more. %(why)s") % {"why": _(str(error))})
+                messages.error(request, _("It cannot be made once more. %(why)s") % {"why": error})
                 return redirect(back)
         context = {
             **console.each_context(request),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from ops.console.destination_words import said
 from ops.console.replay import ReasonForm
 from ops.effects.destinations.invoke import Called
 from ops.effects.destinations.shape import PATH
@@ -47,8 +48,8 @@ class TestForm(ReasonForm):
     def clean_paths(self) -> str:
         text: str = self.cleaned_data["paths"]
         if len(text.splitlines()) != self.places:
-            said = _("The address has %(n)d places for path values: write one value on each line.")
-            raise ValidationError(said % {"n": self.places})
+            wanted = _("The address has %(n)d places for path values: write one value on each line.")
+            raise ValidationError(wanted % {"n": self.places})
         return text
 
     def parameters(self) -> dict[str, Any]:
@@ -62,15 +63,10 @@ def sent(request: HttpRequest, called: Called, *, back: str) -> HttpResponse:
         messages.success(request, _("It was done."))
     elif isinstance(outcome, Retry) and not outcome.tried:
         messages.warning(
-            request, _("Nothing was sent yet. %(error)s Try again in a while.") % {"error": words(outcome.error)}
+            request, _("Nothing was sent yet. %(error)s Try again in a while.") % {"error": said(outcome.error)}
         )
     else:
-        messages.error(request, _("It was not done. %(error)s") % {"error": words(outcome.error)})
+        messages.error(request, _("It was not done. %(error)s") % {"error": said(outcome.error)})
     return (
         redirect("admin:ops_destinationrequest_change", called.requests[-1].pk) if called.requests else redirect(back)
     )
-
-
-def words(error: str) -> str:
-    """The sentence of an error, without its name."""
-    return error.partition(": ")[2] or error

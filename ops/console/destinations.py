@@ -143,7 +143,7 @@ class DestinationAdmin(AuditedAdmin):
         description=gettext_lazy("Roll the signing secret"), permissions=["roll"], icon="autorenew", url_path="roll"
     )
     def roll_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Give a new secret and show it, once: the console's pages are in no cache, and this one cannot be opened again."""
+        """Give a new secret and show it, once: no page of the console is kept in a cache."""
         destination = get_object_or_404(Destination, pk=object_id)
         back = reverse("admin:ops_destination_change", args=[destination.pk])
         if not destination.signed:

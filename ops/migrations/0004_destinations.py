@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('destination_name', models.CharField(max_length=64, verbose_name='destination')),
                 ('key', models.CharField(max_length=255, verbose_name='idempotency key')),
-                ('origin', models.CharField(choices=[('rule', 'Rule'), ('test', 'Test'), ('replay', 'Replay')], default='rule', max_length=6, verbose_name='origin')),
+                ('origin', models.CharField(choices=[('rule', 'By a rule'), ('test', 'As a test'), ('replay', 'Once more')], default='rule', max_length=6, verbose_name='origin')),
                 ('body', models.TextField(blank=True, default='', verbose_name='body')),
                 ('body_length', models.PositiveIntegerField(default=0)),
                 ('body_cut', models.BooleanField(default=False)),

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from ops.audit import REPLAY_REQUEST, ROLL_SIGNING, TEST_DESTINATION, record_act
@@ -45,9 +46,9 @@ def replay(row: DestinationRequest, *, now: datetime, actor: User | None = None,
     A receiver that knows the key does nothing twice. Raises CannotReplay.
     """
     if row.destination is None:
-        raise CannotReplay("Its destination is not there any more.")
+        raise CannotReplay(_("Its destination is not there any more."))
     if row.body_cut:
-        raise CannotReplay("Only the beginning of its body was kept, or secrets were taken out of it.")
+        raise CannotReplay(_("Only the beginning of its body was kept, or secrets were taken out of it."))
     if actor:
         after = {"key": row.key, "request": row.pk}
         record(actor, REPLAY_REQUEST, row.destination_name, reason=reason, after=after, now=now)

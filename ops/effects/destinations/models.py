@@ -195,9 +195,9 @@ class DestinationHealth(models.Model):
 class Origin(models.TextChoices):
     """Why a request was made."""
 
-    RULE = "rule", _("Rule")
-    TEST = "test", _("Test")
-    REPLAY = "replay", _("Replay")
+    RULE = "rule", _("By a rule")
+    TEST = "test", _("As a test")
+    REPLAY = "replay", _("Once more")
 
 
 class Came(models.TextChoices):
