@@ -30,7 +30,7 @@ def set_on(at: Any) -> str:
     """Say of a secret that it is there: all that is ever said of it."""
     if not at:
         return _("Not set yet.")
-    return _("Set on %(when)s. Leave empty to keep it.") % {"when": date_format(localtime(at), "DATETIME_FORMAT")}
+    return _("Set on %(when)s; leave empty to keep it.") % {"when": date_format(localtime(at), "DATETIME_FORMAT")}
 
 
 class ConnectionForm(ReasonedForm):
@@ -90,7 +90,7 @@ class ParameterForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.instance.sealed_value and "value" in self.fields:
-            self.fields["value"].widget.attrs["placeholder"] = set_on(self.instance.set_at)
+            self.fields["value"].widget.attrs["placeholder"] = _("Set; empty keeps it")
 
     def clean(self) -> dict[str, Any]:
         said = cast(dict[str, Any], super().clean())

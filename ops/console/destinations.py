@@ -57,7 +57,7 @@ class DestinationAdmin(AuditedAdmin):
     """Whoever may change a destination may send its connection's credentials anywhere: both rights are needed."""
 
     form = DestinationForm
-    list_display = ("what", "state_shown", "done_shown", "last_success_shown", "rate_shown", "connection")
+    list_display = ("what", "state_shown", "done_shown", "last_success_shown", "rate_shown")
     list_select_related = ("connection", "health")
     list_filter = (("connection", RelatedDropdownFilter),)
     list_filter_submit = True
@@ -72,7 +72,7 @@ class DestinationAdmin(AuditedAdmin):
         (None, {"fields": ("name", "description", "connection")}),
         (
             gettext_lazy("Where calls go"),
-            {"fields": (("method", "endpoint"), ("rate_limit", "timeout_seconds"), "follow_redirects")},
+            {"fields": ("endpoint", "method", ("rate_limit", "timeout_seconds"), "follow_redirects")},
         ),
         (gettext_lazy("Signature"), {"fields": ("signed", "signing_shown")}),
         (gettext_lazy("The record"), {"fields": ("reason",)}),
@@ -168,8 +168,8 @@ class DestinationAdmin(AuditedAdmin):
 
     @display(description=gettext_lazy("destination"), ordering="name")
     def what(self, destination: Destination) -> SafeString:
-        shown = '<span class="who">{}</span><span class="sub-line">{} {}</span>'
-        return format_html(shown, destination.name, destination.method, destination.endpoint)
+        shown = '<span class="who">{}</span><span class="sub-line anywhere">{} {} · {}</span>'
+        return format_html(shown, destination.name, destination.method, destination.endpoint, destination.connection)
 
     @display(description=gettext_lazy("state"))
     def state_shown(self, destination: Destination) -> SafeString:

@@ -21,11 +21,11 @@ from billing.models import (
     PollCursor,
     PollState,
 )
-from ops.models import Finding, FindingKind, StaffAct
+from ops.models import DestinationHealth, Finding, FindingKind, StaffAct
 from ops.remediation import problems
 from ops.remediation.findings import Looked, acknowledge, look
 from ops.remediation.words import words_of
-from tests.ops.rows import make_event
+from tests.ops.rows import make_destination, make_event
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -84,6 +84,13 @@ def a_silent_beat() -> Callable[[], object]:
     return lambda: PeriodicTask.objects.update(last_run_at=NOW)
 
 
+def a_destination_that_is_away() -> Callable[[], object]:
+    health = DestinationHealth.objects.create(
+        destination=make_destination(), failures=5, openings=1, opened_at=NOW - MINUTE, probe_at=NOW + MINUTE
+    )
+    return lambda: DestinationHealth.objects.filter(pk=health.pk).update(opened_at=None, probe_at=None)
+
+
 CAUSES = [
     (a_failed_event, FindingKind.EVENTS_FAILED, "urgent"),
     (an_overdue_event, FindingKind.MIRROR_LATE, "urgent"),
@@ -94,6 +101,7 @@ CAUSES = [
     (a_message_aside, FindingKind.MESSAGES_ASIDE, "attention"),
     (a_late_archive, FindingKind.ARCHIVE_BEHIND, "attention"),
     (a_silent_beat, FindingKind.BEAT_SILENT, "urgent"),
+    (a_destination_that_is_away, FindingKind.DESTINATION_AWAY, "attention"),
 ]
 
 
