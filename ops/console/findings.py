@@ -174,6 +174,17 @@ def steps_of(finding: Finding) -> list[Step]:
         case FindingKind.MESSAGES_ASIDE:
             aside = with_query("admin:billing_asidemessage_changelist", {"q": seen.get("queue", "")})
             return [Step(_("Read the messages"), aside, "billing.view_asidemessage")]
+        case FindingKind.DESTINATION_AWAY:
+            name, here = seen.get("destination", ""), seen.get("id", 0)
+            requests = with_query("admin:ops_destinationrequest_changelist", {"q": name, "came__exact": "retry"})
+            return [
+                Step(_("Read its log"), requests, "ops.view_destinationrequest"),
+                Step(
+                    _("Show the destination"),
+                    reverse("admin:ops_destination_change", args=[here]),
+                    "ops.view_destination",
+                ),
+            ]
     return []
 
 

@@ -15,6 +15,7 @@ from django_celery_beat.models import PeriodicTask
 from billing.mirror.history import DriftCheck
 from billing.models import ArchivedHour, AsideMessage, InboxEvent, InboxState, PollCursor, PollState
 from billing.retention.keep import behind
+from ops.effects.destinations.models import DestinationHealth
 from ops.remediation.models import FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Rule, RuleState
 
@@ -166,6 +167,21 @@ def silent_beat(now: datetime) -> Iterator[Problem]:
         yield Problem(FindingKind.BEAT_SILENT, Severity.URGENT, evidence={"last_run": last.isoformat()})
 
 
+def destinations_away(now: datetime) -> Iterator[Problem]:
+    """API destinations that are left alone because they failed too often in a row."""
+    away = DestinationHealth.objects.filter(opened_at__isnull=False).select_related("destination")
+    for health in away.order_by("opened_at"):
+        evidence = {
+            "destination": health.destination.name,
+            "id": health.pk,
+            "failures": health.failures,
+            "since": (health.opened_at or now).isoformat(),
+            "next_trial": (health.probe_at or now).isoformat(),
+            "error": health.last_error,
+        }
+        yield Problem(FindingKind.DESTINATION_AWAY, Severity.ATTENTION, health.destination.name, evidence)
+
+
 def last_sweep() -> datetime | None:
     row = PeriodicTask.objects.filter(name=SWEEP).only("last_run_at").first()
     return row.last_run_at if row else None
@@ -237,4 +253,5 @@ DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     dead_letters: frozenset({FindingKind.DEAD_LETTERS}),
     late_rules: frozenset({FindingKind.RULES_LATE}),
     rule_loops: frozenset({FindingKind.RULE_LOOP}),
+    destinations_away: frozenset({FindingKind.DESTINATION_AWAY}),
 }

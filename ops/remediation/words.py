@@ -183,6 +183,17 @@ def rule_loop(seen: Evidence) -> Words:
     )
 
 
+def destination_away(seen: Evidence) -> Words:
+    n = seen.number("failures")
+    failed = ngettext("It failed %(n)d time in a row", "It failed %(n)d times in a row", n) % {"n": n}
+    return Words(
+        _("The destination “%(name)s” does not answer") % {"name": seen.get("destination") or "–"},
+        _("%(failed)s and is left alone since %(since)s. Calls to it wait; those that grow too old are dead letters.")
+        % {"failed": failed, "since": seen.moment("since")},
+        _("Read the last error and its log. It is tried again by itself; a test from its page tries it when due."),
+    )
+
+
 SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.EVENTS_FAILED: events_failed,
     FindingKind.MIRROR_LATE: mirror_late,
@@ -196,4 +207,5 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.DEAD_LETTERS: dead_letters,
     FindingKind.RULES_LATE: rules_late,
     FindingKind.RULE_LOOP: rule_loop,
+    FindingKind.DESTINATION_AWAY: destination_away,
 }

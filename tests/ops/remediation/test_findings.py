@@ -21,12 +21,12 @@ from billing.models import (
     PollCursor,
     PollState,
 )
-from ops.models import Delivery, Finding, FindingKind, Match, Rule, StaffAct
+from ops.models import Delivery, DestinationHealth, Finding, FindingKind, Match, Rule, StaffAct
 from ops.remediation import problems
 from ops.remediation.findings import Looked, Told, acknowledge, close_by_hand, look, open_told
 from ops.remediation.models import Severity
 from ops.remediation.words import words_of
-from tests.ops.rows import make_event
+from tests.ops.rows import make_destination, make_event
 from tests.ops.rules.made import make_rule
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -110,6 +110,13 @@ def a_loop() -> Callable[[], object]:
     return lambda: InboxEvent.objects.filter(depth=5).update(received_at=NOW - 2 * DAY)
 
 
+def a_destination_that_is_away() -> Callable[[], object]:
+    health = DestinationHealth.objects.create(
+        destination=make_destination(), failures=5, openings=1, opened_at=NOW - MINUTE, probe_at=NOW + MINUTE
+    )
+    return lambda: DestinationHealth.objects.filter(pk=health.pk).update(opened_at=None, probe_at=None)
+
+
 CAUSES = [
     (a_failed_event, FindingKind.EVENTS_FAILED, "urgent"),
     (an_overdue_event, FindingKind.MIRROR_LATE, "urgent"),
@@ -123,6 +130,7 @@ CAUSES = [
     (a_dead_letter, FindingKind.DEAD_LETTERS, "urgent"),
     (an_event_that_no_rule_was_asked_about, FindingKind.RULES_LATE, "urgent"),
     (a_loop, FindingKind.RULE_LOOP, "attention"),
+    (a_destination_that_is_away, FindingKind.DESTINATION_AWAY, "attention"),
 ]
 
 
