@@ -106,7 +106,7 @@ class FindingAdmin(PageAdmin):
         }
         return TemplateResponse(request, "ops/reason.html", context)
 
-    def has_close_permission(self, request: HttpRequest, object_id: object = None) -> bool:
+    def has_close_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
         """Only what a rule opened is closed by hand; everything else closes when its cause is gone."""
         closable = Finding.objects.filter(pk=object_id, kind=FindingKind.RULE, closed_at=None)
         return request.user.has_perm("ops.change_finding") and closable.exists()

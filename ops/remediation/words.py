@@ -175,8 +175,8 @@ def rule_loop(seen: Evidence) -> Words:
     return Words(
         _("Rules call each other in a circle over “%(type)s”") % {"type": seen.get("type", "–")},
         _(
-            "An event of the portal's own had %(longest)d rules before it. It was kept and matched with no rule, so that "
-            "the circle ends."
+            "An event of the portal's own had %(longest)d rules before it. It was kept and matched with no rule, so "
+            "that the circle ends."
         )
         % {"longest": seen.number("longest")},
         _("Find the rules whose targets make this event, and let their patterns leave it out."),

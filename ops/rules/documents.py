@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ops.rules.models import Rule, RuleState, Target
-from ops.rules.resources import read_arn
+from ops.rules.resources import resource_of
 
 Document = dict[str, Any]
 
@@ -94,14 +94,12 @@ def targets_of(rule: Rule, document: Document) -> list[Target]:
 
 
 def target_of(rule: Rule, given: Document, position: int) -> Target:
-    resource = read_arn(given["Arn"])
-    assert resource
     transformer = given.get("InputTransformer", {})
     retries = given.get("RetryPolicy", {})
     return Target(
         rule=rule,
         name=given["Id"],
-        kind=resource.kind,
+        kind=resource_of(given["Arn"]).kind,
         arn=given["Arn"],
         input=given.get("Input", ""),
         input_path=given.get("InputPath", ""),

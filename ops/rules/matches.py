@@ -16,7 +16,8 @@ from ops.rules.paths import MISSING, compile_path
 from ops.rules.transform import NoInput, Setting, written
 
 MATCHES = """
-    INSERT INTO ops_match (rule_id, rule_version, inbox_id, event_id, event_type, customer_id, replay, trial, matched_at)
+    INSERT INTO ops_match (
+        rule_id, rule_version, inbox_id, event_id, event_type, customer_id, replay, trial, matched_at)
     SELECT new.* FROM jsonb_to_recordset(%s::jsonb) AS new (
         rule_id bigint, rule_version int, inbox_id bigint, event_id text, event_type text, customer_id text,
         replay text, trial boolean, matched_at timestamptz)
@@ -118,7 +119,7 @@ def key_of(found: Found, target: ReadyTarget, *, replay: str) -> str:
 
 
 def parameters_of(target: ReadyTarget, event: Event) -> dict[str, Any]:
-    """A destination's path, query and header values may be paths into the event (AWS docs, "Dynamic path parameters")."""
+    """A destination's values may be paths into the event (AWS docs, "Dynamic path parameters")."""
     given = target.parameters.get("HttpParameters")
     if not given:
         return target.parameters

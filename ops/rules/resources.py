@@ -46,6 +46,14 @@ class Resource:
         return self.name.endswith(".fifo")
 
 
+def resource_of(arn: str) -> Resource:
+    """Return what the ARN of a saved target names. Raises ValueError where that is nothing a rule can call."""
+    resource = read_arn(arn)
+    if resource is None:
+        raise ValueError(f"{arn} names nothing that a rule can call.")
+    return resource
+
+
 def read_arn(arn: str) -> Resource | None:
     """Return what the ARN names; None where it is none that a rule can have as its target."""
     parts = ARN.fullmatch(arn)

@@ -129,8 +129,8 @@ def flaws_of_template(template: str, names: frozenset[str]) -> list[Flaw]:
         return [Flaw(where, sentence)]
     if not gives_json(pieces, structured=structured):
         sentence = gettext_noop(
-            "It gives no JSON. Write an object, %(object)s, or a text in quotes, %(text)s; several texts stand on lines "
-            "of their own."
+            "It gives no JSON. Write an object, %(object)s, or a text in quotes, %(text)s; several texts stand on "
+            "lines of their own."
         )
         examples = {"object": '{"id": <id>}', "text": '"Invoice <id> is paid."'}
         return [Flaw(where, sentence, examples)]
@@ -204,7 +204,7 @@ def gives_json(pieces: list[str | Hole], *, structured: bool) -> bool:
 def keys_with_holes(pieces: list[str | Hole]) -> bool:
     mark = "\ufdd0"
     sample = "".join(piece if isinstance(piece, str) else mark if piece.quoted else f'"{mark}"' for piece in pieces)
-    found = []
+    found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:
         found.extend(key for key, _ in pairs if mark in key)

@@ -14,16 +14,14 @@ from django.utils.translation import gettext as _
 
 from billing.stripe_accounts import configured
 from ops.effects.destinations.models import Destination
-from ops.effects.registry import EFFECTS
 from ops.rules import transform
 from ops.rules.documents import KEYS, STATES, TARGET_KEYS, Document
 from ops.rules.models import NAME, Mode, Target
 from ops.rules.paths import InvalidPath, compile_path
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import EFFECT, STATE_MACHINE, Resource, read_arn
-from ops.rules.targets.effect import REGISTERED
+from ops.rules.targets.effect import EFFECTS
 
-assert REGISTERED  # effects are there once their modules are
 MOST_TARGETS = 5  # AWS docs, "EventBridge quotas": targets per rule
 LONGEST_DESCRIPTION = 512
 LEAST_AGE = 60
