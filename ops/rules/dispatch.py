@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from billing.mirror.apply import no_collecting
 from ops import metrics
 from ops.rules import book, matches, take
 from ops.rules.book import Book
@@ -53,7 +54,8 @@ def dispatch_due(
     end = time.monotonic() + budget_seconds
     total = Dispatched()
     while time.monotonic() < end:
-        batch = dispatch_batch(clock)
+        with no_collecting():
+            batch = dispatch_batch(clock)
         total += batch
         if batch.due:
             on_due()
