@@ -26,7 +26,7 @@ from ops.rules.targets.kinds import AT_HOME, CALLS
 
 log = structlog.get_logger(__name__)
 
-OF_EACH = 4  # calls of one resource at a time: of those that hang, eight leave room for the others
+OF_EACH = 4  # calls of one resource at a time: one that hangs, or three, leave room for the others
 LOOK_SECONDS = 0.5  # between looks for what has become due, while calls are under way
 FIRST_WAIT = timedelta(seconds=5)
 # EventBridge tries for a day, 185 times (AWS docs, "Retrying event delivery"): nearly eight minutes on average.

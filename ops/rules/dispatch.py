@@ -100,6 +100,8 @@ def find(rows: Sequence[Received], rules: Book) -> list[Found]:
     for row in rows:
         if ends_here(row):
             log.warning("rules:loop", event_id=row.external_id, depth=row.depth)
+        elif row.payload is None:
+            log.warning("rules:archived", event_id=row.external_id)  # it waited for longer than payloads are kept
     chain = [row for row in rows if not ends_here(row)]
     return [each for each in find_in_past(chain, rules) if each.rule.is_on_for(each.row)]
 

@@ -8,6 +8,7 @@ from celery import current_app
 from django.conf import settings as django_settings
 from django.utils import timezone
 
+from billing.exposition import exposition
 from billing.inbox import claim, own
 from billing.inbox.claim import Settled
 from billing.models import InboxEvent, InboxState
@@ -17,6 +18,7 @@ from ops.remediation.findings import look
 from ops.rules.deliver import deliver_due
 from ops.rules.dispatch import dispatch_due
 from ops.rules.nudge import DELIVER, DISPATCH
+from ops.rules.prune import prune
 from tests.ops.rules.made import finding_target, make_rule, paid_invoice
 
 pytestmark = pytest.mark.django_db
@@ -110,3 +112,34 @@ def test_a_redis_that_is_away_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> N
     assert django_settings.REDIS_URL
     assert not DISPATCH.soon()
     DISPATCH.taken()
+
+
+def test_old_matches_go_and_what_is_still_to_be_done_stays(settings) -> None:
+    settings.RULES_LOG_DAYS = 30
+    make_rule()
+    for _ in range(4):
+        paid_invoice()
+    dispatch_due(timezone.now, budget_seconds=5)
+    now = timezone.now()
+    old, due, dead, new = Match.objects.order_by("pk")
+    Match.objects.exclude(pk=new.pk).update(matched_at=now - timedelta(days=31))
+    Delivery.objects.filter(match__in=[old, new]).update(state=DeliveryState.DONE)
+    Delivery.objects.filter(match=dead).update(state=DeliveryState.DEAD)
+    assert prune(now=now, budget_seconds=5) == 1
+    assert set(Match.objects.all()) == {due, dead, new}
+    assert dispatch_due(timezone.now, budget_seconds=5).events == 0
+    settings.RULES_LOG_DAYS = 0
+    assert prune(now=now + timedelta(days=900), budget_seconds=5) == 0
+
+
+def test_prometheus_is_told_what_waits_and_what_was_given_up() -> None:
+    make_rule()
+    paid_invoice()
+    dispatch_due(timezone.now, budget_seconds=5)
+    Delivery.objects.update(state=DeliveryState.DEAD)
+    paid_invoice()
+    told = exposition(timezone.now()).decode()
+    assert "kessai_rules_waiting 1.0" in told
+    assert "kessai_rules_dead_letters 1.0" in told
+    assert "kessai_rules_calls_due 0.0" in told
+    assert 'kessai_rules_matched_total{rule="paid",trial="false"}' in told
