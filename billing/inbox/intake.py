@@ -28,11 +28,14 @@ COLUMNS = {
     "occurred_at": "timestamptz",
     "payload": "text",
     "received_at": "timestamptz",
+    "bus_envelope": "text",
+    "depth": "smallint",
 }
+JSON = ("payload", "bus_envelope")
 # A column is an array, sent as it is: quoting each value into the statement would cost five times as much.
 INSERT = f"""
     INSERT INTO billing_inboxevent ({", ".join(COLUMNS)}, due_at, state, attempts, error)
-    SELECT {", ".join("payload::jsonb" if name == "payload" else name for name in COLUMNS)},
+    SELECT {", ".join(f"{name}::jsonb" if name in JSON else name for name in COLUMNS)},
         received_at, '{InboxState.RECEIVED.value}', 0, ''
     FROM unnest({", ".join(f"%b::{kind}[]" for kind in COLUMNS.values())}) AS new ({", ".join(COLUMNS)})
     ON CONFLICT (source, external_id) DO NOTHING RETURNING source, external_id
@@ -49,7 +52,10 @@ class Stored(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event that has been read and may be stored: `body` is its payload as JSON that jsonb keeps."""
+    """An event that has been read and may be stored: `body` is its payload as JSON that jsonb keeps.
+
+    `around` is what a bus said around Stripe's event, as such JSON too; `depth` how many rules' targets lie before it.
+    """
 
     event: Envelope
     body: str
@@ -57,6 +63,8 @@ class Arrival:
     door: Door
     owner: str
     received_at: datetime
+    around: str | None = None
+    depth: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -67,7 +75,7 @@ class Arrival:
         return (
             *(self.source, event.id, self.door.value, self.owner, event.account, bool(event.livemode), event.type),
             *(event.api_version, event.object_kind, event.object_id, event.customer_id, event.occurred_at),
-            *(self.body, self.received_at),
+            *(self.body, self.received_at, self.around, self.depth),
         )
 
 

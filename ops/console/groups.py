@@ -14,6 +14,7 @@ VIEW_CUSTOMERS = (
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
+    "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
 GROUPS: Mapping[str, Sequence[str]] = {
@@ -21,13 +22,15 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent"),
     # answers for the money: sees all about customers
     "Finance": VIEW_CUSTOMERS,
-    # keeps it running: sees all, replays events, sees to findings
+    # keeps it running: sees all, replays events, sees to findings, tests destinations. Where destinations lead and
+    # with which credentials is not theirs to change: whoever may could send the credentials to themselves.
     "On-call": (
         *VIEW_CUSTOMERS,
         *VIEW_MACHINERY,
         "billing.change_inboxevent",
         "billing.delete_asidemessage",
         "ops.change_finding",
+        "ops.add_destinationrequest",
     ),
 }
 

@@ -97,6 +97,15 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": _("Rules"),
+                "separator": True,
+                "items": [
+                    page(_("API destinations"), "call_made", "ops.destination"),
+                    page(_("Connections"), "key", "ops.connection"),
+                    page(_("Requests"), "swap_vert", "ops.destinationrequest"),
+                ],
+            },
+            {
                 "title": _("Subscriptions"),
                 "separator": True,
                 "items": [
