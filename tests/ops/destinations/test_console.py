@@ -127,6 +127,7 @@ def test_a_form_that_is_wrong_does_not_give_the_secret_back(console):
     ("fields", "field"),
     [
         ({"secret": ""}, "secret"),
+        ({"secret": "abc"}, "secret"),
         ({"identity": "X Api Key"}, "identity"),
         ({"identity": "Host"}, "identity"),
         ({"secret": "two\nlines"}, "identity"),
@@ -143,7 +144,15 @@ def test_what_is_wrong_with_a_connection_is_said_at_its_place(olga, fields, fiel
 
 
 @pytest.mark.parametrize(
-    "fields", [{"name": "Host"}, {"name": "X Y"}, {"value": "円"}, {"value": ""}, {"place": "query", "name": ""}]
+    "fields",
+    [
+        {"name": "Host"},
+        {"name": "X Y"},
+        {"value": "円"},
+        {"value": ""},
+        {"place": "query", "name": ""},
+        {"secret": "on", "value": "abc"},
+    ],
 )
 def test_a_parameter_that_cannot_be_sent_is_refused(console, fields):
     page = add_connection(console, **{"parameters-TOTAL_FORMS": "1"}, **parameter(0, **fields))
@@ -306,6 +315,7 @@ def test_who_may_only_look_changes_and_calls_nothing(crm, server):
         page = client.get(reverse(f"admin:ops_{name}_change", args=[pk]))
         assert page.status_code == 200, name
         assert "Send a test" not in page.content.decode()
+        assert "Written down with your name" not in page.content.decode()
         assert PASSWORD not in page.content.decode()
     form = {"body": "{}", "reason": "x"}
     assert client.post(reverse("admin:ops_destination_test_one", args=[crm.pk]), form).status_code == 403
