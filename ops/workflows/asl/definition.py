@@ -224,7 +224,9 @@ def compile_wait(state: State) -> None:
         sentence = "The TimestampPath parameter does not reference an input value: {path}"
         state.timestamp = compile_path(raw["TimestampPath"], "TimestampPath", sentence=sentence)
     elif "Timestamp" in raw:
-        state.timestamp = compile_jsonata_field(raw["Timestamp"], "Timestamp") if state.jsonata else constant(raw["Timestamp"])
+        state.timestamp = (
+            compile_jsonata_field(raw["Timestamp"], "Timestamp") if state.jsonata else constant(raw["Timestamp"])
+        )
 
 
 def constant(value: Json) -> Value:

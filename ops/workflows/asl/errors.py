@@ -55,11 +55,11 @@ def runtime(cause: str) -> StateFailed:
 
 
 def matches(wanted: list[str], error: str | None) -> bool:
-    """Say whether a retrier's or catcher's ErrorEquals names this error (ASL, "Errors": States.ALL, States.TaskFailed)."""
+    """Say whether a retrier's or catcher's ErrorEquals names this error, or a kind that it is of (ASL, "Errors")."""
     if error in TERMINAL:
         return False
     for name in wanted:
-        if name == error or name == ALL:
+        if name in (error, ALL):
             return True
         if name == TASK_FAILED and error not in NO_TASK_FAILURE:
             return True

@@ -74,7 +74,8 @@ def compile_path(text: str, field_name: str, *, sentence: str = "") -> Value:
 
 def missing(path: str, field_name: str, root: Json) -> StateFailed:
     return runtime(
-        f"The JSONPath '{path}' specified for the field '{field_name}' could not be found in the input '{written(root)}'"
+        f"The JSONPath '{path}' specified for the field '{field_name}' could not be found in the input "
+        f"'{written(root)}'"
     )
 
 
@@ -94,7 +95,7 @@ def compile_intrinsic(text: str, field_name: str) -> Value:
 
 
 def compile_template(template: Json) -> Value:
-    """Compile a payload template of JSONPath: keys that end in `.$` have paths or intrinsics. Raises InvalidExpression."""
+    """Compile a payload template of JSONPath: keys in `.$` have paths or intrinsics. Raises InvalidExpression."""
     if isinstance(template, dict):
         return compile_object(template)
     if isinstance(template, list):
@@ -111,7 +112,9 @@ def compile_object(template: dict[str, Json]) -> Value:
         elif isinstance(inner, str) and (inner.startswith("$") or is_intrinsic(inner)):
             members[key[:-2]] = compile_path(inner, key)
         else:
-            raise InvalidExpression(f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic call.")
+            raise InvalidExpression(
+                f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic call."
+            )
     return lambda view: {key: member(view) for key, member in members.items()}
 
 

@@ -60,7 +60,10 @@ EXCEEDED = Failure(TOO_MANY_FAILED, "The specified tolerated failure threshold w
 
 
 def fork(state: State, view: View, value: Json, notes: dict[str, Json], *, read: Json = None) -> Fork:
-    """The iterations of a Map whose effective input is `value`; `read` is what its ItemReader gave. Raises StateFailed."""
+    """The iterations of a Map whose effective input is `value`; `read` is what its ItemReader gave.
+
+    Raises StateFailed.
+    """
     items = read if state.reader else items_of(state, view, value)
     if not isinstance(items, list):
         raise not_a_list(state, items)
@@ -93,7 +96,8 @@ def not_a_list(state: State, items: Json) -> StateFailed:
     if state.jsonata:
         return StateFailed(QUERY, f"Map state input must be an array but was: {written(items)}")
     if state.items is not None:
-        return runtime(f'Reference path "{state.raw["ItemsPath"]}" must point to array.')
+        path = state.raw["ItemsPath"].replace("$$", "$")
+        return runtime(f'Reference path "{path}" must point to array.')
     return runtime('Reference path "$" must point to array.')
 
 

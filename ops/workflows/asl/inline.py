@@ -9,78 +9,21 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from ops.workflows.asl import errors
-from ops.workflows.asl.definition import Flow, Machine, State
+from ops.workflows.asl.definition import Machine, State
 from ops.workflows.asl.errors import Failure, StateFailed
 from ops.workflows.asl.expressions import View
 from ops.workflows.asl.fork import EXCEEDED, Branch, Fork
-from ops.workflows.asl.history import Event, History, HistoryFull, call_word, submits
+from ops.workflows.asl.history import History, HistoryFull, call_word, submits
 from ops.workflows.asl.retry import Again
+from ops.workflows.asl.running import Answer, Ended, Gathering, Walker, World
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
 
 Json = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a resource answered, after so many seconds: a result, or a failure."""
-
-    result: Json = None
-    failure: Failure | None = None
-    seconds: float = 0.0
-
-
-class World(Protocol):
-    """Whatever answers the calls of Task states."""
-
-    def call(self, call: Call, *, state: str, attempt: int) -> Answer: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How an execution ended: SUCCEEDED with its output, or FAILED or TIMED_OUT with why."""
-
-    status: str
-    output: Json = None
-    failure: Failure = field(default_factory=Failure)
-    history: tuple[Event, ...] = ()
-
-
-@dataclass(eq=False, slots=True)
-class Walker:
-    """Who walks through one flow: where it stands, with what, and whom it tells when it is through."""
-
-    flow: Flow
-    state: str
-    input: Json
-    variables: dict[str, Json]
-    parent: "Gathering | None" = None
-    index: int = 0
-    item: Mapping[str, Json] | None = None
-    used: dict[int, int] = field(default_factory=dict)
-    entered_id: int = 0
-    entered_at: datetime | None = None
-    last_id: int = 0
-    quiet: bool = False  # inside a distributed Map, whose children have histories of their own
-    dead: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class Gathering:
-    """A walker that waits for the flows inside its state."""
-
-    owner: Walker
-    fork: Fork
-    outputs: list[Json]
-    waiting: list[int]
-    walkers: list[Walker] = field(default_factory=list)
-    running: int = 0
-    failed: int = 0
 
 
 class Execution:
@@ -96,6 +39,7 @@ class Execution:
         execution: Mapping[str, Json] | None = None,
         state_machine: Mapping[str, Json] | None = None,
         seed: int = 0,
+        redrives: bool = True,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.machine = machine
@@ -115,7 +59,7 @@ class Execution:
             "Input": given,
             "StartTime": write_timestamp(now),
             "RoleArn": "arn:aws:iam::000000000000:role/local",
-            "RedriveCount": 0,
+            **({"RedriveCount": 0} if redrives else {}),
             **(execution or {}),
         }
         self._machine = state_machine or {"Id": f"arn:aws:states:local:000000000000:stateMachine:{name}", "Name": name}
@@ -282,7 +226,7 @@ class Execution:
             return False
         if isinstance(what, Caught):
             return self._exit(walker, state, what.exit)
-        if state.kind == "Map" and failure.error != errors.RUNTIME or state.kind == "Parallel":
+        if (state.kind == "Map" and failure.error != errors.RUNTIME) or state.kind == "Parallel":
             self._record(walker, f"{state.kind}StateFailed", error=failure.error, cause=failure.cause)
         self._broken(walker, failure)
         return False

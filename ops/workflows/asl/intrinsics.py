@@ -114,7 +114,7 @@ class Calls:
     def quoted(self) -> str:
         """A text in single quotes, in which a backslash makes ' { } and \\ mean themselves; States.Format sees it."""
         self.at += 1
-        letters = []
+        letters: list[str] = []
         while self.at < len(self.text):
             letter = self.text[self.at]
             self.at += 1
@@ -184,7 +184,8 @@ def format_text(template: Json, *values: Json) -> str:
     parts = template.split("{}")
     if len(parts) - 1 != len(values):
         raise fail(
-            f"Invalid arguments in States.Format: number of arguments do not match the occurrences of {{}} in '{template}'."
+            "Invalid arguments in States.Format: number of arguments do not match the occurrences of {} in "
+            f"'{template}'."
         )
     filled = parts[0]
     for value, part in zip(values, parts[1:], strict=True):
@@ -276,7 +277,9 @@ def digest(data: Json, algorithm: Json) -> str:
 
 def merge(first: Json, second: Json, deep: Json) -> dict[str, Json]:
     if not isinstance(first, dict) or not isinstance(second, dict) or deep is not False:
-        raise fail("Invalid arguments in States.JsonMerge: it takes two objects, and false: deep merging is not supported.")
+        raise fail(
+            "Invalid arguments in States.JsonMerge: it takes two objects, and false: deep merging is not supported."
+        )
     return {**first, **second}
 
 
@@ -331,5 +334,3 @@ FUNCTIONS: dict[str, tuple[Function, int, int]] = {
 
 def is_intrinsic(text: str) -> bool:
     return text.startswith("States.")
-
-

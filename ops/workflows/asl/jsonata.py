@@ -71,6 +71,24 @@ def unexpected(source: str, field: str, wanted: str, value: Json) -> StateFailed
     )
 
 
+class UndefinedResult(LookupError):
+    """The expression gives nothing."""
+
+
+def evaluate_freely(source: str, given: Json, bindings: Mapping[str, Json], *, undefined: bool = False) -> Json:
+    """Evaluate an expression over an input, as JSONata's own suite does. Raises InvalidJsonata, UndefinedResult."""
+    try:
+        expression = jsonata.Jsonata(source)
+        expression.output_convert_nulls = False
+        names = {name: inward(value) for name, value in bindings.items()}
+        value = expression.evaluate(None if undefined else inward(given), names)
+    except Exception as error:  # the library raises whatever Python raises where an expression is odd
+        raise InvalidJsonata(sentence_of(error))
+    if value is None:
+        raise UndefinedResult(source)
+    return outward(value)
+
+
 @lru_cache(maxsize=2048)
 def compile_jsonata(source: str) -> Jsonata:
     """Read an expression. Raises InvalidJsonata with what is wrong."""
@@ -103,7 +121,7 @@ def outward(value: Json) -> Json:
     if value is NULL or value is None:
         return None
     if isinstance(value, dict):
-        return {str(key): outward(inner) for key, inner in value.items() if inner is not None and not is_function(inner)}
+        return {str(key): outward(inner) for key, inner in value.items() if not is_function(inner)}
     if isinstance(value, list | tuple | range):
         return [outward(inner) for inner in value]
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:

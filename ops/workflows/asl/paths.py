@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ops.workflows.asl.filters import COMPARISONS, MISSING, compared, constant
+
 Json = Any
 Select = Callable[[Json], Iterator[Json]]
 
@@ -51,7 +53,7 @@ class Path:
     def find(self, root: Json) -> Json:
         """Return what is there. Raises NoResult."""
         if not self.definite:
-            found = list(self.matches(root))
+            found = self.matches(root)
             return len(found) if self.length_of else found
         value = root
         for number, step in enumerate(self.steps):
@@ -61,10 +63,10 @@ class Path:
                 raise NoResult(self.bracketed(number + 1))
         return len(value) if self.length_of and isinstance(value, list | dict | str) else value
 
-    def matches(self, root: Json) -> Iterator[Json]:
-        values: Iterator[Json] = iter((root,))
+    def matches(self, root: Json) -> list[Json]:
+        values = [root]
         for step in self.steps:
-            values = (found for value in values for found in step.select(value))
+            values = [found for value in values for found in step.select(value)]
         return values
 
     def bracketed(self, steps: int) -> str:
@@ -74,12 +76,11 @@ class Path:
 
 def descend(value: Json, key: str | int | None) -> Json:
     if isinstance(key, str):
-        if not isinstance(value, dict):
-            raise LookupError(key)
+        if isinstance(value, dict):
+            return value[key]
+    elif isinstance(value, list) and key is not None:
         return value[key]
-    if not isinstance(value, list) or key is None:
-        raise LookupError(key)
-    return value[key]
+    raise LookupError(key)
 
 
 @lru_cache(maxsize=4096)
@@ -168,7 +169,7 @@ class Reader:
         if quote not in ("'", '"'):
             raise self.wrong()
         self.at += 1
-        letters = []
+        letters: list[str] = []
         while self.at < len(self.text):
             letter = self.text[self.at]
             self.at += 1
@@ -246,9 +247,9 @@ class Reader:
             self.at = number.end()
             value = float(number[0]) if number[1] or number[2] else int(number[0])
             return lambda _item: value
-        for word, value in (("true", True), ("false", False), ("null", None)):
+        for word, literal in (("true", True), ("false", False), ("null", None)):
             if self.take(word):
-                return constant(value)
+                return constant(literal)
         raise self.wrong()
 
     # --- letters ---
@@ -284,51 +285,11 @@ class Reader:
         return InvalidPath(f"Invalid path '{self.text}': it cannot be read at character {self.at + 1}.")
 
 
-MISSING = object()
-
-
-def constant(value: Json) -> Callable[[Json], Json]:
-    return lambda _item: value
-
-
 def found_or_missing(path: Path, item: Json) -> Json:
     try:
         return path.find(item)
     except NoResult:
         return MISSING
-
-
-def compared(left: Callable[[Json], Json], compare: Callable[[Json, Json], bool], right: Callable[[Json], Json]) -> Any:
-    def test(item: Json) -> bool:
-        try:
-            return compare(left(item), right(item))
-        except TypeError:
-            return False
-
-    return test
-
-
-def same(left: Json, right: Json) -> bool:
-    return bool(left == right and (isinstance(left, bool) is isinstance(right, bool)))
-
-
-def ordered(left: Json, right: Json) -> bool:
-    """Whether two values can be put in order: numbers, or texts."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return False
-    return (isinstance(left, int | float) and isinstance(right, int | float)) or (
-        isinstance(left, str) and isinstance(right, str)
-    )
-
-
-COMPARISONS: Sequence[tuple[str, Callable[[Json, Json], bool]]] = (
-    ("==", same),
-    ("!=", lambda left, right: not same(left, right)),
-    ("<=", lambda left, right: ordered(left, right) and left <= right),
-    (">=", lambda left, right: ordered(left, right) and left >= right),
-    ("<", lambda left, right: ordered(left, right) and left < right),
-    (">", lambda left, right: ordered(left, right) and left > right),
-)
 
 
 def named(name: str) -> Step:

@@ -132,7 +132,7 @@ def leave_choice(
     """Leave a Choice state by a rule, whose Output and Assign go before the state's own."""
     if state.jsonata:
         out = output or state.output
-        assigned = (assign or state.assign)
+        assigned = assign or state.assign
         return Exit(out(view) if out else view.root, assigned(view) if assigned else {}, target)
     assigned = assign or state.assign
     variables = assigned(view.at(value)) if assigned else {}
@@ -255,7 +255,9 @@ def check_size(result: Json, resource: str) -> None:
 
 
 def too_large(what: str) -> StateFailed:
-    sentence = f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
+    sentence = (
+        f"The state/task '{what}' returned a result with a size exceeding the maximum number of bytes service limit."
+    )
     return StateFailed(DATA_LIMIT, sentence, located=False)
 
 

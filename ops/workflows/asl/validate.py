@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.workflows.asl import fields
+from ops.workflows.asl import fields, handling, kinds
 from ops.workflows.asl.definition import JSONATA, JSONPATH
 from ops.workflows.asl.fields import Check, Place, Problem
 from ops.workflows.asl.reach import reach_faults
@@ -175,4 +175,8 @@ class Checker:
             self.fault(path, reason)
 
 
-CHECKS: tuple[Check, ...] = fields.CHECKS
+CHECKS: tuple[Check, ...] = (
+    *(fields.check_leading, fields.check_one_of, fields.check_paths, fields.check_templates, fields.check_numbers),
+    *(kinds.check_wait, kinds.check_task, kinds.check_fail, kinds.check_choice, kinds.check_map),
+    *(handling.check_retry, handling.check_catch),
+)
