@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ('number', models.PositiveIntegerField(verbose_name='version')),
                 ('document', models.JSONField()),
                 ('reason', models.TextField(blank=True, default='', verbose_name='reason')),
+                ('from_file', models.BooleanField(default=False)),
                 ('changed_at', models.DateTimeField(verbose_name='changed')),
                 ('changed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('rule', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='ops.rule')),
@@ -106,11 +107,13 @@ class Migration(migrations.Migration):
                 ('parameters', models.JSONField(default=dict)),
                 ('input', models.TextField(verbose_name='input')),
                 ('key', models.CharField(max_length=255, unique=True, verbose_name='idempotency key')),
+                ('depth', models.PositiveSmallIntegerField(default=1)),
                 ('state', models.CharField(choices=[('due', 'Due'), ('done', 'Done'), ('dead', 'Dead letter'), ('tried', 'Described')], default='due', max_length=5, verbose_name='state')),
                 ('due_at', models.DateTimeField(blank=True, null=True)),
                 ('claimed_until', models.DateTimeField(blank=True, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('give_up_at', models.DateTimeField()),
+                ('max_age_seconds', models.PositiveIntegerField()),
                 ('max_retries', models.PositiveSmallIntegerField()),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('result', models.JSONField(null=True, verbose_name='result')),
@@ -121,7 +124,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'call of a target',
                 'verbose_name_plural': 'calls of targets',
-                'indexes': [models.Index(condition=models.Q(('state', 'due')), fields=['due_at', 'id'], name='delivery_due'), models.Index(condition=models.Q(('state', 'dead')), fields=['-finished_at'], name='delivery_dead'), models.Index(fields=['rule_name', '-created_at'], name='delivery_by_rule')],
+                'indexes': [models.Index(condition=models.Q(('state', 'due')), fields=['arn', 'due_at', 'id'], name='delivery_due'), models.Index(condition=models.Q(('state', 'dead')), fields=['-finished_at'], name='delivery_dead'), models.Index(fields=['rule_name', '-created_at'], name='delivery_by_rule')],
                 'constraints': [models.UniqueConstraint(fields=('match', 'target_name'), name='delivery_once')],
             },
         ),
@@ -148,5 +151,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='target',
             constraint=models.UniqueConstraint(fields=('rule', 'name'), name='target_name_once'),
+        ),
+        migrations.AlterField(
+            model_name='finding',
+            name='kind',
+            field=models.CharField(choices=[('events-failed', 'Events failed'), ('mirror-late', 'The mirror is late'), ('drift', 'The mirror differs from Stripe'), ('poll-old', 'The events API was not read for long'), ('poll-failing', 'The events API does not answer'), ('messages-aside', 'Messages stand aside'), ('archive-behind', 'The archive is behind'), ('beat-silent', 'Beat is silent'), ('rule', 'A rule says so'), ('dead-letters', 'Calls of targets were given up'), ('rules-late', 'Rules are late'), ('rule-loop', 'Rules call each other in a circle')], max_length=32, verbose_name='kind'),
         ),
     ]
