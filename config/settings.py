@@ -128,6 +128,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
+    # Timers of executions are as exact as this.
+    "sweep-executions": {"task": "ops.tasks.sweep_executions", "schedule": 1.0},
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
@@ -188,6 +190,8 @@ INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe c
 
 # An event of our own that so many rules' targets lie before is kept and matched no more: it is taken for a loop.
 RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
+# Where Tasks of workflows call AWS; targets of rules name their regions themselves.
+AWS_REGION = env.str("AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="us-east-1"))
 RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=32)  # targets called at a time, by one worker
 
 # --- API destinations -------------------------------------------------------------------------------

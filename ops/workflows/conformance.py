@@ -63,6 +63,13 @@ def run_inline(case: Case) -> Ended:
     return run(machine, case["input"], world, now=START, execution=RECORDED_AS, redrives=redrives)
 
 
+def run_durably(case: Case) -> Ended:
+    """Run one case through the durable engine, on a simulated clock, and leave nothing behind."""
+    from ops.workflows.rehearse import rehearse
+
+    return rehearse(case["definition"], case["input"], MockedFunctions(case.get("lambdas") or ()), now=START)
+
+
 def is_synchronous(case: Case) -> bool:
     """Synchronous express executions are never redriven, and their context does not say so."""
     return case.get("type") == "EXPRESS" and "sync" in case["id"].rpartition("/")[0].lower().replace("async", "")

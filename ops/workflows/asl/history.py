@@ -8,6 +8,10 @@ from typing import Any
 MOST_EVENTS = 25_000  # Step Functions docs, "Quotas": the execution history of a standard workflow
 
 
+# Each is the last event of its execution: there is always room for it.
+LAST = frozenset({"ExecutionSucceeded", "ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"})
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event. `previous` is the id of the event that led to it; `name` the state's, where it is a state's."""
@@ -32,7 +36,7 @@ class History:
 
     def record(self, type_: str, *, at: datetime, previous: int, name: str | None = None, **details: Any) -> int:
         """Add an event; return its id. Raises HistoryFull."""
-        if len(self.events) >= MOST_EVENTS:
+        if len(self.events) >= MOST_EVENTS - (type_ not in LAST):
             raise HistoryFull
         number = len(self.events) + 1
         self.events.append(Event(number, previous, type_, at, name, details))

@@ -13,10 +13,10 @@ from typing import Any
 from ops.workflows.asl import errors
 from ops.workflows.asl.definition import Machine
 from ops.workflows.asl.errors import Failure
-from ops.workflows.asl.history import History, HistoryFull, call_word, submits
+from ops.workflows.asl.history import History, HistoryFull
 from ops.workflows.asl.running import Answer, Ended, World
 from ops.workflows.asl.timestamps import write_timestamp
-from ops.workflows.asl.walking import Asked, Walking
+from ops.workflows.asl.walking import Walking
 
 Json = Any
 NAME = "inline"
@@ -75,7 +75,7 @@ class Execution:
                     break
         except HistoryFull:
             cause = "The execution reached the maximum number of history events (25000)."
-            walking.ended = Ended("FAILED", failure=Failure(errors.RUNTIME, cause))
+            walking.end("FAILED", failure=Failure(errors.RUNTIME, cause))
         ended = walking.ended or Ended("FAILED", failure=Failure(errors.RUNTIME, "Everything waits for ever."))
         return Ended(ended.status, ended.output, ended.failure, tuple(self.history.events))
 
@@ -84,13 +84,7 @@ class Execution:
         asked, self.walking.asked = self.walking.asked, []
         for one in asked:
             answer = self._world.call(one.call, state=one.state, attempt=one.attempt)
-            if submits(one.call.resource):
-                self._submitted(one)
             self._answers.append((self.now + timedelta(seconds=answer.seconds), one.number, answer))
-
-    def _submitted(self, asked: Asked) -> None:
-        walker = self.walking.walkers[asked.walker]
-        self.walking.tell(walker, f"{call_word(asked.call.resource)}Submitted", resource=asked.call.resource)
 
     def _pass_time(self) -> bool:
         """Go on to the next moment at which something happens; False where nothing ever will."""

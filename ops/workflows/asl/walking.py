@@ -180,9 +180,15 @@ class Walking:
     def lose_patience(self, walker: Walker, state: State) -> None:
         """The answer has not come in time."""
         error = self.which_limit(state)
-        word = call_word(state.reader.resource if state.reader else state.resource)
-        self.tell(walker, f"{word}TimedOut", error=error, cause="")
+        resource = resource_of(state)
+        self.tell_submitted(walker, resource)
+        self.tell(walker, f"{call_word(resource)}TimedOut", error=error, cause="")
         self.recover(walker, state, Failure(error, ""))
+
+    def tell_submitted(self, walker: Walker, resource: str) -> None:
+        """A call that is answered first and done later was answered first; told when what is done later has come."""
+        if submits(resource):
+            self.tell(walker, f"{call_word(resource)}Submitted", resource=resource)
 
     def which_limit(self, state: State) -> str:
         heartbeat, timeout = state.numbers.get("HeartbeatSeconds"), state.numbers.get("TimeoutSeconds")
@@ -190,8 +196,9 @@ class Walking:
 
     def answered(self, walker: Walker, state: State) -> None:
         answer = walker.answer or {}
-        resource = state.reader.resource if state.reader else state.resource
+        resource = resource_of(state)
         word = call_word(resource)
+        self.tell_submitted(walker, resource)
         if "result" not in answer:
             failure = Failure(answer.get("error"), answer.get("cause"))
             how = "TimedOut" if failure.error in (errors.TIMEOUT, errors.HEARTBEAT_TIMEOUT) else "Failed"
@@ -391,6 +398,10 @@ ACTS: dict[Phase, Callable[[Walking, Walker, State], None]] = {
 def waiting_branch(state: State, index: int, branch: Branch) -> list[Json]:
     number = 0 if state.kind == SHARED_FLOW else index
     return [index, number, branch.input, branch.item]
+
+
+def resource_of(state: State) -> str:
+    return state.reader.resource if state.reader else state.resource
 
 
 def waited_for(owner: Walker) -> Gathering:
