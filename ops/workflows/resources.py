@@ -14,13 +14,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import aws, local
+from ops.effects import aws, local, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 
 Json = Any
-REGISTERED = (local,)  # importing a module of effects registers them
+REGISTERED = (local, stripe)  # importing a module of effects registers them
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
