@@ -15,6 +15,7 @@ MEASUREMENTS = {
     "resync": ("tests.bench.resync", "objects resynced per second"),
     "workflows": ("tests.bench.workflows", "durable transitions and effects per second, beside DBOS"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
+    "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
 }
 
 
