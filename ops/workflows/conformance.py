@@ -4,17 +4,22 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+from ops.rules.conformance import Score, Wrong
 from ops.workflows.asl.definition import compile_machine
 from ops.workflows.asl.history import Event
 from ops.workflows.asl.inline import run
 from ops.workflows.asl.jsonata import InvalidJsonata, UndefinedResult, evaluate_freely
+from ops.workflows.asl.paths import parse_path
 from ops.workflows.asl.running import Ended
 from ops.workflows.asl.teststate import Trial, answer_of, try_state
 from ops.workflows.asl.validate import check_text
 from ops.workflows.asl.written import same_json
 from ops.workflows.mocks import MockedFunctions
+from ops.workflows.rehearse import rehearse
 
 Json = Any
 Case = Mapping[str, Json]
@@ -56,17 +61,15 @@ def judge_asl(case: Case, *, runner: Runner | None = None) -> Verdict:
     return Verdict(case["id"], case["group"], right, expect, got)
 
 
-def run_inline(case: Case) -> Ended:
+def run_inline(case: Case, *, real_time: bool = False) -> Ended:
     world = MockedFunctions(case.get("lambdas") or ())
     machine = compile_machine(case["definition"])
     redrives = not is_synchronous(case)
-    return run(machine, case["input"], world, now=START, execution=RECORDED_AS, redrives=redrives)
+    return run(machine, case["input"], world, now=START, execution=RECORDED_AS, redrives=redrives, real_time=real_time)
 
 
 def run_durably(case: Case) -> Ended:
     """Run one case through the durable engine, on a simulated clock, and leave nothing behind."""
-    from ops.workflows.rehearse import rehearse
-
     return rehearse(case["definition"], case["input"], MockedFunctions(case.get("lambdas") or ()), now=START)
 
 
@@ -116,8 +119,6 @@ def masked(document: Json, paths: Sequence[str], told: Sequence[str]) -> Json:
 
 
 def change_at(document: Json, path: str, change: Callable[[Json], Json]) -> None:
-    from ops.workflows.asl.paths import parse_path
-
     keys = [step.key for step in parse_path(f"${path}").steps]
     for key in keys[:-1]:
         try:
@@ -214,13 +215,38 @@ def read_cases(lines: Iterable[str]) -> Iterator[Case]:
     return (json.loads(line) for line in lines if line.strip())
 
 
-def by_group(verdicts: Iterable[Verdict]) -> dict[str, tuple[int, int]]:
-    """Return for each group how many verdicts are right, of how many."""
-    groups: dict[str, tuple[int, int]] = {}
-    for verdict in verdicts:
-        right, all_ = groups.get(verdict.group, (0, 0))
-        groups[verdict.group] = right + verdict.right, all_ + 1
-    return groups
+def score(lines: Iterable[str], judge: Callable[[Case], Verdict]) -> Score:
+    """Judge every case; one that breaks is a wrong verdict, and the others go on. Raises ValueError for no JSON."""
+    total = Score()
+    for case in read_cases(lines):
+        try:
+            verdict = judge(case)
+        except Exception as error:  # ours, and one wrong verdict
+            verdict = Verdict(case["id"], case["group"], False, case["expect"], f"{type(error).__name__}: {error}")
+        right, all_ = total.groups.get(verdict.group, (0, 0))
+        total.groups[verdict.group] = right + verdict.right, all_ + 1
+        if not verdict.right:
+            total.wrong.append(Wrong(verdict.id, verdict.expect, verdict.got))
+    return total
+
+
+def runner_of(engine: str, *, real_time: bool = False) -> Runner:
+    """What runs cases: `inline` in memory, `durable` through rows. Raises ValueError for waits that only one has."""
+    if engine == "durable":
+        if real_time:
+            raise ValueError("--real-time is for --engine inline: rows are run on a simulated clock.")
+        return run_durably
+    return lambda case: run_inline(case, real_time=real_time)
+
+
+def datasets_beside(file: Path) -> Callable[[str], Json]:
+    """The datasets that JSONata's cases name, which lie in a folder beside their file."""
+
+    @lru_cache
+    def dataset(name: str) -> Json:
+        return json.loads((file.parent / "jsonata_datasets" / f"{name}.json").read_text(encoding="utf-8"))
+
+    return dataset
 
 
 def macro_average(groups: Mapping[str, tuple[int, int]]) -> float:

@@ -57,3 +57,17 @@ def test_expressions_give_what_jsonata_gives():
 
     cases = [case for case in cases_of("jsonata_cases.jsonl") if case["id"] not in LIBRARY]
     assert wrong([judge_jsonata(case, datasets=dataset) for case in cases]) == []
+
+
+def test_the_command_tells_what_is_wrong_and_how_much_is_right(tmp_path, capsys):
+    from django.core.management import call_command
+
+    good = (VECTORS / "asl_cases.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    bad = json.dumps({**json.loads(good), "id": "bad", "expect": {"status": "FAILED"}})
+    file = tmp_path / "cases.jsonl"
+    file.write_text(f"{good}\n{bad}\n", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        call_command("conformance", "asl", str(file))
+    told = capsys.readouterr().out.splitlines()
+    assert json.loads(told[0])["id"] == "bad"
+    assert told[-1].startswith("1 of 2 right, macro-average by group 0.5")
