@@ -128,6 +128,8 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
+    # Timers of executions are as exact as this.
+    "sweep-executions": {"task": "ops.tasks.sweep_executions", "schedule": 1.0},
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "prune-rule-log": {"task": "ops.tasks.prune_rule_log", "schedule": 3600.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
@@ -193,6 +195,8 @@ RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
 PLAYBOOKS_DIRECTORY = env.str("PLAYBOOKS_DIRECTORY", default=str(BASE_DIR / "ops" / "playbooks"))
 RULES_LOG_DAYS = env.int("RULES_LOG_DAYS", default=90)  # how long matches and calls are kept; 0: for ever
 RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=16)  # by one worker; each may need a database connection
+# Where Tasks of workflows call AWS; targets of rules name their regions themselves.
+AWS_REGION = env.str("AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="us-east-1"))
 
 # --- API destinations -------------------------------------------------------------------------------
 

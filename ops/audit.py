@@ -8,6 +8,11 @@ from django.db import transaction
 from accounts.models import User
 from ops.models import StaffAct
 
+GIVE_EXECUTION_RESULT = "execution:give-result"  # an operator says what the state that failed would have given
+PAUSE_EXECUTION = "execution:pause"
+REDRIVE_EXECUTION = "execution:redrive"  # an execution that failed goes on from the state that failed
+RESUME_EXECUTION = "execution:resume"
+STOP_EXECUTION = "execution:stop"
 ACKNOWLEDGE_FINDING = "finding:acknowledge"  # an operator sees to a problem
 CHANGE_RULE = "rule:change"  # an operator makes a rule, changes it, or switches it
 CLOSE_FINDING = "finding:close"  # an operator says that what a rule found is done

@@ -11,3 +11,5 @@ dispatch_lag = Histogram("kessai_rules_lag_seconds", "From an event's arrival to
 # outcome: done, retry, waiting (for a turn: no attempt), dead
 delivered = Counter("kessai_rules_calls", "Calls of rules' targets.", ["kind", "outcome"])
 call_seconds = Histogram("kessai_rules_call_seconds", "Time of one call of a target.", ["kind"], buckets=CALL_SECONDS)
+
+workflow_steps = Counter("kessai_workflow_steps", "Steps of executions.")

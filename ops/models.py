@@ -22,10 +22,20 @@ from ops.effects.destinations.models import (
 )
 from ops.remediation.models import Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
+from ops.workflows.models import (
+    CallState,
+    Execution,
+    HistoryEvent,
+    StateMachine,
+    StateMachineVersion,
+    Status,
+    TaskCall,
+)
 
 __all__ = [
     "Authorization",
     "BreakerState",
+    "CallState",
     "Came",
     "ClientPlace",
     "Connection",
@@ -36,8 +46,10 @@ __all__ = [
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
+    "Execution",
     "Finding",
     "FindingKind",
+    "HistoryEvent",
     "Match",
     "Method",
     "Mode",
@@ -48,8 +60,12 @@ __all__ = [
     "RuleVersion",
     "Severity",
     "StaffAct",
+    "StateMachine",
+    "StateMachineVersion",
+    "Status",
     "Target",
     "TargetKind",
+    "TaskCall",
     "TokenMethod",
 ]
 

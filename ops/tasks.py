@@ -10,6 +10,9 @@ from ops.rules.deliver import deliver_due as deliver
 from ops.rules.dispatch import dispatch_due as dispatch
 from ops.rules.nudge import DELIVER, DISPATCH
 from ops.rules.prune import prune as prune_rules
+from ops.workflows.engine import advance_due as advance
+from ops.workflows.engine import waiting as executions_waiting
+from ops.workflows.nudge import ADVANCE
 
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
@@ -53,3 +56,17 @@ def prune_rule_log() -> None:
 def prune_destination_log() -> None:
     """Delete requests to destinations that are older than they are kept."""
     prune(now=timezone.now())
+
+
+@shared_task(name="ops.tasks.advance_due")
+def advance_due() -> None:
+    """Advance executions that are due, and make their calls."""
+    ADVANCE.taken()
+    advance(timezone.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
+
+
+@shared_task(name="ops.tasks.sweep_executions")
+def sweep_executions() -> None:
+    """Look for executions whose time has come, and for calls whose worker died."""
+    if executions_waiting(timezone.now()):
+        ADVANCE.soon()

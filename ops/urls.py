@@ -1,6 +1,8 @@
 """Addresses of operations outside the console."""
 
-from django.urls import URLPattern
+from django.urls import path
+
+from ops.views import answer_call
 
 app_name = "ops"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("callbacks/<str:token>", answer_call, name="answer-call")]

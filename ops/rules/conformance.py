@@ -15,9 +15,11 @@ from ops.rules.patterns import compile_pattern, read_event
 
 @dataclass(frozen=True)
 class Wrong:
+    """A case whose verdict is not what was recorded. What is compared depends on the kind of case."""
+
     id: str
-    expect: bool | str
-    got: bool | str
+    expect: Any
+    got: Any
 
 
 @dataclass

@@ -20,8 +20,9 @@ from ops.rules.documents import KEYS, STATES, TARGET_KEYS, Document
 from ops.rules.models import NAME, Mode, Target
 from ops.rules.paths import InvalidPath, compile_path
 from ops.rules.patterns import InvalidPattern, compile_pattern
-from ops.rules.resources import EFFECT, STATE_MACHINE, Resource, read_arn
+from ops.rules.resources import EFFECT, Resource, read_arn
 from ops.rules.targets.effect import EFFECTS
+from ops.workflows.models import StateMachine
 
 MOST_TARGETS = 5  # AWS docs, "EventBridge quotas": targets per rule
 LONGEST_DESCRIPTION = 512
@@ -175,10 +176,8 @@ def transform_parts(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_resource(where: str, resource: Resource, given: Mapping[str, Any]) -> Iterator[Problem]:
     if resource.kind == "state-machine" and resource.is_local:
-        sentence = _("State machines of the portal's own do not run yet: name one on AWS, or call an effect.")
-        yield Problem(
-            f"{where}Arn", sentence, STATE_MACHINE.replace("local:000000000000", "eu-west-1:123456789012") + "x"
-        )
+        if not StateMachine.objects.filter(name=resource.name).exists():
+            yield Problem(f"{where}Arn", _("There is no state machine “%(name)s”.") % {"name": resource.name})
     elif resource.kind in ("effect", "activity", "finding"):
         if not resource.is_local or resource.name not in EFFECTS:
             sentence = _("No effect is registered under this name. There are: %(names)s.")

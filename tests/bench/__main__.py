@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "memory": ("tests.bench.memory", "memory of a worker"),
     "tables": ("tests.bench.tables", "rows written in bulk"),
     "resync": ("tests.bench.resync", "objects resynced per second"),
+    "workflows": ("tests.bench.workflows", "durable transitions and effects per second, beside DBOS"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
     "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
     "rules": ("tests.bench.rules", "events matched with a thousand rules per second"),

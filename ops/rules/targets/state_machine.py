@@ -1,9 +1,14 @@
-"""Start a state machine on AWS. The execution is named after the call's key, so that it starts once."""
+"""Start a state machine, here or on AWS. The execution is named after the call's key, so that it starts once."""
+
+import orjson
 
 from ops.effects import aws
-from ops.effects.outcome import Done, Outcome
-from ops.rules.resources import resource_of
+from ops.effects.outcome import Done, Outcome, Refused
+from ops.rules.resources import Resource, resource_of
 from ops.rules.targets.call import TargetCall
+from ops.workflows.machines import NoVersion
+from ops.workflows.models import StateMachine
+from ops.workflows.start import Cause, InputTooLarge, start
 
 THERE = "ExecutionAlreadyExists"
 
@@ -11,6 +16,24 @@ THERE = "ExecutionAlreadyExists"
 def call(target: TargetCall) -> Outcome:
     resource = resource_of(target.arn)
     name = f"{target.rule_name[:40]}-{target.short_key[:32]}"  # at most 80 characters
+    return start_here(target, resource, name) if resource.is_local else start_on_aws(target, resource, name)
+
+
+def start_here(target: TargetCall, resource: Resource, name: str) -> Outcome:
+    machine = StateMachine.objects.filter(name=resource.name).first()
+    if machine is None:
+        return Refused(f"NoSuchStateMachine: there is no state machine named {resource.name}.")
+    cause = Cause(event_id=target.event_id, customer_id=target.customer_id, depth=target.depth)
+    try:
+        start(machine, name, orjson.loads(target.input), now=target.now, cause=cause)
+    except (InputTooLarge, NoVersion) as error:
+        return Refused(f"{type(error).__name__}: {error}")
+    except orjson.JSONDecodeError:
+        return Refused("InvalidInput: the input of a state machine must be JSON.")
+    return Done({"execution": name})
+
+
+def start_on_aws(target: TargetCall, resource: Resource, name: str) -> Outcome:
     states = aws.client("stepfunctions", resource.region)
     try:
         answer = states.start_execution(stateMachineArn=target.arn, name=name, input=target.input)

@@ -166,7 +166,7 @@ HTTP = "arn:aws:events:local:000000000000:api-destination/crm"
         (
             {"Targets": [{"Id": "w", "Arn": "arn:aws:states:local:000000000000:stateMachine:w"}]},
             "Targets[0].Arn",
-            "do not run yet",
+            "no state machine",
         ),
         ({"Targets": [{"Id": "h", "Arn": HTTP}]}, "Targets[0].Arn", "no API destination"),
         ({"Targets": [{"Id": "q", "Arn": "arn:aws:sqs:local:000000000000:q"}]}, "Targets[0].Arn", "region and account"),

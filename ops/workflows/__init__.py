@@ -1,0 +1,1 @@
+"""Workflows: durable executions of definitions in the Amazon States Language."""

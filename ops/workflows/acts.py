@@ -1,0 +1,163 @@
+"""What operators do with executions: stop, pause and resume, redrive, and give a state its result by hand.
+
+Each is written down with who and why. The execution's row is locked, so that no worker walks meanwhile.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from accounts.models import User
+from ops.audit import (
+    GIVE_EXECUTION_RESULT,
+    PAUSE_EXECUTION,
+    REDRIVE_EXECUTION,
+    RESUME_EXECUTION,
+    STOP_EXECUTION,
+    record_act,
+)
+from ops.workflows import calls, history
+from ops.workflows.asl.running import Phase
+from ops.workflows.models import Execution, HistoryEvent, Status
+from ops.workflows.nudge import ADVANCE
+
+Json = Any
+REDRIVABLE = (Status.FAILED, Status.TIMED_OUT, Status.ABORTED)
+
+
+class CannotAct(Exception):
+    """The execution does not stand so that this could be done. The text says how it stands."""
+
+
+def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+    """Stop a running execution: nothing more is called. Raises CannotAct."""
+    with transaction.atomic():
+        row = locked(execution, Status.RUNNING)
+        tell(row, "ExecutionAborted", now=now, error="Stopped", cause=reason)
+        act(row, actor, STOP_EXECUTION, reason, now=now, after={"status": Status.ABORTED})
+        row.status, row.error, row.cause = Status.ABORTED, "Stopped", reason
+        row.walkers, row.due_at, row.finished_at = [], None, now
+        row.save()
+        calls.settle([], [row.pk])
+
+
+def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+    """Let a running execution rest where it stands; calls under way are answered, and wait. Raises CannotAct."""
+    with transaction.atomic():
+        row = locked(execution, Status.RUNNING)
+        if row.paused_at:
+            raise CannotAct("The execution is paused already.")
+        act(row, actor, PAUSE_EXECUTION, reason, now=now, after={"paused": True})
+        Execution.objects.filter(pk=row.pk).update(paused_at=now, due_at=None)
+
+
+def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+    """Let a paused execution go on. What has become due meanwhile is done now. Raises CannotAct."""
+    with transaction.atomic():
+        row = locked(execution, Status.RUNNING)
+        if not row.paused_at:
+            raise CannotAct("The execution is not paused.")
+        act(row, actor, RESUME_EXECUTION, reason, now=now, after={"paused": False})
+        Execution.objects.filter(pk=row.pk).update(paused_at=None, due_at=now)
+        transaction.on_commit(ADVANCE.soon)
+
+
+def redrive(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+    """Let an execution that failed go on from the state that failed, with that state's input. Raises CannotAct.
+
+    Step Functions docs, "Restarting state machine executions with redrive": states that succeeded do not run again.
+    """
+    with transaction.atomic():
+        row = locked(execution, *REDRIVABLE)
+        walker = where_it_failed(row)
+        tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
+        act(row, actor, REDRIVE_EXECUTION, reason, now=now, after={"status": Status.RUNNING, "state": walker["state"]})
+        go_on(row, walker, phase=Phase.ENTER, now=now)
+        row.redrives += 1
+        row.save()
+        transaction.on_commit(ADVANCE.soon)
+
+
+def give_result(execution: Execution, result: Json, actor: User, *, reason: str, now: datetime) -> None:
+    """Let an execution that failed go on as if the state that failed had given this result. Raises CannotAct.
+
+    The state's own fields decide what becomes of it, as of any result.
+    """
+    with transaction.atomic():
+        row = locked(execution, *REDRIVABLE)
+        walker = where_it_failed(row)
+        tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
+        after = {"status": Status.RUNNING, "state": walker["state"], "result": result}
+        act(row, actor, GIVE_EXECUTION_RESULT, reason, now=now, after=after)
+        go_on(row, {**walker, "answer": {"result": result}}, phase=Phase.ANSWER, now=now)
+        row.redrives += 1
+        row.save()
+        transaction.on_commit(ADVANCE.soon)
+
+
+def locked(execution: Execution, *states: Status) -> Execution:
+    row = Execution.objects.select_for_update().get(pk=execution.pk)
+    if row.status not in states:
+        raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
+    return row
+
+
+def where_it_failed(row: Execution) -> dict[str, Json]:
+    """The walker of the machine's own states as it stood when the execution ended, from what its history tells.
+
+    A state that failed inside a branch is walked again from the state that the branch belongs to.
+    """
+    entered = HistoryEvent.objects.filter(execution=row, type__endswith="StateEntered")
+    top = set(row.version.states_at_top)
+    for event in entered.order_by("-number").iterator():
+        if event.name in top:
+            return {
+                "id": 0,
+                "scope": [],
+                "state": event.name,
+                "input": event.details.get("input"),
+                "variables": variables_until(row, event.number),
+                "last_id": row.events,
+                "entered_id": event.number,
+                "entered_at": event.at.isoformat(),
+            }
+    raise CannotAct("The execution failed before it entered a state: start it anew.")
+
+
+def variables_until(row: Execution, number: int) -> dict[str, Json]:
+    """The variables of the machine's own states as they stood before an event."""
+    variables: dict[str, Json] = {}
+    left = HistoryEvent.objects.filter(execution=row, type__endswith="StateExited", number__lt=number)
+    top = set(row.version.states_at_top)
+    for name, details in left.order_by("number").values_list("name", "details"):
+        if name in top:
+            variables |= details.get("assignedVariables", {})
+    return variables
+
+
+def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetime) -> None:
+    given: dict[str, Json] = {"parent": None, "index": 0, "item": None, "used": {}, "call_number": 0, "quiet": False}
+    nothing = {"answer": None, "failure": None, "gathering": None}
+    row.walkers = [{**given, **nothing, **walker, "last_id": row.events, "phase": phase.value, "due": now.isoformat()}]
+    row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
+    row.due_at, row.finished_at, row.ends_by = now, None, None
+
+
+def tell(row: Execution, type_: str, *, now: datetime, **details: Json) -> None:
+    row.events += 1
+    history.write([history.event(row.pk, row.events, row.events - 1, type_, "", details, now)])
+
+
+def act(row: Execution, actor: User, what: str, reason: str, *, now: datetime, after: dict[str, Json]) -> None:
+    before = {"status": row.status, "error": row.error, "paused": row.paused_at is not None}
+    record_act(
+        actor,
+        what,
+        subject_kind="execution",
+        subject_id=f"{row.machine.name}:{row.name}",
+        reason=reason,
+        before=before,
+        after=after,
+        now=now,
+    )

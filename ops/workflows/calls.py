@@ -1,0 +1,178 @@
+"""Calls of Task states: intents that are committed, leased, made with no transaction open, and answered.
+
+Killed between a call and its record, the same call is made again with the same key. An answer wakes the execution.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+from django.conf import settings
+from django.db import connection, connections, transaction
+
+from ops.effects.outcome import Done, Outcome, Refused, Retry
+from ops.workflows.asl.history import submits
+from ops.workflows.asl.walking import Asked
+from ops.workflows.models import CallState, Execution, TaskCall
+from ops.workflows.resources import Made, is_at_home, make
+from ops.workflows.tokens import hash_of
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=120)  # longer than any call may take
+AT_ONCE = 64  # calls a lease
+FIRST_WAIT = timedelta(seconds=1)
+LONGEST_WAIT = timedelta(minutes=5)
+GIVE_UP_AFTER = 12  # attempts of one call; what a definition's Retry does comes after
+CLAIM = """
+    WITH chosen AS (
+        SELECT id FROM ops_taskcall WHERE state = 'due' AND due_at <= %(now)s
+        ORDER BY due_at, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    )
+    UPDATE ops_taskcall AS call SET due_at = %(until)s, claimed_until = %(until)s
+    FROM chosen, ops_execution AS execution, ops_statemachine AS machine
+    WHERE call.id = chosen.id AND execution.id = call.execution_id AND machine.id = execution.machine_id
+    RETURNING call.id, call.execution_id, call.number, call.state_name, call.resource, call.arguments::text,
+        call.attempts, machine.name, execution.name, execution.event_id, execution.customer_id, execution.depth,
+        execution.redrives
+"""
+ANSWER = """
+    UPDATE ops_taskcall AS call SET state = new.state, answer = new.answer, due_at = new.due_at, error = new.error,
+        attempts = new.attempts, claimed_until = NULL
+    FROM jsonb_to_recordset(%s::jsonb) AS new (
+        id bigint, state text, answer jsonb, due_at timestamptz, error text, attempts int)
+    WHERE call.id = new.id AND call.state = 'due'
+"""
+WAKE = """
+    UPDATE ops_execution SET due_at = %s WHERE id IN (
+        SELECT id FROM ops_execution WHERE id = ANY(%s) AND status = 'RUNNING' AND paused_at IS NULL
+        ORDER BY id FOR UPDATE)
+"""
+SETTLE = """
+    UPDATE ops_taskcall AS call SET state = 'taken'
+    FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)
+    WHERE call.execution_id = new.execution AND call.number = new.number
+"""
+
+Clock = Callable[[], datetime]
+Make = Callable[..., Outcome]  # (made, now=)
+
+
+def intent(execution: Execution, asked: Asked, *, now: datetime) -> TaskCall:
+    """The row of a call that a walker has begun."""
+    call = asked.call
+    return TaskCall(
+        execution_id=execution.pk,
+        number=asked.number,
+        walker=asked.walker,
+        state_name=asked.state,
+        resource=call.resource,
+        arguments=call.arguments,
+        token_hash=hash_of(asked.token) if asked.token else "",
+        heartbeat_seconds=call.heartbeat_seconds,
+        timeout_at=now + timedelta(seconds=call.timeout_seconds) if call.timeout_seconds else None,
+        due_at=now,
+    )
+
+
+def make_due(clock: Clock, *, make: Make = make) -> int:
+    """Make the calls that are due, one lease of them; return how many. Must not be called in a transaction."""
+    claimed = claim(limit=AT_ONCE, now=clock())
+    if not claimed:
+        return 0
+    at_home = [each for each in claimed if is_at_home(each.made.resource)]
+    away = [each for each in claimed if not is_at_home(each.made.resource)]
+    record([(each, make(each.made, now=clock())) for each in at_home], now=clock())
+    if away:
+        with ThreadPoolExecutor(min(len(away), settings.RULES_CALLS_AT_ONCE), thread_name_prefix="task") as threads:
+            outcomes = threads.map(lambda each: make_apart(each, clock, make), away)
+            record(list(zip(away, outcomes, strict=True)), now=clock())
+    return len(claimed)
+
+
+def make_apart(claimed: "Claimed", clock: Clock, make: Make) -> Outcome:
+    try:
+        return make(claimed.made, now=clock())
+    finally:
+        connections.close_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A call that is this worker's until its lease ends."""
+
+    pk: int
+    execution: int
+    attempts: int  # before this one
+    made: Made
+
+
+def claim(*, limit: int, now: datetime) -> list[Claimed]:
+    with connection.cursor() as cursor:
+        cursor.execute(CLAIM, {"now": now, "until": now + LEASE, "limit": limit})
+        rows = cursor.fetchall()
+    return [claimed(row) for row in sorted(rows)]
+
+
+def claimed(row: Sequence[Any]) -> Claimed:
+    pk, execution, number, state, resource, arguments, attempts, machine, name, event_id, customer_id, depth, _ = row
+    made = Made(
+        key=f"{machine}:{name}:{number}",
+        machine=machine,
+        state=state,
+        resource=resource,
+        arguments=orjson.loads(arguments) if arguments is not None else None,
+        event_id=event_id,
+        customer_id=customer_id,
+        depth=depth,
+    )
+    return Claimed(pk, execution, attempts, made)
+
+
+def record(finished: Sequence[tuple[Claimed, Outcome]], *, now: datetime) -> None:
+    """Write what came of calls, and wake the executions that wait for them."""
+    if not finished:
+        return
+    rows = [row_of(claimed, outcome, now=now) for claimed, outcome in finished]
+    answered = {
+        claimed.execution for (claimed, _), row in zip(finished, rows, strict=True) if row["state"] == "answered"
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(ANSWER, [orjson.dumps(rows).decode()])
+        cursor.execute(WAKE, [now, sorted(answered)])
+
+
+def row_of(claimed: Claimed, outcome: Outcome, *, now: datetime) -> dict[str, Any]:
+    attempts = claimed.attempts + (not isinstance(outcome, Retry) or outcome.tried)
+    row = {"id": claimed.pk, "state": "answered", "answer": None, "due_at": None, "error": "", "attempts": attempts}
+    if isinstance(outcome, Done):
+        if submits(claimed.made.resource):
+            return {**row, "state": CallState.WAITING.value}
+        return {**row, "answer": {"result": outcome.result}}
+    if isinstance(outcome, Refused) or attempts >= GIVE_UP_AFTER:
+        name, _, sentence = outcome.error.partition(": ")
+        return {**row, "answer": {"error": name, "cause": sentence or None}, "error": outcome.error}
+    wait = max(wait_after(attempts), outcome.after or timedelta())
+    return {**row, "state": CallState.DUE.value, "due_at": now + wait, "error": outcome.error}
+
+
+def wait_after(attempts: int) -> timedelta:
+    """Exponential, with jitter."""
+    wait = min(FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 20), LONGEST_WAIT)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+
+
+def settle(taken: Sequence[tuple[int, int]], ended: Sequence[int]) -> None:
+    """Mark calls whose answers were taken, and drop those that ended executions still had."""
+    if taken:
+        rows = [{"execution": execution, "number": number} for execution, number in taken]
+        with connection.cursor() as cursor:
+            cursor.execute(SETTLE, [orjson.dumps(rows).decode()])
+    if ended:
+        left = TaskCall.objects.filter(execution_id__in=ended, state__in=[CallState.DUE, CallState.WAITING])
+        left.update(state=CallState.DROPPED, due_at=None, claimed_until=None)

@@ -1,0 +1,272 @@
+"""Executions advance: those that are due are locked, take as many steps as need no waiting, and are laid down again.
+
+One transaction takes a batch, walks through each in memory, and writes where it stands, what happened, and the calls
+that it has begun: their intents, committed before anything is called (`calls`). Killed before the commit, nothing has
+happened; killed after it, rows say what is due.
+"""
+
+import random
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import structlog
+from django.db import connection, transaction
+
+from ops import metrics
+from ops.workflows import calls, resources
+from ops.workflows.asl.errors import RUNTIME, Failure
+from ops.workflows.asl.history import HistoryFull
+from ops.workflows.asl.running import Ended, from_json
+from ops.workflows.asl.timestamps import write_timestamp
+from ops.workflows.asl.walking import Walking
+from ops.workflows.history import Pages
+from ops.workflows.machines import ARN, compiled
+from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall
+from ops.workflows.tokens import token_of
+
+log = structlog.get_logger(__name__)
+
+BATCH = 100  # executions a transaction
+MOST_STEPS = 500  # of one execution in one transaction: the others of its batch do not wait for one that loops
+
+TAKE = """
+    SELECT id FROM ops_execution WHERE status = 'RUNNING' AND due_at <= %s
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED
+"""
+READ = """
+    SELECT execution.id, execution.name, machine.name, execution.version_id, execution.input,
+        execution.walkers, execution.next_walker, execution.calls, execution.events, execution.ends_by,
+        execution.redrives, execution.started_at
+    FROM ops_execution AS execution JOIN ops_statemachine AS machine ON machine.id = execution.machine_id
+    WHERE execution.id = ANY(%s) ORDER BY execution.id
+"""
+WRITE = """
+    UPDATE ops_execution AS execution
+    SET status = new.status, output = new.output, error = new.error, cause = new.cause, walkers = new.walkers,
+        next_walker = new.next_walker, calls = new.calls, events = new.events, due_at = new.due_at,
+        finished_at = new.finished_at
+    FROM jsonb_to_recordset(%s::jsonb) AS new (
+        id bigint, status text, output jsonb, error text, cause text, walkers jsonb, next_walker int, calls int,
+        events int, due_at timestamptz, finished_at timestamptz)
+    WHERE execution.id = new.id
+"""
+
+Clock = Callable[[], datetime]
+
+
+def advance_due(
+    clock: Clock,
+    *,
+    budget_seconds: float,
+    on_full_batch: Callable[[], object] = lambda: None,
+    make: calls.Make = resources.make,
+) -> int:
+    """Advance executions and make their calls until nothing is due or the budget is used up; return steps taken.
+
+    Any number may run. Must not be called in a transaction.
+    """
+    end = time.monotonic() + budget_seconds
+    steps = 0
+    while time.monotonic() < end:
+        taken = advance_batch(clock)
+        if taken.executions == BATCH:
+            on_full_batch()
+        made = calls.make_due(clock, make=make)
+        steps += taken.steps
+        if not taken.executions and not made:
+            break
+    return steps
+
+
+def waiting(now: datetime) -> bool:
+    """Whether an execution or one of its calls is due."""
+    due = Execution.objects.filter(status=Status.RUNNING, due_at__lte=now).exists()
+    return due or TaskCall.objects.filter(state=CallState.DUE, due_at__lte=now).exists()
+
+
+@dataclass
+class Taken:
+    """What one transaction did."""
+
+    executions: int = 0
+    steps: int = 0
+
+
+def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
+    """Lock up to `limit` due executions and walk through each as far as it goes without waiting."""
+    with transaction.atomic():
+        now = clock()
+        batch = take(limit=limit, now=now)
+        if not batch:
+            return Taken()
+        written = Written()
+        steps = sum(advance_one(execution, answers, written, now=now) for execution, answers in batch)
+        written.write(now=now)
+    metrics.workflow_steps.inc(steps)
+    return Taken(len(batch), steps)
+
+
+Answers = list[tuple[int, Any]]
+
+
+def take(*, limit: int, now: datetime) -> list[tuple[Execution, Answers]]:
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, [now, limit])
+        pks = [pk for (pk,) in cursor.fetchall()]
+        if not pks:
+            return []
+        cursor.execute(READ, [pks])
+        rows = cursor.fetchall()
+    answered = answers_for(pks)
+    return [(execution_of(row), answered.get(row[0], [])) for row in rows]
+
+
+def execution_of(row: Sequence[Any]) -> Execution:
+    pk, name, machine, version, given, walkers, next_walker, calls_made, events, ends_by, redrives, started_at = row
+    return Execution(
+        pk=pk,
+        machine=StateMachine(name=machine),
+        name=name,
+        version_id=version,
+        input=loaded(given),
+        walkers=loaded(walkers),
+        next_walker=next_walker,
+        calls=calls_made,
+        events=events,
+        ends_by=ends_by,
+        redrives=redrives,
+        started_at=started_at,
+    )
+
+
+def loaded(value: Any) -> Any:
+    """jsonb comes as text where Django's cursor reads it."""
+    return orjson.loads(value) if isinstance(value, str) else value
+
+
+def answers_for(pks: Sequence[int]) -> dict[int, Answers]:
+    """Answers that have come and that no walker has taken, of each execution, in the order of their calls."""
+    answered: dict[int, Answers] = defaultdict(list)
+    rows = TaskCall.objects.filter(execution_id__in=pks, state=CallState.ANSWERED).order_by("number")
+    for pk, number, answer in rows.values_list("execution_id", "number", "answer"):
+        answered[pk].append((number, answer))
+    return answered
+
+
+@dataclass
+class Written:
+    """What a batch writes: a statement for each kind of row."""
+
+    pages: Pages = field(default_factory=Pages)
+    executions: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[TaskCall] = field(default_factory=list)
+    taken: list[tuple[int, int]] = field(default_factory=list)  # calls whose answers were taken
+    ended: list[int] = field(default_factory=list)
+
+    def write(self, *, now: datetime) -> None:
+        self.pages.write()
+        with connection.cursor() as cursor:
+            cursor.execute(WRITE, [orjson.dumps(self.executions).decode()])
+        TaskCall.objects.bulk_create(self.asked)
+        calls.settle(self.taken, self.ended)
+
+
+def advance_one(execution: Execution, answers: Answers, written: Written, *, now: datetime) -> int:
+    """Walk through one execution; return how many steps it took. One that cannot be walked through fails alone."""
+    before = execution.events, len(written.pages.rows)
+    walking = walking_of(execution, written, now=now)
+    steps = 0
+    try:
+        walking.walkers = {walker.id: walker for walker in map(from_json, execution.walkers)}
+        for number, answer in answers:
+            walking.answer(number, **answer_of(answer))
+        if execution.ends_by and execution.ends_by <= now:
+            walking.end("TIMED_OUT")
+        steps = walking.advance(most=MOST_STEPS)
+    except HistoryFull:
+        fail(walking, "The execution reached the maximum number of history events (25000).")
+    except Exception as error:  # a mistake of ours: this execution ends with it, and no other
+        log.exception("workflows:cannot_advance", execution=execution.pk)
+        execution.events = before[0]
+        del written.pages.rows[before[1] :]
+        walking.ended = None
+        fail(walking, f"The engine could not go on: {type(error).__name__}.")
+    lay_down(execution, walking, written, now=now)
+    written.taken += [(execution.pk, number) for number, _ in answers]
+    return steps
+
+
+def fail(walking: Walking, cause: str) -> None:
+    """End an execution that cannot go on; what its last walk began is not called."""
+    walking.walkers.clear()
+    walking.end("FAILED", failure=Failure(RUNTIME, cause))
+
+
+def walking_of(execution: Execution, written: Written, *, now: datetime) -> Walking:
+    machine_id = ARN + execution.machine.name
+    context = {
+        "Execution": {
+            "Id": f"arn:aws:states:local:000000000000:execution:{execution.machine.name}:{execution.name}",
+            "Input": execution.input,
+            "Name": execution.name,
+            "RoleArn": "arn:aws:iam::000000000000:role/local",
+            "StartTime": write_timestamp(execution.started_at),
+            "RedriveCount": execution.redrives,
+        },
+        "StateMachine": {"Id": machine_id, "Name": execution.machine.name},
+    }
+    return Walking(
+        machine=compiled(execution.version_id),
+        context=context,
+        record=written.pages.of(execution).record,
+        draw=random.random,
+        token=lambda number: token_of(execution.pk, number),
+        now=now,
+        next_walker=execution.next_walker,
+        calls=execution.calls,
+    )
+
+
+def answer_of(answer: Any) -> dict[str, Any]:
+    if "error" in answer or "cause" in answer:
+        return {"failure": Failure(answer.get("error"), answer.get("cause"))}
+    return {"result": answer.get("result")}
+
+
+def lay_down(execution: Execution, walking: Walking, written: Written, *, now: datetime) -> None:
+    """Write where the execution stands after its steps."""
+    ended = walking.ended
+    if ended:
+        written.ended.append(execution.pk)
+    else:
+        written.asked += [calls.intent(execution, asked, now=now) for asked in walking.asked]
+    due = None if ended else soonest(walking.due_at(), execution.ends_by)
+    written.executions.append(
+        {
+            "id": execution.pk,
+            "walkers": [] if ended else list(walking.walkers.values()),
+            "next_walker": walking.next_walker,
+            "calls": walking.calls,
+            "events": execution.events,
+            "due_at": due,
+            **outcome_of(ended),
+            "finished_at": now if ended else None,
+        }
+    )
+
+
+def soonest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def outcome_of(ended: Ended | None) -> dict[str, Any]:
+    if ended is None:
+        return {"status": Status.RUNNING.value, "output": None, "error": "", "cause": ""}
+    failure = ended.failure
+    error, cause = (failure.error or "")[:256], failure.cause or ""
+    return {"status": ended.status, "output": ended.output, "error": error, "cause": cause}

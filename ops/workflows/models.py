@@ -1,0 +1,178 @@
+"""State machines, their versions, and executions: where each stands, what it has called, what happened in it."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from ops.rules.models import NAME
+
+
+class StateMachine(models.Model):
+    """A workflow by its name; what it does stands in its versions."""
+
+    name = models.CharField(_("name"), max_length=80, unique=True, validators=[NAME])
+    notes = models.TextField(_("notes"), blank=True, default="")
+    # The version that new executions run. None: none may start.
+    current = models.ForeignKey(
+        "StateMachineVersion",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("version"),
+    )
+    # Another version that a part of new executions runs, in percent: a new one is tried on few (AWS docs, "Aliases").
+    tried = models.ForeignKey("StateMachineVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    tried_percent = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        verbose_name = _("state machine")
+        verbose_name_plural = _("state machines")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StateMachineVersion(models.Model):
+    """A definition. Written once, never changed: executions keep the version that they began with."""
+
+    machine = models.ForeignKey(StateMachine, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField(_("version"))
+    definition = models.TextField(_("definition"))  # JSON text as it was written
+    changed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    reason = models.TextField(_("reason"), blank=True, default="")
+    changed_at = models.DateTimeField(_("changed"))
+
+    class Meta:
+        verbose_name = _("version of a state machine")
+        verbose_name_plural = _("versions of state machines")
+        ordering = ["machine", "-number"]
+        constraints = [models.UniqueConstraint(fields=["machine", "number"], name="state_machine_version_once")]
+
+    def __str__(self) -> str:
+        return f"{self.machine_id}:{self.number}"
+
+    @property
+    def states_at_top(self) -> list[str]:
+        """The names of the machine's own states, without those inside branches and maps."""
+        return list(json.loads(self.definition)["States"])
+
+
+class Status(models.TextChoices):
+    """How an execution stands, in Step Functions' words."""
+
+    RUNNING = "RUNNING", _("Running")
+    SUCCEEDED = "SUCCEEDED", _("Succeeded")
+    FAILED = "FAILED", _("Failed")
+    TIMED_OUT = "TIMED_OUT", _("Timed out")
+    ABORTED = "ABORTED", _("Stopped")  # by a person
+
+
+class Execution(models.Model):
+    """One run of a state machine. `walkers` is where it stands; whoever changes it holds the row's lock."""
+
+    version = models.ForeignKey(StateMachineVersion, on_delete=models.PROTECT, related_name="executions")
+    # Unique for each machine: starting one again by its name gives the one that was started.
+    machine = models.ForeignKey(StateMachine, on_delete=models.PROTECT, related_name="executions")
+    name = models.CharField(_("name"), max_length=80)
+    status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.RUNNING)
+    input: "models.JSONField[Any, Any]" = models.JSONField(_("input"), null=True)
+    output: "models.JSONField[Any, Any]" = models.JSONField(_("output"), null=True)
+    error = models.CharField(_("error"), max_length=256, blank=True, default="")
+    cause = models.TextField(_("cause"), blank=True, default="")
+    walkers: "models.JSONField[Any, Any]" = models.JSONField(default=list)
+    next_walker = models.PositiveIntegerField(default=1)
+    calls = models.PositiveIntegerField(default=0)  # that it has made
+    events = models.PositiveIntegerField(default=0)  # in its history
+    # When somebody must look at it next; None while it only waits for answers, is paused, or has ended.
+    due_at = models.DateTimeField(null=True, blank=True)
+    ends_by = models.DateTimeField(null=True, blank=True)  # the machine's TimeoutSeconds
+    paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
+    redrives = models.PositiveSmallIntegerField(default=0)
+    # What it goes back to, for people: the event and the customer.
+    event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
+    customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
+    depth = models.PositiveSmallIntegerField(default=0)
+    started_at = models.DateTimeField(_("started"))
+    finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("execution")
+        verbose_name_plural = _("executions")
+        constraints = [models.UniqueConstraint(fields=["machine", "name"], name="execution_name_once")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(status="RUNNING", due_at__isnull=False), name="execution_due"),
+            models.Index(fields=["machine", "-started_at"], name="execution_newest"),
+            models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HistoryEvent(models.Model):
+    """One event of an execution, in Step Functions' types and order."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="history")
+    number = models.PositiveIntegerField()
+    previous = models.PositiveIntegerField()
+    type = models.CharField(max_length=40)
+    name = models.CharField(max_length=80, blank=True, default="")  # the state's
+    details: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
+    at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("event of an execution")
+        verbose_name_plural = _("events of executions")
+        constraints = [models.UniqueConstraint(fields=["execution", "number"], name="history_event_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.type}"
+
+
+class CallState(models.TextChoices):
+    """How far a Task's call has come. The row is the intent, committed before anything is called."""
+
+    DUE = "due", _("Due")
+    WAITING = "waiting", _("Waiting for an answer")  # it was called; the answer comes from outside, by its token
+    ANSWERED = "answered", _("Answered")
+    TAKEN = "taken", _("Taken")  # the execution has gone on with the answer
+    DROPPED = "dropped", _("No longer wanted")  # the execution went on or ended without it
+
+
+class TaskCall(models.Model):
+    """One call of a Task state. The key is the same however often it is made."""
+
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls")
+    number = models.PositiveIntegerField()  # of the execution's calls
+    walker = models.PositiveIntegerField()
+    state_name = models.CharField(max_length=80)
+    resource = models.CharField(max_length=1600)
+    arguments: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+    # SHA-256 of the token by which an answer comes from outside; the token itself stands nowhere.
+    token_hash = models.CharField(max_length=64, blank=True, default="")
+    heartbeat_seconds = models.PositiveIntegerField(null=True)
+    timeout_at = models.DateTimeField(null=True)
+    state = models.CharField(max_length=8, choices=CallState.choices, default=CallState.DUE)
+    due_at = models.DateTimeField(null=True, blank=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)  # whether it was made before
+    answer: "models.JSONField[Any, Any]" = models.JSONField(null=True)  # {"result": …} or {"error": …, "cause": …}
+    error = models.TextField(blank=True, default="")  # why it is made again
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
+        indexes = [
+            models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
+            models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.execution_id}:{self.number}"
