@@ -1,0 +1,35 @@
+"""How the parts of a stack are called, for who writes it and who reads it. Pure."""
+
+from typing import Any
+
+from ops.effects.destinations.cloudformation import logical_id
+
+BUS = "Bus"
+PORTAL_QUEUE = "PortalQueue"
+METADATA = "Kessai"
+
+
+def rule_id(name: str) -> str:
+    return logical_id("Rule", name)
+
+
+def role_id(name: str) -> str:
+    return logical_id("Role", name)
+
+
+def dead_letters_id(name: str) -> str:
+    return logical_id("DeadLetters", name)
+
+
+def destination_id(name: str) -> str:
+    return logical_id("ApiDestination", name)
+
+
+def arn_of(resource: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [resource, "Arn"]}
+
+
+def rule_arn(name: str) -> dict[str, Any]:
+    """The rule's ARN put together: asking the rule itself would close a circle of role, rule and policy."""
+    where = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule"
+    return {"Fn::Sub": f"{where}/${{{BUS}}}/{name}"}
