@@ -34,7 +34,8 @@ def bring(
 ) -> list[Brought]:
     """Save these rules in one transaction; return what became of each. Again at once it does nothing.
 
-    Raises Unbringable where one has flaws, two have one name, or, without `force`, a rule here says another thing.
+    Raises Unbringable where one has flaws, two have one name, or, without `force`, a rule here says another thing;
+    ChangedMeanwhile where somebody changes one of them just now.
     """
     against = [f"{shown(document)}: {problem}" for document in documents for problem in problems_of(document)]
     if against:
@@ -54,7 +55,9 @@ def bring(
     if not dry_run:
         with transaction.atomic():
             for document in documents:
-                save_rule(document, rule=here.get(document["Name"]), actor=actor, reason=reason, now=now)
+                rule = here.get(document["Name"])
+                seen = rule.version if rule else None
+                save_rule(document, rule=rule, actor=actor, reason=reason, now=now, seen_version=seen)
     return brought
 
 

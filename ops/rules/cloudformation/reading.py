@@ -142,7 +142,10 @@ def dead_letters_of(rule: str, given: Mapping[str, Any], resolver: Resolver, fla
 def with_staying(targets: list[Document], kept: Mapping[str, Any]) -> list[Document]:
     """The targets with those among them that stayed in the portal, each at its place."""
     listed = list(targets)
-    staying = [each for each in kept.get("Targets") or [] if isinstance(each, Mapping) and "Target" in each]
+    said = kept.get("Targets")
+    staying = (
+        [each for each in said if isinstance(each, Mapping) and "Target" in each] if isinstance(said, list) else []
+    )
     for each in sorted(staying, key=position_of):
         listed.insert(position_of(each), each["Target"])
     return listed
