@@ -5,6 +5,7 @@ from typing import Any
 from ops.effects.destinations.cloudformation import logical_id
 
 BUS = "Bus"
+BUS_NAME = {"Fn::GetAtt": [BUS, "Name"]}  # as a Ref says, too, but moto takes no Ref here
 PORTAL_QUEUE = "PortalQueue"
 METADATA = "Kessai"
 
@@ -32,4 +33,4 @@ def arn_of(resource: str) -> dict[str, Any]:
 def rule_arn(name: str) -> dict[str, Any]:
     """The rule's ARN put together: asking the rule itself would close a circle of role, rule and policy."""
     where = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule"
-    return {"Fn::Sub": f"{where}/${{{BUS}}}/{name}"}
+    return {"Fn::Sub": f"{where}/${{{BUS}.Name}}/{name}"}

@@ -12,6 +12,7 @@ from ops.rules.cloudformation import permissions
 from ops.rules.cloudformation.moving import Move, destinations_said, misses_partner, move_of
 from ops.rules.cloudformation.names import (
     BUS,
+    BUS_NAME,
     METADATA,
     PORTAL_QUEUE,
     arn_of,
@@ -178,7 +179,7 @@ def rule_resource(move: Move) -> dict[str, Any]:
     properties = {
         "Name": move.name,
         "Description": move.document.get("Description"),
-        "EventBusName": {"Ref": BUS},
+        "EventBusName": BUS_NAME,
         "EventPattern": written_pattern(move.pattern),
         "State": move.state,
         "Targets": targets or None,
@@ -192,7 +193,7 @@ def rule_resource(move: Move) -> dict[str, Any]:
 def metadata(move: Move) -> dict[str, Any]:
     """What AWS cannot know of the rule, for the way back."""
     document = move.document
-    kept = {key: document[key] for key in ("Account", "Mode") if document.get(key) is not None}
+    kept = {key: document[key] for key in ("Account", "Mode") if document.get(key) not in (None, "any")}
     if document.get("State") == "TRIAL":
         kept["State"] = "TRIAL"
     if move.mode_in_pattern:
