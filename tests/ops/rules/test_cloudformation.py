@@ -185,35 +185,52 @@ def test_aws_makes_the_stack_and_obeys_it(stack: Any) -> None:
     url = sqs.create_queue(QueueName=queue)["QueueUrl"]
     arn, bus = ARN.format("sqs", queue), f"bus-{secrets.token_hex(4)}"
     large = PAID | {"detail": {"amount": [{"numeric": [">=", 5000]}]}}
-    document = a_rule(
-        to(arn, "queue", InputPath="$.detail"), to(MACHINE, "machine"), TELL, EventPattern=large, Mode="live"
-    )
-    told = stack(template_of([document], []).body, BusName=bus)
+    documents = [
+        a_rule(to(arn, "queue"), TELL, EventPattern=large, Mode="live"),
+        a_rule(to(MACHINE, "machine", InputPath="$.detail"), Name="refunded", EventPattern={"source": ["product"]}),
+    ]
+    told = stack(template_of(documents, []).body, BusName=bus)
     assert told["BusArn"] == ARN.format("events", f"event-bus/{bus}")
 
     made = events.describe_rule(Name="paid", EventBusName=bus)
     assert made["State"] == "ENABLED"
-    assert json.loads(made["EventPattern"]) == large | {
-        "detail": large["detail"] | {"livemode": [True, {"exists": False}]}  # type: ignore[operator]
-    }
-    by_id = {each["Id"]: each for each in events.list_targets_by_rule(Rule="paid", EventBusName=bus)["Targets"]}
-    assert by_id.keys() == {"queue", "machine", "kessai-portal"}
-    assert (by_id["queue"]["Arn"], by_id["queue"]["InputPath"]) == (arn, "$.detail")
-    assert by_id["machine"]["RoleArn"].startswith("arn:aws:iam::123456789012:role/")
-    role = by_id["machine"]["RoleArn"].rpartition("/")[2]
-    allowed = boto3.client("iam").get_role_policy(RoleName=role, PolicyName="targets")["PolicyDocument"]["Statement"]
-    assert allowed == [{"Effect": "Allow", "Action": "states:StartExecution", "Resource": [MACHINE]}]
+    narrowed = {"amount": [{"numeric": [">=", 5000]}], "livemode": [True, {"exists": False}]}
+    assert json.loads(made["EventPattern"]) == PAID | {"detail": narrowed}
+    called = [
+        target
+        for rule in ("paid", "refunded")
+        for target in events.list_targets_by_rule(Rule=rule, EventBusName=bus)["Targets"]
+    ]
+    assert [target["Id"] for target in called] == ["queue", "kessai-portal", "machine"]
+    assert [called[0]["Arn"], called[2]["Arn"], called[2]["InputPath"]] == [arn, MACHINE, "$.detail"]
+    assert called[0]["DeadLetterConfig"]["Arn"].startswith(ARN.format("sqs", ""))
+    role = boto3.client("iam").get_role(RoleName=called[2]["RoleArn"].rpartition("/")[2])["Role"]
+    [trust] = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"]["ArnEquals"] == {"aws:SourceArn": ARN.format("events", f"rule/{bus}/refunded")}
 
     for amount, livemode in ((5000, True), (4999, True), (9000, False)):
         detail = {"amount": amount, "livemode": livemode}
         entry = {"Source": "stripe.com", "DetailType": "invoice.paid", "EventBusName": bus}
         events.put_events(Entries=[entry | {"Detail": json.dumps(detail)}])
+    for place in (url, told["PortalQueueUrl"]):
+        [message] = sqs.receive_message(QueueUrl=place, MaxNumberOfMessages=10)["Messages"]
+        event = json.loads(message["Body"])
+        assert (event["source"], event["detail"]) == ("stripe.com", {"amount": 5000, "livemode": True})
 
-    def bodies(url: str) -> list[Any]:
-        return [
-            json.loads(each["Body"]) for each in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
-        ]
 
-    assert bodies(url) == [{"amount": 5000, "livemode": True}]
-    [whole] = bodies(told["PortalQueueUrl"])
-    assert (whole["source"], whole["detail"]["amount"]) == ("stripe.com", 5000)
+def test_aws_takes_the_destination_of_a_stack(stack: Any) -> None:
+    """moto's stacks know no destinations: its API makes them of the same properties, and the stack the rest."""
+    events, bus = boto3.client("events"), f"bus-{secrets.token_hex(4)}"
+    target = to(DESTINATION + "crm", HttpParameters={"PathParameterValues": ["$.detail.id"]})
+    body = template_of([a_rule(target)], [crm()]).body
+    connection, destination = (body["Resources"].pop(name) for name in ("Connectioncrmx2dlogin", "ApiDestinationcrm"))
+    connection_arn = events.create_connection(**connection["Properties"])["ConnectionArn"]
+    made = events.create_api_destination(**destination["Properties"] | {"ConnectionArn": connection_arn})
+    text = json.dumps(body).replace(
+        '{"Fn::GetAtt": ["ApiDestinationcrm", "Arn"]}', json.dumps(made["ApiDestinationArn"])
+    )
+    stack(json.loads(text), BusName=bus)
+    [called] = events.list_targets_by_rule(Rule="paid", EventBusName=bus)["Targets"]
+    assert called["Arn"] == made["ApiDestinationArn"]
+    assert called["HttpParameters"] == {"PathParameterValues": ["$.detail.id"]}
+    assert called["RoleArn"]
