@@ -124,10 +124,7 @@ def misses_partner(pattern: Any) -> bool:
 def why_it_stays(resource: Resource, target: Document, destinations: Mapping[str, Destination]) -> str:
     """The reason for which a target cannot be AWS's; empty where it can."""
     if resource.kind in EFFECTS:
-        return (
-            f"{resource.name} is the portal's own effect. The stack sends the event to its queue PortalQueue; read it "
-            "with manage.py receive_sqs, and leave the rule on here with such targets alone."
-        )
+        return f"{resource.name} is the portal's own effect."
     if resource.kind == "destination" and resource.is_local:
         destination = destinations.get(resource.name)
         if destination is None:

@@ -7,12 +7,19 @@ from typing import Any
 import boto3
 import pytest
 from cfnlint.api import ManualArgs, lint
+from django.utils import timezone
 
+from billing.inbox.sqs import Receiver, Tally, open_queue
+from billing.stripe_accounts import primary
+from ops.models import Finding
 from ops.rules.cloudformation.template import Template, template_of
-from ops.rules.documents import Document
+from ops.rules.documents import Document, document_of
 from ops.rules.resources import DESTINATION
+from tests.billing.events import an_event
 from tests.billing.inbox.conftest import aws, aws_url  # noqa: F401 - fixtures
+from tests.ops.rules.made import make_rule
 from tests.ops.rules.stacks import ARN, BUS, DEAD, FIFO, MACHINE, PAID, QUEUE, TELL, TOPIC, a_rule, crm, to
+from tests.ops.rules.test_chain import one_round
 
 EVERYTHING = [
     a_rule(
@@ -216,6 +223,21 @@ def test_aws_makes_the_stack_and_obeys_it(stack: Any) -> None:
         [message] = sqs.receive_message(QueueUrl=place, MaxNumberOfMessages=10)["Messages"]
         event = json.loads(message["Body"])
         assert (event["source"], event["detail"]) == ("stripe.com", {"amount": 5000, "livemode": True})
+
+
+@pytest.mark.django_db
+def test_an_event_comes_by_the_stacks_queue_to_the_effect_that_stayed(stack: Any) -> None:
+    rule = make_rule("paid", PAID)
+    bus = f"bus-{secrets.token_hex(4)}"
+    told = stack(template_of([document_of(rule)], []).body, BusName=bus)
+    for kind in ("invoice.paid", "invoice.voided"):
+        event = an_event(id=f"evt_{kind}", type=kind)
+        entry = {"Source": "stripe.com", "DetailType": kind, "Detail": json.dumps(event), "EventBusName": bus}
+        boto3.client("events").put_events(Entries=[entry])
+    receiver = Receiver(open_queue(told["PortalQueueUrl"]), primary(), clock=timezone.now, wait_seconds=0)
+    assert receiver.receive() == Tally(received=1, stored=1)
+    one_round()
+    assert Finding.objects.get().evidence["events"] == 1
 
 
 def test_aws_takes_the_destination_of_a_stack(stack: Any) -> None:
