@@ -89,7 +89,7 @@ class Command(BaseCommand):
             each.add_argument("--by", default="", metavar="EMAIL", help="the operator who does this")
 
     def verb(self, verbs: Any, name: str, what: str) -> ArgumentParser:
-        parser: ArgumentParser = verbs.add_parser(name, help=what, description=what.capitalize())
+        parser: ArgumentParser = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:])
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON and nothing else")
         return parser
 

@@ -20,7 +20,7 @@ from ops.rules.edit import normal, save_rule
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import DESTINATION, FINDING_ARN
 from tests.ops.rules.stacks import ARN, BUS, DEAD, FIFO, MACHINE, PAID, QUEUE, TELL, TOPIC, a_rule, crm, to
-from tests.ops.rules.strategies import few, patterns
+from tests.ops.rules.strategies import events, few, patterns
 
 NOW = timezone.now()
 
@@ -77,6 +77,18 @@ def test_a_stack_that_comes_back_says_the_same_rules(documents: list[Document]) 
     back, flaws = documents_of(template)
     assert back == [normal(document) for document in documents]
     assert flaws == ([] if documents else ["The template holds no AWS::Events::Rule."])
+
+
+@few
+@given(patterns().filter(is_valid), events(), st.sampled_from([True, False, None]), st.sampled_from(["live", "test"]))
+def test_on_aws_a_rule_fits_what_it_fits_here(pattern: Any, event: Any, livemode: bool | None, mode: str) -> None:
+    body = template_of([a_rule(EventPattern={"detail": pattern}, Mode=mode)], []).body
+    moved = compile_pattern(body["Resources"]["Rulepaid"]["Properties"]["EventPattern"])
+    detail = event if livemode is None else event | {"livemode": livemode}
+    of_mode = livemode is None or livemode == (mode == "live")
+    assert moved.matches({"detail": detail}) == (
+        of_mode and compile_pattern({"detail": pattern}).matches({"detail": detail})
+    )
 
 
 def foreign(*targets: Any, **changes: Any) -> dict[str, Any]:
