@@ -18,7 +18,7 @@ from billing.inbox.since import moment_of
 from ops.effects.destinations.models import Destination
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
-from ops.rules.cloudformation.reading import documents_of
+from ops.rules.cloudformation.reading import destinations_of, documents_of
 from ops.rules.cloudformation.template import template_of
 from ops.rules.documents import document_of
 from ops.rules.edit import ChangedMeanwhile
@@ -231,7 +231,15 @@ class Command(BaseCommand):
 
     def do_from_cloudformation(self, options: dict[str, Any]) -> None:
         values = dict(pair_of(text) for text in options["parameter"])
-        documents, flaws = documents_of(read_template(options["file"]), values)
+        template = read_template(options["file"])
+        documents, flaws = documents_of(template, values)
+        here = set(Destination.objects.values_list("name", flat=True))
+        flaws += [
+            f"The API destination {name} ({what}) is not here and cannot come, for its secret is not in the template: "
+            "make it in the console."
+            for name, what in destinations_of(template, values).items()
+            if name not in here
+        ]
         if not documents:
             raise CommandError("\n".join([*flaws, NOTHING]))
         try:

@@ -10,6 +10,7 @@ from ops.rules.documents import TARGET_KEYS, Document, pattern_of
 from ops.rules.resources import read_arn
 
 RULE = "AWS::Events::Rule"
+DESTINATION = "AWS::Events::ApiDestination"
 # Properties that have no counterpart here because nothing is lost without them: the portal asks AWS by its own keys.
 TARGET_KEYS_OF_AWS = ("RoleArn",)
 ON = ("ENABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
@@ -154,3 +155,29 @@ def with_staying(targets: list[Document], kept: Mapping[str, Any]) -> list[Docum
 def position_of(kept: Mapping[str, Any]) -> int:
     position = kept.get("Position")
     return position if isinstance(position, int) and position >= 0 else 0
+
+
+def destinations_of(template: Any, values: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the API destinations of a template by name, each with what a person needs to make it here.
+
+    They do not come by themselves: what their connections prove themselves with is in no template.
+    """
+    resolver = Resolver(as_mapping(template), values or {})
+    found = {}
+    for key, resource in resolver.resources.items():
+        if as_mapping(resource).get("Type") == DESTINATION:
+            properties = as_mapping(resource.get("Properties"))
+            name = shown(resolver, properties.get("Name", key))
+            found[name] = (
+                f"{shown(resolver, properties.get('HttpMethod'))} "
+                f"{shown(resolver, properties.get('InvocationEndpoint'))}, at most "
+                f"{shown(resolver, properties.get('InvocationRateLimitPerSecond', 300))} calls a second"
+            )
+    return found
+
+
+def shown(resolver: Resolver, value: Any) -> str:
+    try:
+        return str(resolver.read(value))
+    except (Unresolved, RecursionError):
+        return "(known on AWS alone)"

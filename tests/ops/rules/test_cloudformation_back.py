@@ -101,7 +101,14 @@ def foreign(*targets: Any, **changes: Any) -> dict[str, Any]:
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": {"Fn::Sub": "${Name}-queue"}}},
             "Nameless": {"Type": "AWS::SQS::Queue"},
             "Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Ref": "Name"}}},
-            "Crm": {"Type": "AWS::Events::ApiDestination", "Properties": {"Name": "crm"}},
+            "Crm": {
+                "Type": "AWS::Events::ApiDestination",
+                "Properties": {
+                    "Name": "crm",
+                    "HttpMethod": "PUT",
+                    "InvocationEndpoint": {"Fn::Sub": "https://crm.example/${Name}"},
+                },
+            },
         },
     }
 
@@ -264,9 +271,20 @@ def test_one_bad_rule_keeps_out_all_and_everything_is_said(db: None, tmp_path: P
         "Bad: EventPattern.source: An array here holds at least one value.",
         "Bad: State: ",
         "Paid: Targets[1].Arn: There is no API destination “crm”.",
+        "The API destination crm (PUT https://crm.example/paid, at most 300 calls a second) is not here",
         "Nothing was applied.",
     ):
         assert words in str(said.value)
+    assert not Rule.objects.exists()
+
+
+def test_two_rules_of_one_name_are_refused(db: None, tmp_path: Path) -> None:
+    place = tmp_path / "stack.json"
+    template = foreign(to(QUEUE), Name="paid")
+    resources = template["Resources"]
+    place.write_text(json.dumps({"Resources": {"Paid": resources["Paid"], "Again": resources["Paid"]}}))
+    with pytest.raises(CommandError, match="paid: two rules have this name"):
+        rules("from-cloudformation", str(place), "--force")
     assert not Rule.objects.exists()
 
 
