@@ -22,6 +22,10 @@ def dead_letters_id(name: str) -> str:
     return logical_id("DeadLetters", name)
 
 
+def dead_letters_policy_id(name: str) -> str:
+    return logical_id("DeadLetterPolicy", name)
+
+
 def destination_id(name: str) -> str:
     return logical_id("ApiDestination", name)
 

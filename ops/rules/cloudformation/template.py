@@ -17,6 +17,7 @@ from ops.rules.cloudformation.names import (
     PORTAL_QUEUE,
     arn_of,
     dead_letters_id,
+    dead_letters_policy_id,
     role_id,
     rule_id,
 )
@@ -165,7 +166,7 @@ def rule_resources(move: Move) -> Resources:
     dead = dead_letters_id(move.name)
     if move.calls_effects or any(not own_dead_letters(target) for target in move.targets):
         made[dead] = queue()
-        made[f"{dead}Policy"] = permissions.own_queue_policy(dead, [move.name])
+        made[dead_letters_policy_id(move.name)] = permissions.own_queue_policy(dead, [move.name])
     by_role = [target for target in move.targets if permissions.needs_role(target)]
     if by_role:
         made[role_id(move.name)] = permissions.role(move.name, by_role)

@@ -161,6 +161,18 @@ def test_what_a_partner_source_needs_is_said_of_the_rules_that_lack_it() -> None
     assert [sentence[-8:] for sentence in to_do if "PartnerSource" in sentence] == ["in paid."]
 
 
+def test_rules_whose_names_begin_alike_have_each_their_own() -> None:
+    names = ["a", "aPolicy", "a.Policy", "a-", "ax"]
+    made = template_of([a_rule(to(QUEUE), to(MACHINE, "machine"), Name=name) for name in names], [])
+    kinds = [each["Type"] for each in made.body["Resources"].values()]
+    assert {kind: kinds.count(kind) for kind in ("AWS::Events::Rule", "AWS::IAM::Role", "AWS::SQS::Queue")} == {
+        "AWS::Events::Rule": 5,
+        "AWS::IAM::Role": 5,
+        "AWS::SQS::Queue": 5,
+    }
+    assert kinds.count("AWS::SQS::QueuePolicy") == 6
+
+
 def test_too_much_for_one_stack_is_said() -> None:
     made = template_of([a_rule(to(QUEUE), Name=f"rule-{number}") for number in range(200)], [])
     assert any("at most 500 resources" in sentence for sentence in made.cannot_move)
