@@ -1,9 +1,10 @@
-"""`manage.py rules`: rules as files: compared, applied, exported; what was given up, redriven; the past, replayed."""
+"""`manage.py rules`: rules as files and as AWS stacks; what was given up, redriven; the past, replayed."""
 
 import json
 import sys
 from argparse import ArgumentParser
 from difflib import unified_diff
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,8 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from accounts.models import User
 from billing.inbox.selection import Selection
 from billing.inbox.since import moment_of
+from ops.effects.destinations.models import Destination
 from ops.rules import files
+from ops.rules.cloudformation.bring import Unbringable, bring
+from ops.rules.cloudformation.reading import destinations_of, documents_of
+from ops.rules.cloudformation.template import template_of
 from ops.rules.documents import document_of
+from ops.rules.edit import ChangedMeanwhile
 from ops.rules.files import BadFiles, Entry
 from ops.rules.merging import Stand
 from ops.rules.models import Rule
@@ -35,7 +41,10 @@ WORDS = {
 
 
 class Command(BaseCommand):
-    help = "Rules as files (diff, apply, export, list), their dead letters (redrive), and the past (replay)."
+    help = (
+        "Rules as files (diff, apply, export, list) and as AWS stacks (to-cloudformation, from-cloudformation), "
+        "their dead letters (redrive), and the past (replay)."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -60,19 +69,32 @@ class Command(BaseCommand):
         past.add_argument("--since", metavar="WHEN", help="received since: 2026-01-31, 2026-01-31T12:00, 36h, 7d")
         past.add_argument("--until", metavar="WHEN", help="received before")
         past.add_argument("--id", default="", help="go on with a replay that was stopped")
-        for each in (apply, export, again, past):
+        stack = self.verb(verbs, "to-cloudformation", "write rules as an AWS stack; what cannot move is said on stderr")
+        stack.add_argument("names", nargs="*", metavar="NAME", help="all rules when none is named")
+        stack.add_argument("--out", default="", metavar="FILE", help="where the template goes; default: stdout")
+        template = self.verb(verbs, "from-cloudformation", "bring the rules of a template (JSON) here: all, or none")
+        template.add_argument("file", metavar="FILE")
+        template.add_argument("--force", action="store_true", help="overwrite rules that say another thing here")
+        template.add_argument(
+            "--parameter",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a parameter of the template, or AWS::Region, AWS::AccountId; may be repeated",
+        )
+        for each in (apply, export, again, past, template):
             each.add_argument("--dry-run", action="store_true", help="say what would be done; do nothing")
-        for each in (apply, again, past):
+        for each in (apply, again, past, template):
             each.add_argument("--reason", default="", help="why; it is written down")
             each.add_argument("--by", default="", metavar="EMAIL", help="the operator who does this")
 
     def verb(self, verbs: Any, name: str, what: str) -> ArgumentParser:
-        parser: ArgumentParser = verbs.add_parser(name, help=what, description=what.capitalize())
+        parser: ArgumentParser = verbs.add_parser(name, help=what, description=what[0].upper() + what[1:])
         parser.add_argument("--json", action="store_true", help="print the outcome as JSON and nothing else")
         return parser
 
     def handle(self, *_args: object, **options: Any) -> None:
-        getattr(self, f"do_{options['verb']}")(options)
+        getattr(self, f"do_{options['verb'].replace('-', '_')}")(options)
 
     def say(self, options: dict[str, Any], told: Any, *lines: str) -> None:
         self.stdout.write(json.dumps(told, ensure_ascii=False) if options["json"] else "\n".join(lines))
@@ -190,9 +212,86 @@ class Command(BaseCommand):
             lines.append(f"Stopped in between, it goes on with: --id {done.id}")
         self.say(options, told, *lines)
 
+    def do_to_cloudformation(self, options: dict[str, Any]) -> None:
+        rules = list(Rule.objects.prefetch_related("targets").order_by("name"))
+        unknown = sorted(set(options["names"]) - {rule.name for rule in rules})
+        if unknown:
+            raise CommandError(f"There is no rule {', '.join(unknown)}. Nothing was written.")
+        documents = [document_of(rule) for rule in rules if not options["names"] or rule.name in options["names"]]
+        destinations = Destination.objects.select_related("connection").prefetch_related("connection__parameters")
+        made = template_of(documents, destinations)
+        text = json.dumps(made.body, indent=2, ensure_ascii=False)
+        if options["out"]:
+            write(Path(options["out"]), f"{text}\n")
+        told = {"rules": len(documents), "file": options["out"], "cannot_move": made.cannot_move, "to_do": made.to_do}
+        whole = {} if options["out"] else {"template": made.body}
+        shown = f"{options['out']}: written, {len(documents)} rules" if options["out"] else text
+        self.say(options, {**told, "secrets": made.secrets, **whole}, shown)
+        if not options["json"]:
+            self.mention("What does not move, or differs there:", made.cannot_move)
+            self.mention("To do:", made.to_do)
+
+    def do_from_cloudformation(self, options: dict[str, Any]) -> None:
+        values = dict(pair_of(text) for text in options["parameter"])
+        template = read_template(options["file"])
+        documents, flaws = documents_of(template, values)
+        here = set(Destination.objects.values_list("name", flat=True))
+        flaws += [
+            f"The API destination {name} ({what}) is not here and cannot come, for its secret is not in the template: "
+            "make it in the console."
+            for name, what in destinations_of(template, values).items()
+            if name not in here
+        ]
+        if not documents:
+            raise CommandError("\n".join([*flaws, NOTHING]))
+        try:
+            brought = bring(
+                documents,
+                force=options["force"],
+                reason=options["reason"] or f"From the CloudFormation template {Path(options['file']).name}.",
+                actor=actor_of(options),
+                now=timezone.now(),
+                dry_run=options["dry_run"],
+            )
+        except (Unbringable, ChangedMeanwhile) as error:
+            raise CommandError("\n".join([*flaws, str(error) or str(error.__doc__), NOTHING]))
+        told = {"rules": [vars(each) for each in brought], "cannot_come": flaws, "dry_run": options["dry_run"]}
+        would = ["Nothing was changed (--dry-run)."] if options["dry_run"] else []
+        self.say(options, told, *(f"{each.name}: {each.did}" for each in brought), *would)
+        if not options["json"]:
+            self.mention("What cannot come:", flaws)
+
+    def mention(self, title: str, sentences: list[str]) -> None:
+        if sentences:
+            self.stderr.write("\n".join([title, *(f"  {sentence}" for sentence in sentences)]))
+
 
 NOTHING = "Nothing was applied."
 LONGEST_ID = 36
+
+
+def write(place: Path, text: str) -> None:
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{place} cannot be written: {error.strerror}. Nothing was written.")
+
+
+def read_template(file: str) -> Any:
+    try:
+        return json.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}. {NOTHING}")
+    except (ValueError, RecursionError) as error:
+        sentence = "It must be JSON; AWS's cfn-flip makes JSON of YAML"
+        raise CommandError(f"{file} cannot be read: {error}. {sentence}. {NOTHING}")
+
+
+def pair_of(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise CommandError(f"--parameter {text} has no value: NAME=VALUE. {NOTHING}")
+    return name, value
 
 
 def chosen(names: list[str]) -> list[Entry]:
