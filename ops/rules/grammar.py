@@ -1,0 +1,115 @@
+"""What a pattern says: its JSON as branches of keys with alternatives, or why EventBridge refuses it."""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import Any
+
+from ops.rules import refusals
+from ops.rules.alternatives import Alternative
+from ops.rules.entries import alternative_of
+from ops.rules.reading import is_object, members_of
+from ops.rules.refusals import InvalidPattern
+
+OR = "$or"
+MOST_COMBINATIONS = 1000
+DEEPEST = 150
+
+# Names that the engine keeps for operators, known and to come: no key inside "$or" may have one.
+RESERVED_IN_OR = frozenset(
+    "exactly equals-ignore-case prefix suffix anything-but exists wildcard numeric cidr = < <= > >= regex not-wildcard"
+    " not-equals-ignore-case date-after date-on-or-after date-before date-on-or-before in-date-range"
+    " ip-address-in-range ip-address-not-in-range".split()
+)
+
+Branch = dict[str, tuple[Alternative, ...]]
+
+
+class Within(Enum):
+    """Where an object of a pattern stands."""
+
+    PATTERN = auto()
+    OR = auto()  # somewhere inside an element of "$or"
+    OLD_PATTERN = auto()  # read as before "$or" was invented: it is a key like any other
+
+
+def branches_of(pattern: Any) -> list[Branch]:
+    """Return what the pattern demands: all keys of at least one branch, each with one of its alternatives.
+
+    Keys are full names joined with dots, so `{"a": {"b": …}}` and `{"a.b": …}` are the same; of two entries for one
+    name the later one counts. An "$or" that the engine cannot read is to it the name of a key, and so it is here.
+    Raises InvalidPattern.
+    """
+    try:
+        return read_pattern(pattern, Within.PATTERN)
+    except InvalidPattern as refused:
+        if refused.refusal in (refusals.OR_TOO_MANY, refusals.TOO_DEEP) or not names_or(pattern):
+            raise
+        try:
+            return read_pattern(pattern, Within.OLD_PATTERN)
+        except InvalidPattern:
+            raise refused
+
+
+def names_or(node: Any) -> bool:
+    if is_object(node):
+        return any(name == OR or names_or(value) for name, value in members_of(node))
+    return isinstance(node, list | tuple) and any(names_or(value) for value in node)
+
+
+def read_pattern(pattern: Any, within: Within) -> list[Branch]:
+    if not is_object(pattern):
+        raise InvalidPattern("", refusals.NOT_AN_OBJECT)
+    branches: list[Branch] = [{}]
+    read_object(pattern, (), "", branches, within)
+    return branches
+
+
+def read_object(node: Any, steps: tuple[str, ...], place: str, branches: list[Branch], within: Within) -> None:
+    """Add what an object demands to each of the branches, splitting them where it says "$or"."""
+    members = list(members_of(node))
+    if not members:
+        raise InvalidPattern(place, refusals.EMPTY_OBJECT)
+    if len(steps) > DEEPEST:
+        raise InvalidPattern(place, refusals.TOO_DEEP, limit=DEEPEST)
+    for name, value in members:
+        here = f"{place}.{name}" if place else name
+        if name == OR and within is not Within.OLD_PATTERN:
+            read_or(value, steps, here, branches)
+        elif name in RESERVED_IN_OR and within is Within.OR:
+            raise InvalidPattern(here, refusals.OR_RESERVED, key=name)
+        elif is_object(value):
+            read_object(value, (*steps, name), here, branches, within)
+        elif isinstance(value, list | tuple):
+            alternatives = tuple(read_alternatives(value, here, old=within is Within.OLD_PATTERN))
+            for branch in branches:
+                branch[full_name(steps, name)] = alternatives
+        else:
+            raise InvalidPattern(here, refusals.NOT_ARRAY_OR_OBJECT, key=name)
+
+
+def full_name(steps: tuple[str, ...], name: str) -> str:
+    base = ".".join(steps)
+    return f"{base}.{name}" if base else name
+
+
+def read_or(value: Any, steps: tuple[str, ...], place: str, branches: list[Branch]) -> None:
+    if not isinstance(value, list | tuple) or len(value) < 2:
+        raise InvalidPattern(place, refusals.OR_TAKES_OBJECTS)
+    split: list[Branch] = []
+    for index, choice in enumerate(value):
+        here = f"{place}[{index}]"
+        if not is_object(choice):
+            raise InvalidPattern(here, refusals.OR_TAKES_OBJECTS)
+        chosen = [dict(branch) for branch in branches]
+        read_object(choice, steps, here, chosen, Within.OR)
+        split += chosen
+        if len(split) > MOST_COMBINATIONS:
+            raise InvalidPattern(place, refusals.OR_TOO_MANY, limit=MOST_COMBINATIONS)
+    branches[:] = split
+
+
+def read_alternatives(entries: Any, place: str, *, old: bool) -> Iterator[Alternative]:
+    if not entries:
+        raise InvalidPattern(place, refusals.EMPTY_ARRAY)
+    for index, entry in enumerate(entries):
+        yield alternative_of(entry, f"{place}[{index}]", old=old)

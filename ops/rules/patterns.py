@@ -1,0 +1,34 @@
+"""EventBridge's event patterns: compile one, ask it about an event, have it explained why not. Pure.
+
+The language is that of https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html; where the
+documentation is silent, aws/event-ruler, the engine behind EventBridge, decides.
+"""
+
+from typing import Any
+
+from ops.rules import refusals
+from ops.rules.compiled import Pattern
+from ops.rules.explain import Explanation, Failure, explain
+from ops.rules.grammar import DEEPEST, branches_of
+from ops.rules.reading import read_event, read_pattern_text
+from ops.rules.refusals import InvalidPattern
+
+__all__ = ["Explanation", "Failure", "InvalidPattern", "Pattern", "compile_pattern", "explain", "read_event"]
+
+LONGEST = 4096
+
+
+def compile_pattern(pattern: dict[str, Any] | str) -> Pattern:
+    """Compile a pattern, given as JSON text or as what `json.loads` makes of it. Raises InvalidPattern."""
+    if not isinstance(pattern, str):
+        return Pattern(pattern, branches_of(pattern))
+    if len(pattern) > LONGEST:
+        raise InvalidPattern("", refusals.TOO_LONG, length=len(pattern), limit=LONGEST)
+    try:
+        tree = read_pattern_text(pattern)
+    except RecursionError:
+        raise InvalidPattern("", refusals.TOO_DEEP, limit=DEEPEST) from None
+    except ValueError as error:
+        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
+        raise InvalidPattern("", refusals.NOT_JSON, line=line, column=column) from None
+    return Pattern(pattern, branches_of(tree))
