@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "memory": ("tests.bench.memory", "memory of a worker"),
     "tables": ("tests.bench.tables", "rows written in bulk"),
     "resync": ("tests.bench.resync", "objects resynced per second"),
+    "backtest": ("tests.bench.backtest", "patterns tried on a million stored events"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
 }
 
