@@ -128,6 +128,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-inbox": {"task": "billing.tasks.sweep_inbox", "schedule": 15.0},
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
+    "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
@@ -181,6 +182,12 @@ INBOX_ARCHIVE_PREFIX = env.str("INBOX_ARCHIVE_PREFIX", default="inbox/")
 INBOX_ARCHIVE_ENDPOINT = env.str("INBOX_ARCHIVE_ENDPOINT", default="")  # only for a store that is not S3 itself
 INBOX_PAYLOAD_DAYS = env.int("INBOX_PAYLOAD_DAYS", default=90)
 INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe can send events again for thirty
+
+# --- rules ------------------------------------------------------------------------------------------
+
+# An event of our own that so many rules' targets lie before is kept and matched no more: it is taken for a loop.
+RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
+RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=32)  # targets called at a time, by one worker
 
 # --- people ---------------------------------------------------------------------------------------
 

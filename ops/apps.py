@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class OpsConfig(AppConfig):
     name = "ops"
     verbose_name = "Operations"
+
+    def ready(self) -> None:
+        from billing.inbox.settled import on_settled
+        from ops.rules.nudge import DISPATCH
+
+        on_settled(DISPATCH.soon)

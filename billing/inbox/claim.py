@@ -12,6 +12,7 @@ import orjson
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
+from billing.inbox import settled
 from billing.inbox.models import InboxEvent, InboxState
 
 LEASE = timedelta(seconds=90)  # longer than any batch takes, shorter than anybody would wait after a crash
@@ -127,6 +128,8 @@ def settle(outcomes: Sequence[Settled]) -> None:
     if outcomes:
         with connection.cursor() as cursor:
             cursor.execute(SETTLE, [orjson.dumps(list(outcomes)).decode()])
+    if any(outcome.state in (InboxState.MIRRORED, InboxState.STORED) for outcome in outcomes):
+        settled.tell_after_commit()
 
 
 def settle_waiting(outcomes: Sequence[Settled]) -> None:
@@ -142,3 +145,6 @@ def heal(objects: Sequence[tuple[str, str, datetime]], *, owner: str, now: datet
     if rows:
         with connection.cursor() as cursor:
             cursor.execute(HEAL, [now, orjson.dumps(rows).decode()])
+            healed = cursor.rowcount
+        if healed > 0:
+            settled.tell_after_commit()

@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 COLUMNS = (
     *("source", "external_id", "door", "owner", "account", "livemode", "type", "api_version"),
     *("object_kind", "object_id", "customer_id", "occurred_at", "payload", "received_at", "due_at"),
+    *("bus_envelope", "depth"),
 )
 ROW = f"({', '.join(['%s'] * len(COLUMNS))}, '{InboxState.RECEIVED.value}', 0, '')"
 INSERT = f"""
@@ -41,7 +42,10 @@ class Stored(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An event that has been read and may be stored: `body` is its payload as JSON that jsonb keeps."""
+    """An event that has been read and may be stored: `body` is its payload as JSON that jsonb keeps.
+
+    `around` is what a bus said around Stripe's event, as such JSON too; `depth` how many rules' targets lie before it.
+    """
 
     event: Envelope
     body: str
@@ -49,6 +53,8 @@ class Arrival:
     door: Door
     owner: str
     received_at: datetime
+    around: str | None = None
+    depth: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -59,7 +65,7 @@ class Arrival:
         return (
             *(self.source, event.id, self.door.value, self.owner, event.account, bool(event.livemode), event.type),
             *(event.api_version, event.object_kind, event.object_id, event.customer_id, event.occurred_at),
-            *(self.body, self.received_at, self.received_at),
+            *(self.body, self.received_at, self.received_at, self.around, self.depth),
         )
 
 

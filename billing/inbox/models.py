@@ -82,6 +82,7 @@ class InboxEvent(models.Model):
                 condition=Q(state__in=["mirrored", "stored"], dispatched_at__isnull=True),
                 name="inbox_undispatched",
             ),
+            models.Index(fields=["-received_at"], condition=Q(depth__gt=0), name="inbox_chained"),
         ]
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -247,10 +247,16 @@ def arrival_in(body: str, account: StripeAccount, *, now: datetime) -> Arrival:
     if event is not None:
         arrival = arrival_of(event, door=Door.SQS, owner=account.name, now=now)
         check_belongs(arrival.event, account)
-        return arrival
+        return replace(arrival, around=around_of(message))
     message, text = storable_json(message)
     source, envelope = read_bus_envelope(message)
     return Arrival(envelope, text, source, Door.SQS, PRIMARY, now)
+
+
+def around_of(message: dict[str, Any]) -> str | None:
+    """What the bus said around Stripe's event, for rules that ask for it; None where the message was the bare event."""
+    around = {name: value for name, value in message.items() if name != "detail"}
+    return storable_json(around)[1] if "detail" in message else None
 
 
 def unstorable(batch: Batch, outcomes: Sequence[Stored]) -> list[tuple[Message, Refused]]:

@@ -42,4 +42,8 @@ class Migration(migrations.Migration):
             model_name='inboxevent',
             index=models.Index(condition=models.Q(('dispatched_at__isnull', True), ('state__in', ['mirrored', 'stored'])), fields=['id'], name='inbox_undispatched'),
         ),
+        migrations.AddIndex(
+            model_name='inboxevent',
+            index=models.Index(condition=models.Q(('depth__gt', 0)), fields=['-received_at'], name='inbox_chained'),
+        ),
     ]

@@ -62,11 +62,15 @@ def put_back(found: list[dict[str, object]]) -> int:
 
 
 def statement() -> str:
-    """Columns that were added since the file was written get their defaults; the row's number is a new one."""
+    """Columns that were added since the file was written get their defaults; the row's number is a new one.
+
+    What comes back is not matched with rules again.
+    """
     columns = [str(field.column) for field in InboxEvent._meta.concrete_fields if not field.primary_key]
+    absent = {"depth": "0", "dispatched_at": "event.received_at"}
     return f"""
         INSERT INTO billing_inboxevent AS old ({", ".join(columns)})
-        SELECT {", ".join(f"event.{column}" for column in columns)}
+        SELECT {", ".join(f"coalesce(event.{column}, {absent.get(column, 'NULL')})" for column in columns)}
         FROM jsonb_populate_recordset(NULL::billing_inboxevent, %s::jsonb) AS event
         ORDER BY event.received_at, event.id
         ON CONFLICT (source, external_id) DO UPDATE SET payload = EXCLUDED.payload WHERE old.payload IS NULL

@@ -1,1 +1,1 @@
-"""When this happens, do that: EventBridge's pattern language over events, and the rules written in it."""
+"""Rules: when an event fits a pattern, targets are called."""

@@ -118,6 +118,9 @@ class RuleVersion(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     reason = models.TextField(_("reason"), blank=True, default="")
+    # Whether a file said so (`manage.py rules apply`), and not a person in the console: what people change, no file
+    # overwrites without saying so.
+    from_file = models.BooleanField(default=False)
     changed_at = models.DateTimeField(_("changed"))
 
     class Meta:
@@ -179,8 +182,10 @@ class Delivery(models.Model):
     parameters: "models.JSONField[dict[str, Any], dict[str, Any]]" = models.JSONField(default=dict)
     input = models.TextField(_("input"))  # the text that the target is given
     key = models.CharField(_("idempotency key"), max_length=255, unique=True)
+    # How many rules' targets lie between an event from outside and what this call publishes.
+    depth = models.PositiveSmallIntegerField(default=1)
     state = models.CharField(_("state"), max_length=5, choices=DeliveryState.choices, default=DeliveryState.DUE)
-    due_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)  # while a worker calls: when its lease ends
     claimed_until = models.DateTimeField(null=True, blank=True)  # a worker's lease
     attempts = models.PositiveIntegerField(_("attempts"), default=0)  # since it was made, or redriven
     give_up_at = models.DateTimeField()
@@ -195,7 +200,8 @@ class Delivery(models.Model):
         verbose_name_plural = _("calls of targets")
         constraints = [models.UniqueConstraint(fields=["match", "target_name"], name="delivery_once")]
         indexes = [
-            models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="delivery_due"),
+            # Each resource has a queue of its own: a slow one holds up none of the others.
+            models.Index(fields=["arn", "due_at", "id"], condition=Q(state="due"), name="delivery_due"),
             models.Index(fields=["-finished_at"], condition=Q(state="dead"), name="delivery_dead"),
             models.Index(fields=["rule_name", "-created_at"], name="delivery_by_rule"),
         ]

@@ -1,0 +1,114 @@
+"""Events to matches: each settled event is held against all rules, once, and what follows is made due.
+
+Taking an event, writing its matches and marking it are one transaction: killed anywhere, the next worker begins it
+again, and any number of workers may run. What was made due is called by `ops.rules.deliver`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from ops import metrics
+from ops.rules import book, matches, take
+from ops.rules.book import Book
+from ops.rules.envelopes import OWN, Received
+from ops.rules.matches import Found
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+TRIES = 3  # of a batch whose rule was deleted under it
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class Dispatched:
+    """What one batch came to."""
+
+    events: int = 0
+    matches: int = 0
+    due: int = 0
+
+    def __add__(self, other: "Dispatched") -> "Dispatched":
+        return Dispatched(self.events + other.events, self.matches + other.matches, self.due + other.due)
+
+
+def dispatch_due(
+    clock: Clock,
+    *,
+    budget_seconds: float,
+    on_full_batch: Callable[[], object] = lambda: None,
+    on_due: Callable[[], object] = lambda: None,
+) -> Dispatched:
+    """Match until no event waits or the budget is used up. Any number of workers may run.
+
+    `on_full_batch` is called when there is more than this worker takes at once, `on_due` when calls were made due.
+    """
+    end = time.monotonic() + budget_seconds
+    total = Dispatched()
+    while time.monotonic() < end:
+        batch = dispatch_batch(clock)
+        total += batch
+        if batch.due:
+            on_due()
+        if batch.events < BATCH:
+            break
+        on_full_batch()
+    return total
+
+
+def dispatch_batch(clock: Clock) -> Dispatched:
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with transaction.atomic():
+                return match_batch(now=clock())
+        except IntegrityError:
+            if not tries_left:
+                raise
+    raise AssertionError("unreachable")
+
+
+def match_batch(*, now: datetime) -> Dispatched:
+    """Take, match, write, mark, in the caller's transaction."""
+    pks = take.take(BATCH)
+    if not pks:
+        return Dispatched()
+    rules = book.current()  # after the events were taken: see there
+    made, due = 0, 0
+    if rules:
+        rows = take.read(pks)
+        made, due = matches.write(find(rows, rules), now=now)
+        for row in rows:
+            metrics.dispatch_lag.observe(max(0.0, (now - row.received_at).total_seconds()))
+    take.mark(pks, now=now)
+    metrics.dispatched.inc(len(pks))
+    if made:
+        log.info("rules:matched", events=len(pks), matches=made, calls=due)
+    return Dispatched(len(pks), made, due)
+
+
+def find(rows: Sequence[Received], rules: Book) -> list[Found]:
+    """Return what fits; one event that cannot be read does not hold up the others."""
+    found: list[Found] = []
+    for row in rows:
+        if ends_here(row):
+            log.warning("rules:loop", event_id=row.external_id, depth=row.depth)
+            continue
+        try:
+            fitting = rules.matches(row)
+        except (ValueError, TypeError, RecursionError) as error:
+            log.error("rules:unreadable", event_id=row.external_id, error=type(error).__name__)
+            continue
+        found += [Found(rule, row, form) for rule, form in fitting if rule.is_on_for(row)]
+    return found
+
+
+def ends_here(row: Received) -> bool:
+    """Whether so many rules lie before this event of our own that it must be a loop: it is kept, and matched no more."""
+    return row.source == OWN and row.depth >= settings.RULES_LONGEST_CHAIN
