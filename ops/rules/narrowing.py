@@ -13,9 +13,9 @@ from typing import Any
 
 from django.db import connection
 
-from billing.inbox.envelope import STRIPE
 from ops.rules.alternatives import Alternative, NumberRange
 from ops.rules.compiled import CompiledBranch, Pattern
+from ops.rules.envelopes import STRIPE
 from ops.rules.fields import Demand, Node
 
 MOST_TESTS = 200  # of a pattern; one with more is narrowed by type alone
@@ -49,14 +49,14 @@ def named(values: dict[str, Any], value: Any) -> str:
 
 
 def of_stripe(pattern: Pattern, types: Sequence[str], value: Callable[[Any], str]) -> str:
-    """Events that came by a webhook or the events API: the envelope is made of the columns, `detail` is the payload."""
+    """Stripe's events under Stripe's name: the envelope is made of the columns, `detail` is the payload."""
     fitting = [branch for branch in pattern.branches if asks(branch, "source", [STRIPE])]
     by_type = grouped(fitting, lambda branch: asks(branch, TYPES, asks(branch, f"{DETAIL}.type", types)))
-    return within("source = 'stripe.com' AND bus_envelope IS NULL", typed(by_type, value, root=(DETAIL,)))
+    return within("source = 'stripe.com'", typed(by_type, value, root=(DETAIL,)))
 
 
 def of_the_bus(pattern: Pattern, types: Sequence[str], value: Callable[[Any], str]) -> str:
-    """Stripe's events in an envelope of a bus, which is kept beside the payload and says source and type itself."""
+    """Stripe's events as a bus called them: its envelope, kept beside the payload, says source and type itself."""
     by_type = grouped(pattern.branches, lambda branch: asks(branch, f"{DETAIL}.type", types))
     detail = typed(by_type, value, root=(DETAIL,))
     around = " OR ".join(unique(envelope_test(branch, value) for branch in pattern.branches))

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, NamedTuple
 
 from accounts.models import CustomerLink, Organization
-from ops.rules.transform import InputOf, NoInput, Setting
+from ops.rules.book import ReadyTarget
+from ops.rules.envelopes import STRIPE, Event, Received, rule_arn, written_time
+from ops.rules.transform import NoInput, Setting
 
 BY_HOUR_UP_TO = timedelta(days=3)
 EXAMPLES = 20
@@ -25,36 +26,12 @@ AMOUNTS = {
 }
 
 
-class Stored(NamedTuple):
-    """An inbox row with what matching and counting need of it; the names are those of `InboxEvent`."""
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """An event that fits the pattern: in the form that fitted, as targets are given it, and as Stripe's object."""
 
-    pk: int
-    source: str
-    external_id: str
-    door: str
-    owner: str
-    account: str
-    livemode: bool
-    type: str
-    object_kind: str
-    object_id: str
-    customer_id: str
-    occurred_at: datetime
-    received_at: datetime
-    depth: int
-    bus_envelope: Any
-    payload: Any
-
-
-@dataclass(frozen=True)
-class TriedTarget:
-    """A target, saved or not, whose input is made and goes nowhere."""
-
-    name: str
-    kind: str
-    rule_name: str
-    rule_arn: str
-    make_input: InputOf
+    row: Received
+    form: Event
 
 
 @dataclass(frozen=True)
@@ -144,7 +121,9 @@ class TargetTally:
 class Tally:
     """Counts matches as they are found."""
 
-    def __init__(self, since: datetime, until: datetime, zone: tzinfo, targets: Sequence[TriedTarget]) -> None:
+    def __init__(
+        self, since: datetime, until: datetime, zone: tzinfo, rule_name: str, targets: Sequence[ReadyTarget]
+    ) -> None:
         self.by_hour = until - since <= BY_HOUR_UP_TO
         self.since, self.until, self.zone = since, until, zone
         self.looked = self.archived = self.read = self.matched = 0
@@ -156,20 +135,22 @@ class Tally:
         self.money_of_more: Counter[tuple[str, str]] = Counter()
         self.objects = 0
         self.examples: list[Example] = []
+        self.rule_name = rule_name
         self.targets = [(target, TargetTally()) for target in targets]
 
-    def add(self, matching: Sequence[tuple[Stored, dict[str, Any]]]) -> None:
-        """Count events that matched, in the order they were received, each with its envelope."""
-        self.learn_organizations({row.customer_id for row, _ in matching})
-        for row, envelope in matching:
+    def add(self, fitting: Sequence[Fitting]) -> None:
+        """Count events that fitted, in the order they were received."""
+        self.learn_organizations({each.row.customer_id for each in fitting})
+        for each in fitting:
             self.matched += 1
-            self.times[self.bucket_of(row.received_at)] += 1
-            self.count_organization(row.customer_id)
-            self.count_money(row)
+            self.times[self.bucket_of(each.row.received_at)] += 1
+            self.count_organization(each.row.customer_id)
+            self.count_money(each)
             if len(self.examples) < EXAMPLES:
-                self.examples.append(example_of(row))
+                self.examples.append(example_of(each.row))
+            setting = Setting(rule_arn(self.rule_name), self.rule_name, written_time(each.row.received_at))
             for target, tally in self.targets:
-                count_call(tally, target, row, envelope)
+                count_call(tally, target, each, setting)
 
     def bucket_of(self, at: datetime) -> datetime:
         here = at.astimezone(self.zone)
@@ -189,17 +170,17 @@ class Tally:
         else:
             self.organizations[organization] += 1
 
-    def count_money(self, row: Stored) -> None:
-        found = money_of(row)
+    def count_money(self, fitting: Fitting) -> None:
+        found = money_of(fitting)
         if found is None:
             return
         key, amount = found
         amounts = self.money.setdefault(key, {})
-        if row.object_id in amounts:
-            amounts[row.object_id] = amount
+        if fitting.row.object_id in amounts:
+            amounts[fitting.row.object_id] = amount
         elif self.objects < MOST_OBJECTS:
             self.objects += 1
-            amounts[row.object_id] = amount
+            amounts[fitting.row.object_id] = amount
         else:
             self.money_of_more[key] += amount
 
@@ -240,37 +221,35 @@ class Tally:
             yield Money(kind, currency, whole, len(amounts))
 
 
-def money_of(row: Stored) -> tuple[tuple[str, str], int] | None:
+def money_of(fitting: Fitting) -> tuple[tuple[str, str], int] | None:
     """Return kind, currency and amount of the object that a Stripe event is about, where it is money."""
-    if row.object_kind not in AMOUNTS or not isinstance(row.payload, dict):
-        return None
-    data = row.payload.get("data")
+    data = fitting.form["detail"].get("data") if fitting.row.source == STRIPE else None
     about = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(about, dict):
+    kind = about.get("object") if isinstance(about, dict) else None
+    if not isinstance(kind, str) or kind not in AMOUNTS:
         return None
-    amount, currency = about.get(AMOUNTS[row.object_kind]), about.get("currency")
+    amount, currency = about.get(AMOUNTS[kind]), about.get("currency")
     if type(amount) is not int or not isinstance(currency, str):
         return None
-    return (row.object_kind, currency), amount
+    return (kind, currency), amount
 
 
-def example_of(row: Stored) -> Example:
+def example_of(row: Received) -> Example:
     return Example(row.pk, row.external_id, row.type, row.object_id, row.customer_id, row.received_at)
 
 
-def count_call(tally: TargetTally, target: TriedTarget, row: Stored, envelope: dict[str, Any]) -> None:
+def count_call(tally: TargetTally, target: ReadyTarget, fitting: Fitting, setting: Setting) -> None:
     """Make the input as the target would get it; an event that gives none is counted, and told."""
-    setting = Setting(target.rule_arn, target.rule_name, row.received_at.isoformat())
     try:
-        made = target.make_input(envelope, setting)
+        made = target.make_input(fitting.form, setting)
     except NoInput as error:
         tally.failed += 1
-        tally.failure = tally.failure or f"{row.external_id}: {error}"
+        tally.failure = tally.failure or f"{fitting.row.external_id}: {error}"
         return
     tally.calls += 1
     if len(tally.inputs) < INPUTS:
-        tally.inputs.append((row.external_id, made))
+        tally.inputs.append((fitting.row.external_id, made))
 
 
-def call_of(target: TriedTarget, tally: TargetTally) -> Call:
+def call_of(target: ReadyTarget, tally: TargetTally) -> Call:
     return Call(target.name, target.kind, tally.calls, tuple(tally.inputs), tally.failed, tally.failure)

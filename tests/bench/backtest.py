@@ -103,7 +103,7 @@ def fill(events: int, payloads: list[dict[str, Any]]) -> None:
 
 
 def variations() -> Iterator[dict[str, Any]]:
-    """Yield events as the sandbox makes them when customers subscribe and pay, each with other amounts and customers."""
+    """Yield events as the sandbox makes them when customers subscribe and pay, with other amounts and customers."""
     chance = random.Random(5)
     events = events_of_the_sandbox()
     for number in range(VARIATIONS):
