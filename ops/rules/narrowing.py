@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -19,7 +20,7 @@ from ops.rules.envelopes import STRIPE
 from ops.rules.fields import Demand, Node
 
 MOST_TESTS = 200  # of a pattern; one with more is narrowed by type alone
-TYPES = "detail-type"
+DETAIL_TYPE = "detail-type"
 DETAIL = "detail"
 
 
@@ -51,7 +52,7 @@ def named(values: dict[str, Any], value: Any) -> str:
 def of_stripe(pattern: Pattern, types: Sequence[str], value: Callable[[Any], str]) -> str:
     """Stripe's events under Stripe's name: the envelope is made of the columns, `detail` is the payload."""
     fitting = [branch for branch in pattern.branches if asks(branch, "source", [STRIPE])]
-    by_type = grouped(fitting, lambda branch: asks(branch, TYPES, asks(branch, f"{DETAIL}.type", types)))
+    by_type = grouped(fitting, lambda branch: asks(branch, DETAIL_TYPE, asks(branch, f"{DETAIL}.type", types)))
     return within("source = 'stripe.com'", typed(by_type, value, root=(DETAIL,)))
 
 
@@ -66,7 +67,7 @@ def of_the_bus(pattern: Pattern, types: Sequence[str], value: Callable[[Any], st
 
 def of_others(pattern: Pattern, types: Sequence[str], value: Callable[[Any], str]) -> str:
     """Events of other sources: the payload is the whole envelope."""
-    by_type = grouped(pattern.branches, lambda branch: asks(branch, TYPES, types))
+    by_type = grouped(pattern.branches, lambda branch: asks(branch, DETAIL_TYPE, types))
     return within("source <> 'stripe.com'", typed(by_type, value, root=()))
 
 
@@ -110,7 +111,7 @@ def typed(groups: Grouped, value: Callable[[Any], str], *, root: tuple[str, ...]
 def envelope_test(branch: CompiledBranch, value: Callable[[Any], str]) -> str:
     """What the envelope of a bus must say of source and type; anything that is no text there passes."""
     tests = []
-    for name in ("source", TYPES):
+    for name in ("source", DETAIL_TYPE):
         demand = demand_at(branch, name)
         texts = texts_of(demand.alternatives) if demand else None
         if texts is not None:
@@ -218,23 +219,32 @@ def oddities(node: Node, place: str) -> Iterator[str]:
             yield from oddities(child, below)
 
 
-def types_between(since: Any, until: Any) -> list[str]:
+def types_between(since: datetime, until: datetime) -> list[str]:
     """Return every type that the inbox has received in a period; each is found by one look into the index."""
+    return types_where(THERE_BETWEEN, {"since": since, "until": until})
+
+
+def all_types() -> list[str]:
+    """Return every type that the inbox holds."""
+    return types_where("true", {})
+
+
+def types_where(condition: str, values: dict[str, Any]) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(TYPES_THERE, {"since": since, "until": until})
+        cursor.execute(f"{TYPES} AND {condition}", values)
         return [row[0] for row in cursor.fetchall()]
 
 
 # PostgreSQL wiki, "Loose indexscan": DISTINCT would walk through all entries of the index.
-TYPES_THERE = """
+TYPES = """
     WITH RECURSIVE there AS (
         (SELECT type FROM billing_inboxevent ORDER BY type LIMIT 1)
         UNION ALL
         SELECT (SELECT e.type FROM billing_inboxevent e WHERE e.type > there.type ORDER BY e.type LIMIT 1)
         FROM there WHERE there.type IS NOT NULL
     )
-    SELECT type FROM there WHERE type IS NOT NULL AND EXISTS (
-        SELECT 1 FROM billing_inboxevent e
-        WHERE e.type = there.type AND e.received_at >= %(since)s AND e.received_at < %(until)s
-    )
+    SELECT type FROM there WHERE type IS NOT NULL
 """
+THERE_BETWEEN = """EXISTS (
+    SELECT 1 FROM billing_inboxevent e
+    WHERE e.type = there.type AND e.received_at >= %(since)s AND e.received_at < %(until)s)"""
