@@ -6,78 +6,20 @@ When Redis is away each process keeps to a careful share of its own.
 """
 
 import hashlib
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any
 
 from django.conf import settings
 
-from billing import metrics
-from billing.nudge import nudge_redis, quietly
+from billing import metrics, turns
+from billing.turns import AHEAD, Lane, Turn
 
 PAGE_PATIENCE = 1.0  # seconds that a page's call waits at most; then it asks all the same
-AHEAD = 0.25  # seconds: a turn further away than this is not promised yet, so that a rest reaches everybody in time
-BURST_SECONDS = 0.25  # what may come at once after a pause, as time's worth of the rate
 FIRST_REST = 1.0  # seconds after a "too many" without Retry-After; doubled while it goes on
 LONGEST_REST = 30.0
-FORGOTTEN_AFTER = 60_000  # milliseconds: an unused budget is a full one
 TOO_MANY = 429
-
-# A turn is a point in time (microseconds). Each call moves the next turn of its lane on by one interval; a page's call
-# moves background's too. Answers: how long to wait, whether the turn is kept (else ask again), how full it is in ‰.
-TAKE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local interval, burst, ahead, lane = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local kept = redis.call('HMGET', KEYS[1], 'page', 'background', 'rest')
-local turn = {page = tonumber(kept[1] or 0), background = tonumber(kept[2] or 0)}
-local start = math.max(now, tonumber(kept[3] or 0), turn[lane] - burst)
-local wait = start - now
-local full = math.min(1000, math.max(0, math.floor((turn.background - now) * 1000 / burst)))
-if wait > ahead then return {wait, 0, full} end
-turn[lane] = math.max(turn[lane], start) + interval
-if lane == 'page' then turn.background = math.max(turn.background, now) + interval end
-redis.call('HSET', KEYS[1], 'page', turn.page, 'background', turn.background)
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
-return {wait, 1, full}
-"""
-# One "too many" begins a rest; those of calls that were already under way change nothing.
-REST = """
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local asked, first, longest = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local kept = redis.call('HMGET', KEYS[1], 'rest', 'strikes')
-local rest, strikes = tonumber(kept[1] or 0), tonumber(kept[2] or 0)
-if now < rest then return rest - now end
-if now - rest > 10 * longest then strikes = 0 end
-if now - rest > 2 * first * 2 ^ strikes then strikes = math.max(0, strikes - 1) end
-local length = math.max(asked, math.min(longest, first * 2 ^ strikes))
-redis.call('HSET', KEYS[1], 'rest', now + length, 'strikes', math.min(strikes + 1, 10))
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-return length
-"""
-
-
-class Lane(Enum):
-    """Who is calling."""
-
-    PAGE = "page"  # a person waits for the answer
-    BACKGROUND = "background"  # workers and commands: they may wait
-
-
-@dataclass(frozen=True)
-class Turn:
-    """The answer to one question for a turn, in seconds; not kept: ask again after the wait."""
-
-    wait: float
-    kept: bool
-    full: float
-
 
 _paid: ContextVar[bool] = ContextVar("stripe_call_paid", default=False)
 
@@ -113,27 +55,13 @@ def take(secret_key: str, *, lane: Lane = Lane.BACKGROUND, patience: float | Non
 
 
 def ask_for_turn(secret_key: str, lane: Lane) -> Turn:
-    rate = rate_of(secret_key)
-    answer: Any = quietly(
-        lambda: nudge_redis().eval(
-            TAKE, 1, name_of(secret_key), 1e6 / rate, BURST_SECONDS * 1e6, AHEAD * 1e6, lane.value, FORGOTTEN_AFTER
-        )
-    )
-    if answer is None:
-        return local_share(secret_key).turn(rate * settings.STRIPE_RATE_LIMIT_LOCAL_SHARE, time.monotonic())
-    wait, kept, full = answer
-    return Turn(wait / 1e6, bool(kept), full / 1000)
+    share = settings.STRIPE_RATE_LIMIT_LOCAL_SHARE
+    return turns.ask_for_turn(name_of(secret_key), rate_of(secret_key), lane, local_share=share)
 
 
 def rest(secret_key: str, *, retry_after: float = 0.0) -> None:
     """Stripe said "too many": nobody calls for `retry_after` seconds, or for as long as experience teaches."""
-    answer = quietly(
-        lambda: nudge_redis().eval(
-            REST, 1, name_of(secret_key), retry_after * 1e6, FIRST_REST * 1e6, LONGEST_REST * 1e6, FORGOTTEN_AFTER
-        )
-    )
-    if answer is None:
-        local_share(secret_key).rest(time.monotonic() + max(retry_after, FIRST_REST))
+    turns.rest(name_of(secret_key), asked=retry_after, first=FIRST_REST, longest=LONGEST_REST)
 
 
 def concerns_one_object(headers: Mapping[str, str]) -> bool:
@@ -157,32 +85,3 @@ def rate_of(secret_key: str) -> float:
 def name_of(secret_key: str) -> str:
     """The key itself must not stand in Redis."""
     return f"kessai:stripe-budget:{hashlib.sha256(secret_key.encode()).hexdigest()[:24]}"
-
-
-class LocalShare:
-    """The same reckoning within one process, for as long as Redis is away: one lane, a small rate."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = 0.0
-        self._rest = 0.0
-
-    def turn(self, rate: float, now: float) -> Turn:
-        """Give out the next turn at `rate` calls a second. `now` is monotonic seconds."""
-        with self._lock:
-            start = max(now, self._rest, self._next)
-            kept = start - now <= AHEAD
-            if kept:
-                self._next = start + 1 / rate
-            return Turn(start - now, kept, min(1.0, max(0.0, (self._next - now) / BURST_SECONDS)))
-
-    def rest(self, until: float) -> None:
-        with self._lock:
-            self._rest = max(self._rest, until)
-
-
-_local_shares: dict[str, LocalShare] = {}
-
-
-def local_share(secret_key: str) -> LocalShare:
-    return _local_shares.setdefault(name_of(secret_key), LocalShare())

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.nudge import nudge_redis, quietly
-from billing.stripe_budget import BURST_SECONDS, name_of, rate_of
+from billing.stripe_budget import name_of, rate_of
+from billing.turns import BURST_SECONDS
 
 LOOK = """
 local time = redis.call('TIME')

@@ -54,5 +54,6 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             "django": {"level": level, "propagate": True, "handlers": []},
             "stripe": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
+            "httpcore": {"level": "WARNING"},
         },
     }

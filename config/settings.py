@@ -131,6 +131,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
+    "prune-destination-log": {"task": "ops.tasks.prune_destination_log", "schedule": 3600.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
 }
 
@@ -188,6 +189,21 @@ INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe c
 # An event of our own that so many rules' targets lie before is kept and matched no more: it is taken for a loop.
 RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
 RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=32)  # targets called at a time, by one worker
+
+# --- API destinations -------------------------------------------------------------------------------
+
+# What stored secrets are sealed with: the first seals, all read. Without any it is SECRET_KEY.
+ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
+# Networks that destinations may stand in although they are private ("10.20.0.0/16"), also without TLS. A demo's
+# destinations stand on this machine.
+DESTINATIONS_ALLOWED_NETWORKS = env.list(
+    "DESTINATIONS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else []
+)
+DESTINATIONS_CA_FILE = env.str("DESTINATIONS_CA_FILE", default="")  # certificates that are trusted besides the usual ones
+# No call takes longer, whatever its destination says (EventBridge: 5 seconds).
+DESTINATIONS_LONGEST_TIMEOUT_SECONDS = env.float("DESTINATIONS_LONGEST_TIMEOUT_SECONDS", default=5.0)
+DESTINATIONS_FAILURES = env.int("DESTINATIONS_FAILURES", default=5)  # in a row, until a destination is left alone
+DESTINATIONS_LOG_DAYS = env.int("DESTINATIONS_LOG_DAYS", default=30)
 
 # --- people ---------------------------------------------------------------------------------------
 

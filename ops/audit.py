@@ -9,13 +9,18 @@ from accounts.models import User
 from ops.models import StaffAct
 
 ACKNOWLEDGE_FINDING = "finding:acknowledge"  # an operator sees to a problem
+CHANGE_RULE = "rule:change"  # an operator makes a rule, changes it, or switches it
+CLOSE_FINDING = "finding:close"  # an operator says that what a rule found is done
 DELETE_ASIDE = "aside-message:delete"  # an operator removes a message that was no event
+DELETE_RULE = "rule:delete"  # an operator removes a rule, and with it what it matched
+REDRIVE_CALLS = "rule-calls:redrive"  # somebody lets calls that were given up be tried again
+REPLAY_RULE = "rule:replay"  # somebody lets a rule fire on events of the past
 REPLAY_FILTERED = "inbox-events:replay"  # an operator replays all events that a filter shows
 REPLAY_EVENT = "inbox-event:replay"  # an operator lets the mirror look at a stored event again
 
 
 def record_act(
-    actor: User,
+    actor: User | None,
     act: str,
     *,
     subject_kind: str,
@@ -25,7 +30,7 @@ def record_act(
     after: dict[str, Any],
     now: datetime,
 ) -> StaffAct:
-    """Write down who did what to which subject, why, and what was so before and after.
+    """Write down who did what to which subject, why, and what was so before and after; nobody: at the command line.
 
     Must be called inside the transaction of the act itself, so that neither stands without the other:
     raises `TransactionManagementError` outside of one.

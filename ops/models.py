@@ -4,16 +4,45 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ops.effects.destinations.models import (
+    Authorization,
+    BreakerState,
+    Came,
+    ClientPlace,
+    Connection,
+    ConnectionParameter,
+    ConnectionToken,
+    Destination,
+    DestinationHealth,
+    DestinationRequest,
+    Method,
+    Origin,
+    Place,
+    TokenMethod,
+)
 from ops.remediation.models import Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 
 __all__ = [
+    "Authorization",
+    "BreakerState",
+    "Came",
+    "ClientPlace",
+    "Connection",
+    "ConnectionParameter",
+    "ConnectionToken",
     "Delivery",
     "DeliveryState",
+    "Destination",
+    "DestinationHealth",
+    "DestinationRequest",
     "Finding",
     "FindingKind",
     "Match",
+    "Method",
     "Mode",
+    "Origin",
+    "Place",
     "Rule",
     "RuleState",
     "RuleVersion",
@@ -21,6 +50,7 @@ __all__ = [
     "StaffAct",
     "Target",
     "TargetKind",
+    "TokenMethod",
 ]
 
 

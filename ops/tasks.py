@@ -1,12 +1,41 @@
-"""Celery's doors into operations: each makes one domain call."""
+"""Celery's doors into operations: each makes one domain call. What is to be done stands in the rows."""
 
 from celery import shared_task
 from django.utils import timezone
 
 from ops.remediation.findings import look
+from ops.rules import due, take
+from ops.rules.deliver import deliver_due as deliver
+from ops.rules.dispatch import dispatch_due as dispatch
+from ops.rules.nudge import DELIVER, DISPATCH
+
+BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
 
 @shared_task(name="ops.tasks.look_for_problems")
 def look_for_problems() -> None:
     """Open findings for what is wrong and close those whose cause is gone."""
     look(now=timezone.now())
+
+
+@shared_task(name="ops.tasks.dispatch_due")
+def dispatch_due() -> None:
+    """Match settled events with the rules."""
+    DISPATCH.taken()
+    dispatch(timezone.now, budget_seconds=BUDGET_SECONDS, on_full_batch=DISPATCH.soon, on_due=DELIVER.soon)
+
+
+@shared_task(name="ops.tasks.deliver_due")
+def deliver_due() -> None:
+    """Make the calls that rules made due."""
+    DELIVER.taken()
+    deliver(timezone.now, budget_seconds=BUDGET_SECONDS)
+
+
+@shared_task(name="ops.tasks.sweep_rules")
+def sweep_rules() -> None:
+    """Look for events and calls that no message announced, whose worker died, or whose time has come."""
+    if take.waiting():
+        DISPATCH.soon()
+    if due.waiting(timezone.now()):
+        DELIVER.soon()

@@ -23,3 +23,5 @@ PAYMENT_METHOD_DETACHED = "payment_method:detached"
 
 REFUND_SUCCEEDED = "refund:succeeded"
 REFUND_FAILED = "refund:failed"
+
+NOTICE_PUBLISHED = "notice:published"  # a rule tells the organization something, in its own words

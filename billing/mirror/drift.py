@@ -14,9 +14,10 @@ from typing import Any
 import stripe
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from billing import metrics
+from billing.inbox import own
 from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror import asking, gates
 from billing.mirror.compare import Difference, differences
@@ -219,8 +220,25 @@ def asks_no_more(error: Exception) -> bool:
 
 def finish(check: DriftCheck, *, now: datetime) -> None:
     check.finished_at = now
-    check.save(update_fields=["finished_at"])
+    with transaction.atomic():
+        check.save(update_fields=["finished_at"])
+        if check.differing:
+            own.publish(own.DRIFT_FOUND, key=str(check.pk), detail=described(check), now=now)
     for kind, numbers in check.per_kind.items():
         metrics.drift.labels(kind=kind).set(numbers["differing"])
     log.info("drift:checked", looked_at=check.looked_at, differing=check.differing, healed=check.healed)
     DriftCheck.objects.filter(started_at__lt=now - KEPT).delete()
+
+
+def described(check: DriftCheck) -> dict[str, Any]:
+    """What an event of our own says of a check: the numbers by kind, and some of the objects."""
+    objects = check.differences.order_by("pk").values_list("kind", "object_id").distinct()
+    return {
+        "check": check.pk,
+        "account": check.owner,
+        "looked_at": check.looked_at,
+        "differing": check.differing,
+        "healed": check.healed,
+        "per_kind": {kind: counts for kind, counts in check.per_kind.items() if counts["differing"]},
+        "examples": [{"kind": kind, "id": object_id} for kind, object_id in dict.fromkeys(objects[:MOST_FIELDS])],
+    }

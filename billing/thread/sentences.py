@@ -96,6 +96,14 @@ def tell_method(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("Your payment method is now %(method)s.") % {"method": method_words(method)}, "", GOOD
 
 
+def tell_notice(data: Mapping[str, Any], situation: Situation) -> Telling:
+    """In the reader's language where the text has it, else in English, else in whichever there is."""
+    text = data.get("text") or ""
+    if isinstance(text, dict):
+        text = text.get(situation.language) or text.get("en") or next(iter(text.values()))
+    return str(text), "", GOOD
+
+
 TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.SUBSCRIPTION_ACTIVATED: tell_activated,
     verbs.SUBSCRIPTION_CHANGED: tell_changed,
@@ -108,6 +116,7 @@ TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.INVOICE_PAYMENT_FAILED: tell_failed,
     verbs.CHECKOUT_COMPLETED: tell_ordered,
     verbs.PAYMENT_METHOD_CHANGED: tell_method,
+    verbs.NOTICE_PUBLISHED: tell_notice,
 }
 
 

@@ -17,8 +17,8 @@ class Retry:
     """It was not done, or nobody knows, and the same call with the same key may come through later.
 
     `error` is "Name: sentence", with no secret in it. `after` is how long the other side wants to be left alone; None:
-    it said nothing, and the caller backs off as it sees fit. `tried` is whether anything can have left this place: a call
-    that only waits for its turn (rate limit, open circuit breaker) is no attempt, and must not use one up.
+    it said nothing, and the caller backs off as it sees fit. `tried` is whether anything can have left this place: a
+    call that only waits for its turn (rate limit, open circuit breaker) is no attempt, and must not use one up.
     """
 
     error: str

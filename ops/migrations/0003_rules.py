@@ -113,6 +113,7 @@ class Migration(migrations.Migration):
                 ('claimed_until', models.DateTimeField(blank=True, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('give_up_at', models.DateTimeField()),
+                ('max_age_seconds', models.PositiveIntegerField()),
                 ('max_retries', models.PositiveSmallIntegerField()),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('result', models.JSONField(null=True, verbose_name='result')),
@@ -150,5 +151,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='target',
             constraint=models.UniqueConstraint(fields=('rule', 'name'), name='target_name_once'),
+        ),
+        migrations.AlterField(
+            model_name='finding',
+            name='kind',
+            field=models.CharField(choices=[('events-failed', 'Events failed'), ('mirror-late', 'The mirror is late'), ('drift', 'The mirror differs from Stripe'), ('poll-old', 'The events API was not read for long'), ('poll-failing', 'The events API does not answer'), ('messages-aside', 'Messages stand aside'), ('archive-behind', 'The archive is behind'), ('beat-silent', 'Beat is silent'), ('rule', 'A rule says so'), ('dead-letters', 'Calls of targets were given up'), ('rules-late', 'Rules are late'), ('rule-loop', 'Rules call each other in a circle')], max_length=32, verbose_name='kind'),
         ),
     ]

@@ -20,6 +20,11 @@ class FindingKind(models.TextChoices):
     MESSAGES_ASIDE = "messages-aside", _("Messages stand aside")  # of one queue, that nobody could read
     ARCHIVE_BEHIND = "archive-behind", _("The archive is behind")  # payloads stay longer than they should
     BEAT_SILENT = "beat-silent", _("Beat is silent")  # schedules do not run
+    RULE = "rule", _("A rule says so")  # a rule's target opened it; closed by a rule or by hand
+    DEAD_LETTERS = "dead-letters", _("Calls of targets were given up")  # of one rule's target
+    RULES_LATE = "rules-late", _("Rules are late")  # events wait for them, or calls that are due
+    RULE_LOOP = "rule-loop", _("Rules call each other in a circle")
+    DESTINATION_AWAY = "destination-away", _("A destination does not answer")  # its circuit breaker is open
 
 
 class Severity(models.TextChoices):
@@ -28,7 +33,10 @@ class Severity(models.TextChoices):
 
 
 class Finding(models.Model):
-    """One problem. Opened and closed by looking at rows (`ops.remediation.findings`), never by hand."""
+    """One problem. Opened and closed by looking at rows (`ops.remediation.findings`), never by hand.
+
+    Only what a rule opened (`RULE`) has no row to be looked at: a rule closes it, or a person does.
+    """
 
     kind = models.CharField(_("kind"), max_length=32, choices=FindingKind.choices)
     subject = models.CharField(_("subject"), max_length=512, blank=True, default="")  # what it is about, as ids go

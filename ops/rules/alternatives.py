@@ -82,7 +82,7 @@ def is_number_of(numbers: frozenset[float], long_ones: frozenset[Any]) -> Questi
     def question(value: Any) -> bool:
         if type(value) not in NUMBER_TYPES:  # True is 1 to Python, not to JSON
             return False
-        if type(value) is float or type(value) is int and -LARGEST_EXACT_INT <= value <= LARGEST_EXACT_INT:
+        if type(value) is float or (type(value) is int and -LARGEST_EXACT_INT <= value <= LARGEST_EXACT_INT):
             return value in numbers
         number = number_or_text(value)
         return number in numbers or number in long_ones

@@ -1,7 +1,7 @@
 """The rules that are on, ready to be asked: compiled once, shared by the threads of a worker, never stale.
 
-Each batch of events asks PostgreSQL whether anything changed since: a sum over the rows' own versions (`xmin`), which
-sees every committed change, by whomever, and is asked after the events were taken. So a rule that was committed before
+Each batch of events asks PostgreSQL whether anything changed since: a sum over the rows' own versions, which sees every
+committed change, by whomever, and is asked after the events were taken. So a rule that was committed before
 an event came is never missed.
 """
 
@@ -21,11 +21,11 @@ from ops.rules.transform import InputOf, compile_input
 
 log = structlog.get_logger(__name__)
 
-REVISION = """
-    SELECT count(*), coalesce(sum(hashtextextended(of_rule.id::text || ':' || of_rule.xmin::text, 0)), 0),
-        (SELECT coalesce(sum(hashtextextended(target.id::text || ':' || target.xmin::text, 0)), 0) FROM ops_target AS target)
-    FROM ops_rule AS of_rule WHERE of_rule.state <> 'off'
-"""
+# A row's version: which transaction wrote it, and where it lies, as one transaction may write it several times.
+VERSIONS = "coalesce(sum(hashtextextended(xmin::text || ctid::text, id)), 0)"
+REVISION = f"""
+    SELECT count(*), {VERSIONS}, (SELECT {VERSIONS} FROM ops_target) FROM ops_rule WHERE state <> 'off'
+"""  # noqa: S608 - of our own words alone
 
 Revision = tuple[Any, ...]
 

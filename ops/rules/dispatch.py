@@ -102,8 +102,8 @@ def find(rows: Sequence[Received], rules: Book) -> list[Found]:
             continue
         try:
             fitting = rules.matches(row)
-        except (ValueError, TypeError, RecursionError) as error:
-            log.error("rules:unreadable", event_id=row.external_id, error=type(error).__name__)
+        except Exception:  # ours to mend; the others go on
+            log.exception("rules:unreadable", event_id=row.external_id)
             continue
         found += [Found(rule, row, form) for rule, form in fitting if rule.is_on_for(row)]
     return found

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from math import inf, isfinite
 from typing import Any
 
 from ops.rules import refusals
@@ -19,8 +20,8 @@ from ops.rules.reading import (
 from ops.rules.refusals import InvalidPattern
 
 CONSTANTS = {True: "true", False: "false", None: "null"}
+NOTHING = "nothing"  # an empty list in "anything-but": to the engine an alternative that no value meets
 MASK = re.compile(r"[+-]?\d{1,9}")
-LARGEST = float("inf")
 
 
 def alternative_of(entry: Any, place: str, *, old: bool) -> Alternative:
@@ -50,7 +51,9 @@ def text_or_address(entry: str) -> Alternative:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal | NumberText) and not isinstance(value, bool)
+    if isinstance(value, float):
+        return isfinite(value)
+    return isinstance(value, int | Decimal | NumberText) and not isinstance(value, bool)
 
 
 def exact_number(value: Any) -> float | NumberText:
@@ -119,13 +122,12 @@ def parts_of_wildcard(text: str, place: str) -> tuple[str, ...]:
         raise InvalidPattern(place, refusals.WILDCARDS_SIDE_BY_SIDE)
     if "\\" in re.sub(r"\\[\\*]", "", text):
         raise InvalidPattern(place, refusals.BAD_ESCAPE)
-    tokens = re.findall(r"\\[\\*]|\*|[^\\*]+", text)
     parts = [""]
-    for token in tokens:
-        if token == "*":
+    for piece in re.findall(r"\\[\\*]|\*|[^\\*]+", text):
+        if piece == "*":
             parts.append("")
         else:
-            parts[-1] += token[1:] if token.startswith("\\") else token
+            parts[-1] += piece[1:] if piece.startswith("\\") else piece
     return tuple(parts)
 
 
@@ -152,9 +154,11 @@ def anything_but_operator(argument: Any, place: str, old: bool) -> Meaning:
     inner, value = only_member(argument, place)
     at = f"{place}.{inner}"
     many = isinstance(value, list | tuple)
-    if inner not in INNER_OPERATORS or old and (inner == "wildcard" or many and inner != "equals-ignore-case"):
+    if inner not in INNER_OPERATORS or (old and (inner == "wildcard" or (many and inner != "equals-ignore-case"))):
         raise InvalidPattern(place, refusals.ANYTHING_BUT_OPERATOR, operator=inner)
     texts = [text_in(text, at) for text in (value if many else [value])]
+    if not texts:
+        return NOTHING, None
     if inner in ("prefix", "suffix") and "" in texts:
         raise InvalidPattern(at, refusals.EMPTY_AFFIX, operator=inner)
     if inner == "wildcard":
@@ -169,7 +173,7 @@ def numeric(argument: Any, place: str, old: bool) -> Meaning:
     first = operators[0] if operators else None
     if first not in ("=", "<", "<=", ">", ">="):
         raise InvalidPattern(place, refusals.NUMERIC_OPERATOR, operator=plain(first))
-    if len(argument) > 2 and first in ("=", "<", "<=") or len(argument) > 4:
+    if (len(argument) > 2 and first in ("=", "<", "<=")) or len(argument) > 4:
         raise InvalidPattern(place, refusals.NUMERIC_TOO_MANY)
     if len(operators) == 2 and operators[1] not in ("<", "<="):
         raise InvalidPattern(place, refusals.NUMERIC_UPPER, operator=plain(operators[1]))
@@ -181,9 +185,9 @@ def numeric(argument: Any, place: str, old: bool) -> Meaning:
     if first == "=":
         return "number", bounds[0]
     if first in ("<", "<="):
-        return "numeric", NumberRange(-LARGEST, False, bounds[0], first == "<=")
+        return "numeric", NumberRange(-inf, False, bounds[0], first == "<=")
     if len(bounds) == 1:
-        return "numeric", NumberRange(bounds[0], first == ">=", LARGEST, False)
+        return "numeric", NumberRange(bounds[0], first == ">=", inf, False)
     if bounds[0] >= bounds[1]:
         raise InvalidPattern(place, refusals.NUMERIC_ORDER)
     return "numeric", NumberRange(bounds[0], first == ">=", bounds[1], operators[1] == "<=")

@@ -46,6 +46,8 @@ def forms_of(row: Received) -> list[Event]:
     if row.payload is None:
         return []
     payload = orjson.loads(row.payload)
+    if not isinstance(payload, dict):
+        raise ValueError("The payload is no event.")
     if row.source != STRIPE:
         return [payload]
     stripe = {

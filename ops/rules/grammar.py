@@ -1,12 +1,12 @@
 """What a pattern says: its JSON as branches of keys with alternatives, or why EventBridge refuses it."""
 
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import Any
 
 from ops.rules import refusals
 from ops.rules.alternatives import Alternative
-from ops.rules.entries import alternative_of
+from ops.rules.complexity import too_complex
+from ops.rules.entries import NOTHING, alternative_of
 from ops.rules.reading import is_object, members_of
 from ops.rules.refusals import InvalidPattern
 
@@ -16,10 +16,17 @@ DEEPEST = 150
 
 # Names that the engine keeps for operators, known and to come: no key inside "$or" may have one.
 RESERVED_IN_OR = frozenset(
-    "exactly equals-ignore-case prefix suffix anything-but exists wildcard numeric cidr = < <= > >= regex not-wildcard"
-    " not-equals-ignore-case date-after date-on-or-after date-before date-on-or-before in-date-range"
-    " ip-address-in-range ip-address-not-in-range".split()
+    {
+        *("exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr"),
+        *("=", "<", "<=", ">", ">="),
+        *("regex", "not-wildcard", "not-equals-ignore-case"),
+        *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
+        *("ip-address-in-range", "ip-address-not-in-range"),
+    }
 )
+
+# What no older way to read a pattern makes good.
+FINAL = (refusals.OR_TOO_MANY, refusals.TOO_DEEP, refusals.TOO_COMPLEX)
 
 Branch = dict[str, tuple[Alternative, ...]]
 
@@ -42,7 +49,7 @@ def branches_of(pattern: Any) -> list[Branch]:
     try:
         return read_pattern(pattern, Within.PATTERN)
     except InvalidPattern as refused:
-        if refused.refusal in (refusals.OR_TOO_MANY, refusals.TOO_DEEP) or not names_or(pattern):
+        if refused.refusal in FINAL or not names_or(pattern):
             raise
         try:
             return read_pattern(pattern, Within.OLD_PATTERN)
@@ -61,6 +68,8 @@ def read_pattern(pattern: Any, within: Within) -> list[Branch]:
         raise InvalidPattern("", refusals.NOT_AN_OBJECT)
     branches: list[Branch] = [{}]
     read_object(pattern, (), "", branches, within)
+    refuse_empty_beginnings(branches)
+    refuse_too_complex(branches)
     return branches
 
 
@@ -80,7 +89,7 @@ def read_object(node: Any, steps: tuple[str, ...], place: str, branches: list[Br
         elif is_object(value):
             read_object(value, (*steps, name), here, branches, within)
         elif isinstance(value, list | tuple):
-            alternatives = tuple(read_alternatives(value, here, old=within is Within.OLD_PATTERN))
+            alternatives = read_alternatives(value, here, old=within is Within.OLD_PATTERN)
             for branch in branches:
                 branch[full_name(steps, name)] = alternatives
         else:
@@ -108,8 +117,35 @@ def read_or(value: Any, steps: tuple[str, ...], place: str, branches: list[Branc
     branches[:] = split
 
 
-def read_alternatives(entries: Any, place: str, *, old: bool) -> Iterator[Alternative]:
+def read_alternatives(entries: Any, place: str, *, old: bool) -> tuple[Alternative, ...]:
     if not entries:
         raise InvalidPattern(place, refusals.EMPTY_ARRAY)
-    for index, entry in enumerate(entries):
-        yield alternative_of(entry, f"{place}[{index}]", old=old)
+    return tuple(alternative_of(entry, f"{place}[{index}]", old=old) for index, entry in enumerate(entries))
+
+
+def refuse_empty_beginnings(branches: list[Branch]) -> None:
+    """The engine fails where the first alternative of a key is an empty list, and ignores one further on."""
+    for branch in branches:
+        for name, alternatives in branch.items():
+            if alternatives[0].kind == NOTHING:
+                raise InvalidPattern(name, refusals.EMPTY_ARRAY)
+
+
+def refuse_too_complex(branches: list[Branch]) -> None:
+    """Refuse wildcards that the engine would have to follow all at once: those of one key, reached in the same way."""
+    followed: dict[Any, set[frozenset[tuple[str, ...]]]] = {}
+    for branch in branches:
+        before: tuple[Any, ...] = ()
+        for name in sorted(branch):
+            meanings = [(alternative.kind, alternative.argument) for alternative in branch[name]]
+            wildcards = {wildcards_of(kind, argument) for kind, argument in meanings if "wildcard" in kind}
+            if wildcards:
+                followed.setdefault((before, name), set()).update(wildcards)
+            before = (*before, name, *meanings)
+    for (_, name), wildcards in followed.items():
+        if too_complex(wildcards):
+            raise InvalidPattern(name, refusals.TOO_COMPLEX)
+
+
+def wildcards_of(kind: str, argument: Any) -> frozenset[tuple[str, ...]]:
+    return argument if kind == "anything-but-wildcard" else frozenset({argument})

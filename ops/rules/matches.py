@@ -24,13 +24,13 @@ MATCHES = """
 """
 DELIVERIES = """
     INSERT INTO ops_delivery (match_id, rule_name, target_name, kind, arn, parameters, input, key, depth, state, due_at,
-        attempts, give_up_at, max_retries, error, created_at, finished_at)
+        attempts, give_up_at, max_age_seconds, max_retries, error, created_at, finished_at)
     SELECT match_id, rule_name, target_name, kind, arn, parameters, input, key, depth, state, due_at,
-        0, give_up_at, max_retries, error, created_at, finished_at
+        0, give_up_at, max_age_seconds, max_retries, error, created_at, finished_at
     FROM jsonb_to_recordset(%s::jsonb) AS new (
         match_id bigint, rule_name text, target_name text, kind text, arn text, parameters jsonb, input text, key text,
-        depth int, state text, due_at timestamptz, give_up_at timestamptz, max_retries int, error text,
-        created_at timestamptz, finished_at timestamptz)
+        depth int, state text, due_at timestamptz, give_up_at timestamptz, max_age_seconds int, max_retries int,
+        error text, created_at timestamptz, finished_at timestamptz)
 """
 
 
@@ -96,6 +96,7 @@ def call_rows(found: Found, match_id: int, *, now: datetime, replay: str) -> Ite
             "state": state.value,
             "due_at": now if state is DeliveryState.DUE else None,
             "give_up_at": now + target.max_age,
+            "max_age_seconds": int(target.max_age.total_seconds()),
             "max_retries": target.max_retries,
             "error": error,
             "created_at": now,

@@ -189,6 +189,7 @@ class Delivery(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)  # a worker's lease
     attempts = models.PositiveIntegerField(_("attempts"), default=0)  # since it was made, or redriven
     give_up_at = models.DateTimeField()
+    max_age_seconds = models.PositiveIntegerField()  # from being made, or redriven, until it is given up
     max_retries = models.PositiveSmallIntegerField()
     error = models.TextField(_("error"), blank=True, default="")  # name and sentence of the last failure
     result: "models.JSONField[Any, Any]" = models.JSONField(_("result"), null=True)

@@ -55,9 +55,9 @@ def read_event(text: str) -> dict[str, Any]:
     Raises ValueError, with json's own words, when the text is no JSON object.
     """
     event = loads(text, object_of)
-    if not isinstance(event, dict):
-        raise ValueError("An event is a JSON object.")
-    return event
+    if isinstance(event, dict):
+        return event
+    raise ValueError("An event is a JSON object.")
 
 
 def loads(text: str, build: Any) -> Any:
@@ -89,7 +89,7 @@ def number_of(text: str) -> int | float | NumberText:
 
 def comparable(number: int | float | Decimal) -> int | float | NumberText:
     """Return a number of an event in the form in which numbers are compared."""
-    if type(number) is float or -LARGEST_EXACT_INT <= number <= LARGEST_EXACT_INT and type(number) is int:
+    if type(number) is float or (-LARGEST_EXACT_INT <= number <= LARGEST_EXACT_INT and type(number) is int):
         return number
     return number_of(str(number))
 

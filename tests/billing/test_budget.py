@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing import stripe_budget
-from billing.stripe_budget import AHEAD, BURST_SECONDS, Lane, LocalShare, Turn, ask_for_turn, rest, take
+from billing import nudge, stripe_budget
+from billing.stripe_budget import ask_for_turn, rest, take
+from billing.turns import AHEAD, BURST_SECONDS, Lane, LocalShare, Turn
 
 pytestmark = pytest.mark.usefixtures("own_redis")
 
@@ -120,7 +121,7 @@ def test_without_redis_each_process_keeps_to_a_careful_share(key, point_redis_to
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         point_redis_to(free.getsockname()[1])
-    stripe_budget.nudge_redis.cache_clear()
+    nudge.nudge_redis.cache_clear()
     granted = granted_within(key, 0.6, lanes=4)
     assert 1 <= granted <= 10 * 0.6 + 10 * AHEAD + 4
 
@@ -148,7 +149,7 @@ def _spend(key: str, seconds: float, results: "multiprocessing.Queue[int]") -> N
 def test_several_processes_share_one_rate(key):
     context = multiprocessing.get_context("fork")
     results = context.Queue()
-    stripe_budget.nudge_redis.cache_clear()  # no connection is inherited
+    nudge.nudge_redis.cache_clear()  # no connection is inherited
     workers = [context.Process(target=_spend, args=(key, 1.0, results)) for _ in range(3)]
     for worker in workers:
         worker.start()

@@ -1,0 +1,25 @@
+"""Call an effect: one of `ops.effects.registry`. News for an organization and findings are effects too."""
+
+from ops.effects import local
+from ops.effects.outcome import Outcome, Refused
+from ops.effects.registry import Call, by_arn
+from ops.rules.targets.call import TargetCall
+
+REGISTERED = (local,)  # importing a module of effects registers them
+
+
+def call(target: TargetCall) -> Outcome:
+    effect = by_arn(target.arn)
+    if effect is None:
+        return Refused(f"NoSuchEffect: nothing is registered under {target.arn}.")
+    return effect.call(
+        target.input,
+        Call(
+            key=target.key,
+            now=target.now,
+            cause=target.rule_name,
+            event_id=target.event_id,
+            customer_id=target.customer_id,
+            depth=target.depth,
+        ),
+    )
