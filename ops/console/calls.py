@@ -1,6 +1,5 @@
 """Matches and the calls they made due: what a rule found, what was called with which input, and what came of it."""
 
-import json
 from datetime import timedelta
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from billing.models import InboxEvent
 from ops.console.display import id_link, moment
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
-from ops.console.rule_words import delivery_pill, rule_pill
+from ops.console.rule_words import delivery_pill, parsed, rule_pill
 from ops.console.site import console
 from ops.models import Delivery, DeliveryState, Match, Rule, StaffAct
 from ops.rules.redrive import redrivable, redrive
@@ -243,14 +242,6 @@ class DeliveryAdmin(PageAdmin):
     @display(description=gettext_lazy("last error"))
     def error_shown(self, call: Delivery) -> SafeString | str:
         return format_html('<span class="error-line">{}</span>', call.error[:120]) if call.error else "–"
-
-
-def parsed(text: str) -> Any:
-    """Return the JSON in a text; the text itself where it is none."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def ask_and_redrive(request: HttpRequest, calls: QuerySet[Delivery], *, back: str) -> HttpResponse:

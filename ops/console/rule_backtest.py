@@ -19,12 +19,11 @@ from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from ops.console.chart import stack
-from ops.console.rule_form import TargetForms, owner_of, targets_of
+from ops.console.rule_form import TargetForms, owner_of, ready_targets
 from ops.console.rule_try import TARGETS
 from ops.console.rule_words import refused
 from ops.models import Mode
 from ops.rules.backtest import Trial, backtest
-from ops.rules.book import ready_target
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.tally import Snapshot
 
@@ -171,7 +170,7 @@ def trial_of(request: HttpRequest, now: datetime, zone: Any) -> Trial:
         until=until,
         owner=owner_of(request.POST.get("owner", "")),
         mode=Mode(mode) if mode in Mode.values else Mode.ANY,
-        targets=[ready_target(target) for target in targets_of(targets)],
+        targets=ready_targets(targets),
         rule_name=request.POST.get("name", ""),
         zone=zone,
     )

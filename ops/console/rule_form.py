@@ -1,7 +1,8 @@
 """The form by which a rule is written: its fields, its targets, and the rule that they make, saved or not."""
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -16,8 +17,16 @@ from unfold.widgets import (
 )
 
 from billing.stripe_accounts import configured
+from ops.effects.destinations.models import Destination
+from ops.effects.registry import EFFECTS
 from ops.models import Mode, Rule, RuleState, Target, TargetKind
+from ops.rules import transform
+from ops.rules.book import ReadyTarget, ready_target
+from ops.rules.building import written_pattern
+from ops.rules.documents import PARAMETER_KEYS, STATE_WORDS, Document, pattern_of, target_of
 from ops.rules.models import NAME
+from ops.rules.resources import ACTIVITY_ARN, DESTINATION, FINDING_ARN, read_arn
+from ops.rules.validate import Problem, transform_parts
 
 ALL, PRIMARY = "-all", "-primary"  # as choices; no account can have these names
 MONO = {"class": "mono", "spellcheck": "false", "autocomplete": "off", "autocapitalize": "off"}
@@ -84,14 +93,16 @@ class RuleForm(forms.Form):
 
 
 class TargetForm(forms.Form):
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=64, validators=[NAME], widget=line(**MONO))
-    kind = forms.ChoiceField(label=gettext_lazy("What"), choices=TargetKind.choices, widget=UnfoldAdminSelectWidget)
+    """One target. What is right is for `ops.rules.validate` to say; this only reads what was typed."""
+
+    name = forms.CharField(label=gettext_lazy("Name"), required=False, max_length=64, widget=line(**MONO))
+    resource = forms.ChoiceField(label=gettext_lazy("What is called"), required=False, widget=UnfoldAdminSelectWidget)
     arn = forms.CharField(
-        label=gettext_lazy("Resource (ARN)"),
+        label=gettext_lazy("ARN"),
         required=False,
         max_length=1600,
-        help_text=gettext_lazy("Needed, but for activities and findings."),
-        widget=line(list="known-resources", **MONO),
+        help_text=gettext_lazy("Of an event bus, an SNS topic, an SQS queue or a state machine on AWS."),
+        widget=line(placeholder="arn:aws:sqs:ap-northeast-1:123456789012:orders", **MONO),
     )
     given = forms.ChoiceField(
         label=gettext_lazy("It is given"), choices=list(INPUTS.items()), initial=WHOLE, widget=forms.RadioSelect
@@ -115,22 +126,19 @@ class TargetForm(forms.Form):
         label=gettext_lazy("Parameters of the kind (JSON)"), required=False, widget=text(2, **MONO)
     )
     max_age_seconds = forms.IntegerField(
-        label=gettext_lazy("Longest age, seconds"),
-        min_value=60,
-        max_value=86_400,
-        required=False,
-        widget=UnfoldAdminIntegerFieldWidget,
+        label=gettext_lazy("Longest age, seconds"), required=False, widget=UnfoldAdminIntegerFieldWidget
     )
     max_retries = forms.IntegerField(
-        label=gettext_lazy("Most retries"),
-        min_value=0,
-        max_value=185,
-        required=False,
-        widget=UnfoldAdminIntegerFieldWidget,
+        label=gettext_lazy("Most retries"), required=False, widget=UnfoldAdminIntegerFieldWidget
     )
     dead_letter_arn = forms.CharField(
         label=gettext_lazy("Dead-letter queue on AWS (ARN)"), required=False, max_length=1600, widget=line(**MONO)
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        resource: Any = self.fields["resource"]
+        resource.choices = known_resources()
 
     def clean_input_paths_map(self) -> dict[str, str]:
         try:
@@ -148,24 +156,22 @@ class TargetForm(forms.Form):
             raise forms.ValidationError(_("Write a JSON object."))
         return parameters
 
-    def target(self, position: int) -> Target:
-        """Return the target that a valid form describes, unsaved."""
+    def document(self) -> Document:
+        """Return the target as a rule's document says it. The form must be valid."""
         data = self.cleaned_data
         given = data["given"]
-        return Target(
-            name=data["name"],
-            kind=data["kind"],
-            arn=data["arn"],
-            input=data["input"] if given == CONSTANT else "",
-            input_path=data["input_path"] if given == PART else "",
-            input_paths_map=data["input_paths_map"] if given == TEMPLATE else {},
-            input_template=data["input_template"] if given == TEMPLATE else "",
-            parameters=data["parameters"],
-            max_age_seconds=data["max_age_seconds"] or 86_400,
-            max_retries=Target.MOST_RETRIES if data["max_retries"] is None else data["max_retries"],
-            dead_letter_arn=data["dead_letter_arn"],
-            position=position,
-        )
+        transformer = {"InputPathsMap": data["input_paths_map"], "InputTemplate": data["input_template"]}
+        retries = {"MaximumEventAgeInSeconds": data["max_age_seconds"], "MaximumRetryAttempts": data["max_retries"]}
+        document = {
+            "Id": data["name"],
+            "Arn": data["resource"] or data["arn"].strip(),
+            "Input": data["input"] if given == CONSTANT else "",
+            "InputPath": data["input_path"] if given == PART else "",
+            "InputTransformer": transformer if given == TEMPLATE else {},
+            "RetryPolicy": {name: value for name, value in retries.items() if value is not None},
+            "DeadLetterConfig": {"Arn": data["dead_letter_arn"]} if data["dead_letter_arn"] else {},
+        }
+        return {key: value for key, value in document.items() if value or key in ("Id", "Arn")} | data["parameters"]
 
 
 TargetForms = formset_factory(TargetForm, extra=0, can_delete=True, max_num=5, validate_max=True)
@@ -196,29 +202,49 @@ def rule_initial(rule: Rule | None) -> dict[str, Any]:
     return {
         "name": rule.name,
         "notes": rule.notes,
-        "pattern": rule.pattern,
+        "pattern": shown_pattern(rule.pattern),
         "owner": ALL if rule.owner is None else rule.owner or PRIMARY,
         "mode": rule.mode,
         "state": rule.state,
     }
 
 
+def shown_pattern(text: str) -> str:
+    """Write a pattern that was stored as people write one; one that is not plain JSON stands as it is."""
+    pattern = pattern_of(text)
+    return written_pattern(pattern) if isinstance(pattern, dict) else text
+
+
 def target_initial(target: Target) -> dict[str, Any]:
+    known = any(target.arn == arn for _group, choices in known_resources() for arn, _label in choices)
     given = CONSTANT if target.input else PART if target.input_path else TEMPLATE if target.input_template else WHOLE
+    parameters = {key: target.parameters[key] for key in PARAMETER_KEYS if target.parameters.get(key)}
     return {
         "name": target.name,
-        "kind": target.kind,
-        "arn": target.arn,
+        "resource": target.arn if known else "",
+        "arn": "" if known else target.arn,
         "given": given,
         "input": target.input,
         "input_path": target.input_path,
         "input_paths_map": written_paths(target.input_paths_map),
         "input_template": target.input_template,
-        "parameters": json.dumps(target.parameters, ensure_ascii=False, indent=2) if target.parameters else "",
+        "parameters": json.dumps(parameters, ensure_ascii=False, indent=2) if parameters else "",
         "max_age_seconds": target.max_age_seconds,
         "max_retries": target.max_retries,
         "dead_letter_arn": target.dead_letter_arn,
     }
+
+
+def known_resources() -> list[tuple[str, Any]]:
+    """Return what a target can call here, as choices; the empty one stands for an ARN that is typed."""
+    special = {ACTIVITY_ARN: TargetKind.ACTIVITY.label, FINDING_ARN: TargetKind.FINDING.label}
+    names = [(effect.arn, special.get(effect.arn, effect.name)) for effect in EFFECTS.values()]
+    destinations = Destination.objects.order_by("name").values_list("name", flat=True)[:200]
+    return [
+        (_("On AWS"), [("", _("by its ARN"))]),
+        (_("Effects"), sorted(names, key=lambda choice: (choice[0] not in special, str(choice[1])))),
+        (_("API destinations"), [(DESTINATION + name, name) for name in destinations]),
+    ]
 
 
 def owner_of(choice: str) -> str | None:
@@ -226,10 +252,66 @@ def owner_of(choice: str) -> str | None:
     return None if choice in ("", ALL) else "" if choice == PRIMARY else choice
 
 
-def targets_of(targets: "BaseFormSet[TargetForm]") -> Iterator[Target]:
-    """Yield the targets of the forms that are valid and stay."""
-    for position, form in enumerate(targets.forms):
-        if form.is_bound and not form.is_valid():
-            continue
-        if form.is_bound and form.cleaned_data and not form.cleaned_data.get("DELETE"):
-            yield form.target(position)
+def document_from(rule: Mapping[str, Any], targets: "BaseFormSet[TargetForm]") -> Document:
+    """Return the rule's document from cleaned data of the form and its targets' forms."""
+    document = {
+        "Name": rule.get("name", ""),
+        "Description": rule.get("notes", ""),
+        "State": STATE_WORDS[RuleState(rule.get("state") or RuleState.OFF)],
+        "Account": owner_of(rule.get("owner", "")),
+        "Mode": rule.get("mode") or Mode.ANY.value,
+        "EventPattern": rule.get("pattern", ""),
+        "Targets": [form.document() for form in staying(targets)],
+    }
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def staying(targets: "BaseFormSet[TargetForm]") -> list[TargetForm]:
+    """Return the forms that are valid and were not marked to be removed, in their order."""
+    return [form for form in targets.forms if form.is_valid() and not form.cleaned_data.get("DELETE")]
+
+
+def ready_targets(targets: "BaseFormSet[TargetForm]") -> list[ReadyTarget]:
+    """Return targets whose input can be made; those that are not right yet are left out."""
+    ready = []
+    for form in staying(targets):
+        document = form.document()
+        if document["Id"] and read_arn(document["Arn"]) and not transform.flaws_of(**transform_parts(document)):
+            ready.append(ready_target(target_of(Rule(), document, 0)))
+    return ready
+
+
+# Where `ops.rules.validate` says a flaw is, as a beginning, and the field that shows it.
+RULE_FIELDS = {"Name": "name", "Description": "notes", "State": "state", "Account": "owner", "Mode": "mode"}
+TARGET_FIELDS = {
+    "Id": "name",
+    "Arn": "arn",
+    "InputPath": "input_path",
+    "InputTransformer.InputPathsMap": "input_paths_map",
+    "InputTransformer": "input_template",
+    "Input": "input",
+    "HttpParameters": "parameters",
+    "SqsParameters": "parameters",
+    "RetryPolicy.MaximumEventAgeInSeconds": "max_age_seconds",
+    "RetryPolicy": "max_retries",
+    "DeadLetterConfig": "dead_letter_arn",
+}
+OF_TARGET = re.compile(r"Targets\[(\d+)\]\.?(.*)")
+
+
+def show_problems(problems: Iterable[Problem], form: RuleForm, targets: "BaseFormSet[TargetForm]") -> None:
+    """Put each flaw at the field that it is about. Those of the pattern stand at the pattern's own message."""
+    forms_there = staying(targets)
+    for problem in problems:
+        of_target = OF_TARGET.match(problem.path)
+        said = f"{problem.sentence} {problem.example}".strip()
+        if of_target:
+            forms_there[int(of_target[1])].add_error(field_for(of_target[2], TARGET_FIELDS), said)
+        elif problem.path.startswith("EventPattern"):
+            form.add_error("pattern", problem.sentence)
+        else:
+            form.add_error(field_for(problem.path, RULE_FIELDS), said)
+
+
+def field_for(path: str, fields: Mapping[str, str]) -> str | None:
+    return next((field for beginning, field in fields.items() if path.startswith(beginning)), None)

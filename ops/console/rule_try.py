@@ -12,16 +12,17 @@ from django.views.decorators.http import require_POST
 
 from billing.models import InboxEvent
 from ops.console.many import STRIPE_ID
-from ops.console.rule_form import TargetForms, targets_of
-from ops.console.rule_words import Refused, Verdict, refused, verdict
+from ops.console.rule_form import TargetForms, ready_targets
+from ops.console.rule_words import Refused, Verdict, parsed, refused, verdict
 from ops.rules import take
-from ops.rules.book import ready_target
-from ops.rules.building import CannotBuild, Group, fields_of, tick
+from ops.rules.book import ReadyTarget
+from ops.rules.building import CannotBuild, fields_of, tick
 from ops.rules.envelopes import Event, Received, forms_of, rule_arn, written_time
 from ops.rules.explain import explain
 from ops.rules.narrowing import all_types
 from ops.rules.patterns import InvalidPattern, Pattern, compile_pattern
 from ops.rules.transform import NoInput, Setting
+from ops.rules.validate import MOST_TARGETS
 
 FOUND = 8
 TARGETS = "target"  # the prefix of the targets' forms
@@ -33,10 +34,6 @@ class Chosen:
 
     row: Received
     form: Event
-
-    @property
-    def payload_is_whole(self) -> bool:
-        return bool(self.form)
 
 
 @dataclass(frozen=True)
@@ -139,27 +136,28 @@ def preview(request: HttpRequest) -> HttpResponse:
     """Show what each target would be given of the chosen event."""
     event = chosen_event(request.POST.get("event", ""))
     forms = TargetForms(request.POST, prefix=TARGETS)
-    shown = [previewed(target, event, request.POST.get("name", "")) for target in targets_of(forms)] if event else []
-    unready = sum(not form.is_valid() for form in forms.forms)
+    ready = ready_targets(forms)
+    shown = [previewed(target, event, request.POST.get("name", "")) for target in ready] if event else []
+    unready = len(forms.forms) - len(ready)
     return render(request, "ops/rules/previews.html", {"previews": shown, "event": event, "unready": unready})
 
 
-def previewed(target: Any, event: Chosen, rule_name: str) -> dict[str, Any]:
+def previewed(target: ReadyTarget, event: Chosen, rule_name: str) -> dict[str, Any]:
     """Return the target's name with its input, or with why there is none."""
     setting = Setting(rule_arn(rule_name), rule_name, written_time(event.row.received_at))
     try:
-        return {"name": target.name, "input": ready_target(target).make_input(event.form, setting), "error": ""}
-    except (NoInput, ValueError) as error:
-        return {"name": target.name, "input": "", "error": str(error)}
+        return {"name": target.name, "json": parsed(target.make_input(event.form, setting)), "error": ""}
+    except NoInput as error:
+        return {"name": target.name, "error": str(error)}
 
 
 @require_POST
 def add_target(request: HttpRequest) -> HttpResponse:
     """Return the targets' forms as they stand, and one more."""
-    data = request.POST.copy()
-    count = int(data.get(f"{TARGETS}-TOTAL_FORMS", "0") or 0)
-    data[f"{TARGETS}-TOTAL_FORMS"] = str(min(count + 1, 5))
-    forms = TargetForms(initial=[plain_initial(data, number) for number in range(min(count + 1, 5))], prefix=TARGETS)
+    typed = request.POST.get(f"{TARGETS}-TOTAL_FORMS", "")
+    count = min(int(typed) if typed.isascii() and typed.isdigit() else 0, MOST_TARGETS - 1)
+    initial = [plain_initial(request.POST, number) for number in range(count)]
+    forms = TargetForms(initial=[*initial, {"name": f"target-{count + 1}"}], prefix=TARGETS)
     return render(request, "ops/rules/target_forms.html", {"targets": forms})
 
 
@@ -167,7 +165,3 @@ def plain_initial(data: Any, number: int) -> dict[str, Any]:
     """Return what was typed into one target's form, as it was typed."""
     beginning = f"{TARGETS}-{number}-"
     return {name.removeprefix(beginning): value for name, value in data.items() if name.startswith(beginning)}
-
-
-def no_fields() -> Group:
-    return Group("", ())

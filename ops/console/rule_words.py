@@ -109,3 +109,11 @@ def values_words(values: Sequence[Any]) -> str:
     if more <= 0:
         return shown
     return ngettext("%(shown)s and %(n)d more", "%(shown)s and %(n)d more", more) % {"shown": shown, "n": more}
+
+
+def parsed(text: str) -> Any:
+    """Return the JSON in a text; the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -82,6 +82,15 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": _("Rules"),
+                "separator": True,
+                "items": [
+                    page(_("Rules"), "rule", "ops.rule"),
+                    page(_("Matches"), "join_inner", "ops.match"),
+                    page(_("Calls"), "call_made", "ops.delivery", badge="ops.console.calls.dead_letters_badge"),
+                ],
+            },
+            {
                 "title": _("Mirror"),
                 "separator": True,
                 "items": [

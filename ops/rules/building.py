@@ -26,6 +26,11 @@ class Leaf:
     path: tuple[str, ...]
     value: Any
     ticked: bool
+    children: None = None  # what a group has
+
+    @property
+    def shown(self) -> str:
+        return json.dumps(self.value, ensure_ascii=False)
 
 
 @dataclass(frozen=True)

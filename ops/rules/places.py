@@ -12,7 +12,7 @@ DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a text: line and column count from 1; `excerpt` is its line, `before` what stands left of it."""
+    """A place in a text: line and column count from 1; `excerpt` is its line."""
 
     line: int
     column: int
@@ -21,6 +21,10 @@ class Place:
     @property
     def before(self) -> str:
         return self.excerpt[: self.column - 1]
+
+    @property
+    def after(self) -> str:
+        return self.excerpt[self.column - 1 :]
 
 
 def place_at(text: str, offset: int) -> Place:
