@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -53,15 +54,23 @@ def save_rule(
         old = document_of(before) if before.pk else {}
         new_path = before.path if path is None else path
         wanted = normal(document)
-        if old == wanted and before.path == new_path:
+        pattern = layout_of(document["EventPattern"], before)
+        if old == wanted and (before.path, before.pattern) == (new_path, pattern):
             return Saved(before, changed=False)
         before.path = new_path
-        write(before, wanted, now=now)
+        write(before, document | {"EventPattern": pattern}, now=now)
         add_version(before, wanted, actor=actor, reason=reason, from_file=from_file, now=now)
         if actor is not None:
             record_change(before, old, wanted, actor=actor, reason=reason, now=now)
     log.info("rules:changed", rule=before.name, version=before.version, state=before.state)
     return Saved(before, changed=True)
+
+
+def layout_of(pattern: Any, before: Rule) -> str:
+    """The pattern as a text: as it was written where it was, as it stood where only its layout would be lost."""
+    if isinstance(pattern, str) or documents.pattern_of(before.pattern) != pattern:
+        return documents.pattern_text(pattern)
+    return before.pattern
 
 
 def locked(rule: Rule | None, name: str) -> Rule:
