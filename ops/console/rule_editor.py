@@ -92,9 +92,10 @@ def seen_version(request: HttpRequest) -> int | None:
 
 def page(request: HttpRequest, rule: Rule | None, form: RuleForm, targets: Any, *, status: int = 200) -> HttpResponse:
     now = timezone.now()
+    text = str(form["pattern"].value() or "")
     context = {
         **console.each_context(request),
-        **event_context(request),
+        **event_context(request, first=last_match_of(rule), pattern=text),
         "title": rule.name if rule else _("New rule"),
         "rule": rule,
         "original": rule,
@@ -106,12 +107,18 @@ def page(request: HttpRequest, rule: Rule | None, form: RuleForm, targets: Any, 
         "may_see_events": request.user.has_perm("billing.view_inboxevent"),
         "opts": Rule._meta,
     }
-    event, text = context["event"], str(form["pattern"].value() or "")
-    context |= {"tried": try_pattern(text, event), "text": text}
+    context |= {"tried": try_pattern(text, context["event"]), "text": text}
     if rule:
         context |= {"days": days_of([rule.pk], now, days=30)[rule.pk], "counts": counts_of(rule)}
         context["latest"] = rule.versions.select_related("changed_by").first()
     return TemplateResponse(request, "ops/rules/editor.html", context, status=status)
+
+
+def last_match_of(rule: Rule | None) -> str:
+    """Return the key of the event that the rule matched last: what it is tried on until another is chosen."""
+    matches = Match.objects.filter(rule=rule).order_by("-matched_at") if rule else Match.objects.none()
+    found = matches.values_list("inbox_id", flat=True).first()
+    return "" if found is None else str(found)
 
 
 def counts_of(rule: Rule) -> dict[str, Any]:

@@ -87,11 +87,12 @@ def find_events(term: str) -> Sequence[InboxEvent]:
     return list(events[:FOUND])
 
 
-def event_context(request: HttpRequest) -> dict[str, Any]:
-    """Return what the box with the event needs: the chosen one, its fields, and what was searched for."""
-    event = chosen_event(request.POST.get("event", "") or request.GET.get("event", ""))
-    pattern = request.POST.get("pattern", "")
-    return {"event": event, "fields": fields_of(event.form, pattern) if event else None}
+def event_context(request: HttpRequest, *, first: str = "", pattern: str = "") -> dict[str, Any]:
+    """Return what the box with the event needs: the event, `first` until another is chosen, and its fields."""
+    chosen = request.POST.get("event", "") or request.GET.get("event", "")
+    event = chosen_event(chosen or first) or chosen_event("")
+    text = request.POST.get("pattern", pattern)
+    return {"event": event, "fields": fields_of(event.form, text) if event else None}
 
 
 @require_POST

@@ -35,6 +35,8 @@ from ops.console.rule_days import days_of
 from ops.console.rule_words import rule_pill
 from ops.console.site import console
 from ops.models import Delivery, DeliveryState, Match, Rule, RuleState, RuleVersion
+from ops.rules.building import written_pattern
+from ops.rules.documents import KEYS, Document
 from ops.rules.edit import Saved, delete_rule, restore_version, set_state
 from ops.rules.validate import InvalidRule
 
@@ -302,11 +304,22 @@ def changes_of(versions: list[RuleVersion]) -> Iterator[Change]:
 MEANINGS = {"-": "gone", "+": "new", " ": "same"}
 
 
-def difference(before: dict[str, Any], after: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def difference(before: Document, after: Document) -> Iterator[tuple[str, str]]:
     old, new = (written(document) for document in (before, after))
     for line in list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]:
-        yield ("gap", "…") if line.startswith("@@") else (MEANINGS[line[0]], line[1:])
+        if not line.startswith("@@"):
+            yield MEANINGS[line[0]], line[1:]
+        elif not line.startswith(("@@ -1", "@@ -0")):
+            yield "gap", "…"
 
 
-def written(document: dict[str, Any]) -> list[str]:
-    return json.dumps(document, indent=2, ensure_ascii=False).splitlines() if document else []
+def written(document: Document) -> list[str]:
+    """Write a rule's document line by line, its pattern as people write one, always in the same order."""
+    lines = []
+    for key in KEYS:
+        if key in document:
+            value = document[key]
+            pattern = key == "EventPattern" and isinstance(value, dict)
+            text = written_pattern(value) if pattern else json.dumps(value, indent=2, ensure_ascii=False)
+            lines += f"{key}: {text}".splitlines()
+    return lines

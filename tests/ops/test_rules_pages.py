@@ -152,7 +152,7 @@ def test_a_rule_is_removed_with_a_reason(olga, rule):
 def test_the_pattern_is_judged_while_it_is_typed_at_its_place(olga, event):
     page = post(olga, "ops_rule_check", {"pattern": '{\n  "source": [{"prefix": 5}]\n}', "event": event.pk})
     said = page.content.decode()
-    assert "Line 2, column 24" in said
+    assert "Line 2, column 25" in said
     assert "source[0].prefix" in said
 
 
@@ -259,6 +259,7 @@ def dead(rule: Rule, event: InboxEvent) -> Delivery:
         attempts=4,
         give_up_at=now,
         max_retries=3,
+        max_age_seconds=3600,
         error="Unreachable: no answer in 5 s",
         created_at=now,
         finished_at=now,
