@@ -188,6 +188,8 @@ INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe c
 
 # An event of our own that so many rules' targets lie before is kept and matched no more: it is taken for a loop.
 RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
+# Where rules are kept as files, a folder a playbook; a company's own may stand elsewhere.
+PLAYBOOKS_DIRECTORY = env.str("PLAYBOOKS_DIRECTORY", default=str(BASE_DIR / "ops" / "playbooks"))
 RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=32)  # targets called at a time, by one worker
 
 # --- API destinations -------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('owner', models.CharField(blank=True, max_length=32, null=True, verbose_name='account')),
                 ('mode', models.CharField(choices=[('any', 'Live and test'), ('live', 'Live'), ('test', 'Test')], default='any', max_length=4, verbose_name='mode')),
                 ('path', models.CharField(blank=True, default='', max_length=255, verbose_name='file')),
+                ('applied', models.JSONField(blank=True, null=True)),
                 ('version', models.PositiveIntegerField(default=0, verbose_name='version')),
                 ('on_since', models.DateTimeField(blank=True, null=True, verbose_name='on since')),
                 ('changed_at', models.DateTimeField(verbose_name='changed')),

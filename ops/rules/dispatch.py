@@ -94,18 +94,24 @@ def match_batch(*, now: datetime) -> Dispatched:
 
 
 def find(rows: Sequence[Received], rules: Book) -> list[Found]:
-    """Return what fits; one event that cannot be read does not hold up the others."""
-    found: list[Found] = []
+    """Return what fits the rules that were on when it came."""
     for row in rows:
         if ends_here(row):
             log.warning("rules:loop", event_id=row.external_id, depth=row.depth)
-            continue
+    chain = [row for row in rows if not ends_here(row)]
+    return [each for each in find_in_past(chain, rules) if each.rule.is_on_for(each.row)]
+
+
+def find_in_past(rows: Sequence[Received], rules: Book) -> list[Found]:
+    """Return what fits, whenever it came; one event that cannot be read does not hold up the others."""
+    found: list[Found] = []
+    for row in rows:
         try:
             fitting = rules.matches(row)
         except Exception:  # ours to mend; the others go on
             log.exception("rules:unreadable", event_id=row.external_id)
             continue
-        found += [Found(rule, row, form) for rule, form in fitting if rule.is_on_for(row)]
+        found += [Found(rule, row, form) for rule, form in fitting]
     return found
 
 

@@ -26,6 +26,14 @@ class Saved:
     changed: bool
 
 
+@dataclass(frozen=True)
+class File:
+    """A rule's file: its path below the playbooks, and the normal form of what it says."""
+
+    path: str
+    document: Document
+
+
 class ChangedMeanwhile(Exception):
     """Somebody else has changed this rule since you opened it. Look at their version, then say yours again."""
 
@@ -37,14 +45,13 @@ def save_rule(
     actor: User | None,
     reason: str,
     now: datetime,
-    path: str | None = None,
-    from_file: bool = False,
+    file: File | None = None,
     seen_version: int | None = None,
 ) -> Saved:
     """Make a rule, or change one, as the document says, in one transaction.
 
-    `path` is the file that it comes from, None leaves that as it is. `seen_version` is the version that whoever edits
-    has seen: raises ChangedMeanwhile when it is not the latest. Raises InvalidRule, and then changes nothing.
+    `file` is given where a file says so. `seen_version` is the version that whoever edits has seen: raises
+    ChangedMeanwhile when it is not the latest. Raises InvalidRule, and then changes nothing.
     """
     document = checked(document)
     with transaction.atomic():
@@ -52,18 +59,26 @@ def save_rule(
         if seen_version is not None and before.version != seen_version:
             raise ChangedMeanwhile
         old = document_of(before) if before.pk else {}
-        new_path = before.path if path is None else path
         wanted = normal(document)
         pattern = layout_of(document["EventPattern"], before)
-        if old == wanted and (before.path, before.pattern) == (new_path, pattern):
+        if old == wanted and before.pattern == pattern:
+            if file is not None:
+                remember_file(before, file)
             return Saved(before, changed=False)
-        before.path = new_path
         write(before, document | {"EventPattern": pattern}, now=now)
-        add_version(before, wanted, actor=actor, reason=reason, from_file=from_file, now=now)
+        if file is not None:
+            remember_file(before, file)
+        add_version(before, wanted, actor=actor, reason=reason, from_file=file is not None, now=now)
         if actor is not None:
             record_change(before, old, wanted, actor=actor, reason=reason, now=now)
     log.info("rules:changed", rule=before.name, version=before.version, state=before.state)
     return Saved(before, changed=True)
+
+
+def remember_file(rule: Rule, file: File) -> None:
+    """Write down what the rule's file says now: what differs from it from here on was edited here."""
+    rule.path, rule.applied = file.path, file.document
+    Rule.objects.filter(pk=rule.pk).update(path=file.path, applied=file.document)
 
 
 def layout_of(pattern: Any, before: Rule) -> str:

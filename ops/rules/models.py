@@ -42,6 +42,8 @@ class Rule(models.Model):
     mode = models.CharField(_("mode"), max_length=4, choices=Mode.choices, default=Mode.ANY)
     # The file that it comes from, relative to the playbooks; empty for one that was made in the console.
     path = models.CharField(_("file"), max_length=255, blank=True, default="")
+    # What that file said when it was applied, or exported, last: what differs from it here was edited here.
+    applied: "models.JSONField[Any, Any]" = models.JSONField(null=True, blank=True)
     version = models.PositiveIntegerField(_("version"), default=0)
     # Since when it is on (or tried): it does not fire on events that were received before. None while off.
     on_since = models.DateTimeField(_("on since"), null=True, blank=True)
@@ -118,9 +120,7 @@ class RuleVersion(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     reason = models.TextField(_("reason"), blank=True, default="")
-    # Whether a file said so (`manage.py rules apply`), and not a person in the console: what people change, no file
-    # overwrites without saying so.
-    from_file = models.BooleanField(default=False)
+    from_file = models.BooleanField(default=False)  # a file said so (`manage.py rules apply`)
     changed_at = models.DateTimeField(_("changed"))
 
     class Meta:
