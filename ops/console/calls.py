@@ -233,7 +233,9 @@ class DeliveryAdmin(PageAdmin):
 
     @display(description=gettext_lazy("event"))
     def event(self, call: Delivery) -> SafeString:
-        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', call.match.event_type, call.match.event_id)
+        return format_html(
+            '<span class="who">{}</span><code class="sub-line">{}</code>', call.match.event_type, call.match.event_id
+        )
 
     @display(description=gettext_lazy("made"), ordering="created_at")
     def made_shown(self, call: Delivery) -> SafeString:

@@ -1,17 +1,11 @@
 """The backtest beside the editor: what is typed, saved or not, is tried on the past while one looks on."""
 
-import json
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from asgiref.sync import sync_to_async
 from django import forms
-from django.core.exceptions import PermissionDenied
-from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
-from django.template.loader import render_to_string
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,6 +16,7 @@ from ops.console.chart import stack
 from ops.console.rule_form import TargetForms, owner_of, ready_targets
 from ops.console.rule_try import TARGETS
 from ops.console.rule_words import refused
+from ops.console.streaming import Frames, Viewer, stream
 from ops.models import Mode
 from ops.rules.backtest import Trial, backtest
 from ops.rules.patterns import InvalidPattern, compile_pattern
@@ -78,90 +73,35 @@ class PeriodForm(forms.Form):
 
 @require_POST
 def run(request: HttpRequest) -> HttpResponseBase:
-    """Stream fragments of the page, each in place of the one before; the work ends when the browser goes away."""
-    if not request.user.has_perm("billing.view_inboxevent"):
-        raise PermissionDenied
-    # The stream is read after the middleware has put language and zone back: it must bring its own.
-    shown = Shown(translation.get_language(), timezone.get_current_timezone())
-    frames = shown.frames(request)
-    body: Any = in_background(frames) if isinstance(request, ASGIRequest) else frames
-    response = StreamingHttpResponse(body, content_type="text/event-stream")
-    response["Cache-Control"] = "no-cache, no-transform"
-    response["X-Accel-Buffering"] = "no"
-    return response
+    """Try what is typed in the editor."""
+    now = timezone.now()
+    return stream(request, lambda viewer: frames(viewer, request, lambda: trial_of(request, now, viewer.zone)))
 
 
-Frames = Generator[bytes, None, None]
-
-
-class Shown:
-    """Writes snapshots in the viewer's language and zone."""
-
-    def __init__(self, language: str | None, zone: Any) -> None:
-        self.language, self.zone = language, zone
-
-    def frames(self, request: HttpRequest) -> Frames:
-        try:
-            with self.viewer():
-                trial = trial_of(request, timezone.now(), self.zone)
-        except InvalidPattern as error:
-            text = request.POST.get("pattern", "")
-            yield self.frame("ops/rules/backtest_failed.html", refused_sentence(error, text))
-            return
-        except forms.ValidationError as error:
-            yield self.frame("ops/rules/backtest_failed.html", {"sentence": " ".join(error.messages)})
-            return
-        work = backtest(trial)
-        try:
-            for snapshot in work:
-                yield self.frame("ops/rules/backtest_found.html", found_context(snapshot, trial))
-        finally:
-            work.close()  # type: ignore[attr-defined]
-
-    def frame(self, template: str, context: dict[str, Any]) -> bytes:
-        with self.viewer():
-            html = render_to_string(template, context)
-        return f"data: {json.dumps(html)}\n\n".encode()
-
-    def viewer(self) -> Any:
-        return InViewersWay(self.language, self.zone)
-
-
-class InViewersWay:
-    """Language and time zone of the viewer, for as long as a fragment is made."""
-
-    def __init__(self, language: str | None, zone: Any) -> None:
-        self.parts = (translation.override(language), timezone.override(zone))
-
-    def __enter__(self) -> None:
-        for part in self.parts:
-            part.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        for part in reversed(self.parts):
-            part.__exit__(*error)
-
-
-async def in_background(frames: Frames) -> AsyncGenerator[bytes, None]:
-    """Take each frame in a thread. Where the browser goes away this is cancelled between two of them."""
+def frames(viewer: Viewer, request: HttpRequest, make_trial: Callable[[], Trial], **more: Any) -> Frames:
+    """Yield the fragments of a backtest, `more` going into each; or the one that says why it cannot begin."""
     try:
-        while (frame := await sync_to_async(next)(frames, None)) is not None:
-            yield frame
+        with translation.override(viewer.language), timezone.override(viewer.zone):
+            trial = make_trial()
+            failure = None
+    except InvalidPattern as error:
+        failure = refused_sentence(error, request.POST.get("pattern", ""))
+    except forms.ValidationError as error:
+        failure = {"sentence": " ".join(error.messages)}
+    if failure:
+        yield viewer.frame("ops/rules/backtest_failed.html", failure)
+        return
+    work = backtest(trial)
+    try:
+        for snapshot in work:
+            yield viewer.frame("ops/rules/backtest_found.html", found_context(snapshot, trial) | more)
     finally:
-        await sync_to_async(end)(frames)
-
-
-def end(frames: Frames) -> None:
-    frames.close()
-    close_old_connections()
+        work.close()
 
 
 def trial_of(request: HttpRequest, now: datetime, zone: Any) -> Trial:
     """Read what is to be tried from the editor's form. Raises InvalidPattern or ValidationError."""
-    period = PeriodForm(request.POST)
-    if not period.is_valid():
-        raise forms.ValidationError([message for errors in period.errors.values() for message in errors])
-    since, until = period.bounds(now)
+    since, until = period_of(request, now)
     targets = TargetForms(request.POST, prefix=TARGETS)
     mode = request.POST.get("mode", "")
     return Trial(
@@ -174,6 +114,14 @@ def trial_of(request: HttpRequest, now: datetime, zone: Any) -> Trial:
         rule_name=request.POST.get("name", ""),
         zone=zone,
     )
+
+
+def period_of(request: HttpRequest, now: datetime) -> tuple[datetime, datetime]:
+    """Read the period that was chosen. Raises ValidationError."""
+    period = PeriodForm(request.POST)
+    if not period.is_valid():
+        raise forms.ValidationError([message for errors in period.errors.values() for message in errors])
+    return period.bounds(now)
 
 
 def refused_sentence(error: InvalidPattern, text: str) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts.models import User
-from ops.console import rule_backtest, rule_editor, rule_try
+from ops.console import rule_backtest, rule_editor, rule_replay, rule_try
 from ops.console.display import ago
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
@@ -153,6 +153,14 @@ class RuleAdmin(PageAdmin):
                 self.admin_site.admin_view(self.restore),
                 name="ops_rule_restore",
             ),
+            *(
+                path(f"<path:object_id>/replay/{step}", self.of_rule(view), name=name)
+                for name, step, view in (
+                    ("ops_rule_replay", "", rule_replay.ask),
+                    ("ops_rule_replay_see", "see/", rule_replay.see),
+                    ("ops_rule_replay_do", "do/", rule_replay.do),
+                )
+            ),
             path("<path:object_id>/remove/", self.admin_site.admin_view(self.remove), name="ops_rule_remove"),
             *super().get_urls(),
         ]
@@ -164,6 +172,16 @@ class RuleAdmin(PageAdmin):
             if not request.user.has_perms(["ops.view_rule", "billing.view_inboxevent"]):
                 raise PermissionDenied
             return view(request)
+
+        return self.admin_site.admin_view(guarded)
+
+    def of_rule(self, view: Callable[..., Any]) -> Callable[..., Any]:
+        """A page about one rule, for who may change it and see events."""
+
+        def guarded(request: HttpRequest, object_id: str) -> Any:
+            if not request.user.has_perm("billing.view_inboxevent"):
+                raise PermissionDenied
+            return view(request, self.rule_for(request, object_id, change=True))
 
         return self.admin_site.admin_view(guarded)
 

@@ -5,13 +5,14 @@ database counts them and says which may match (`narrowing`); only these are read
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from django.db import connection
 
+from billing.inbox.models import InboxState
 from ops.rules import take
 from ops.rules.book import ReadyTarget
 from ops.rules.envelopes import STRIPE, Received, forms_of
@@ -21,8 +22,9 @@ from ops.rules.patterns import Pattern
 from ops.rules.tally import Fitting, Snapshot, Tally
 
 WINDOW = 20_000  # events in one statement
-AT_ONCE = 2_000  # payloads in memory
+AT_ONCE = 500  # payloads in memory
 SHOW_EVERY = 0.25  # seconds between snapshots
+SETTLED = f"state IN ('{InboxState.MIRRORED.value}', '{InboxState.STORED.value}')"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,10 @@ class Trial:
     targets: Sequence[ReadyTarget] = field(default=())
     rule_name: str = ""  # what `<aws.events.rule-name>` says
     zone: tzinfo = UTC  # in which days begin
+    settled: bool = False  # only events that rules are asked about: those that the mirror has settled
 
 
-def backtest(trial: Trial) -> Iterator[Snapshot]:
+def backtest(trial: Trial) -> Generator[Snapshot, None, None]:
     """Walk through the period, yielding what was found so far; the last snapshot is `done`.
 
     Closing the iterator ends the work within one statement.
@@ -73,7 +76,8 @@ def scope_of(trial: Trial) -> tuple[str, dict[str, Any]]:
     if trial.mode != Mode.ANY:
         conditions.append("livemode = %(livemode)s")
         values["livemode"] = trial.mode == Mode.LIVE
-    return f"(source <> %(stripe)s OR ({' AND '.join(conditions)}))" if conditions else "true", values
+    scope = f"(source <> %(stripe)s OR ({' AND '.join(conditions)}))" if conditions else "true"
+    return f"{scope} AND {SETTLED}" if trial.settled else scope, values
 
 
 def count_all(scope: str, values: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from billing.models import InboxEvent
 from ops.models import Delivery, DeliveryState, Match, Rule, RuleState, RuleVersion, StaffAct
 from ops.rules.edit import save_rule
 from tests.cast import make_user, sign_in
-from tests.ops.rows import make_customer, make_event
+from tests.ops.rows import make_customer, make_event, make_plan, make_rule, make_subscription
 
 PATTERN = '{\n  "detail-type": ["invoice.payment_failed"]\n}'
 FINDING = "arn:aws:states:local:000000000000:activity:open-finding"
@@ -242,28 +242,10 @@ def test_a_backtest_speaks_the_viewer_s_language(olga, event):
 
 
 @pytest.fixture
-def dead(rule: Rule, event: InboxEvent) -> Delivery:
-    now = timezone.now()
-    match = Match.objects.create(
-        rule=rule, rule_version=1, inbox_id=event.pk, event_id=event.external_id, event_type=event.type, matched_at=now
-    )
-    return Delivery.objects.create(
-        match=match,
-        rule_name=rule.name,
-        target_name="tell",
-        kind="destination",
-        arn="arn:aws:events:local:000000000000:api-destination/crm",
-        input='{"invoice": "in_1Late"}',
-        key="rule-1:tell:event-1",
-        state=DeliveryState.DEAD,
-        attempts=4,
-        give_up_at=now,
-        max_retries=3,
-        max_age_seconds=3600,
-        error="Unreachable: no answer in 5 s",
-        created_at=now,
-        finished_at=now,
-    )
+def dead(db: None) -> Delivery:
+    """A dead letter of a rule that is on, and its event."""
+    make_rule(timezone.now())
+    return Delivery.objects.get()
 
 
 def test_the_list_shows_matches_per_day_the_last_one_and_errors(olga, dead):
@@ -310,9 +292,10 @@ def test_what_never_had_an_input_is_not_redriven(olga, dead):
     assert b"None of these is a dead letter that can be called again" in page
 
 
-def test_who_may_only_view_rules_changes_and_redrives_nothing(rule, dead):
+def test_who_may_only_view_rules_changes_and_redrives_nothing(dead):
     from django.contrib.auth.models import Permission
 
+    rule = Rule.objects.get()
     vera = make_user("Vera", is_staff=True)
     names = ["view_rule", "view_delivery", "view_match", "view_inboxevent"]
     vera.user_permissions.set(Permission.objects.filter(codename__in=names))
@@ -331,7 +314,7 @@ def test_who_may_only_view_rules_changes_and_redrives_nothing(rule, dead):
         assert answer.status_code in (302, 403), name
     rule.refresh_from_db()
     dead.refresh_from_db()
-    assert (rule.version, rule.state, dead.state) == (1, RuleState.TRIAL, DeliveryState.DEAD)
+    assert (rule.version, rule.state, dead.state) == (1, RuleState.ON, DeliveryState.DEAD)
 
 
 @pytest.mark.parametrize("name", ["check", "search", "choose", "tick", "preview", "backtest"])
@@ -342,3 +325,65 @@ def test_who_may_not_see_events_tries_nothing_on_them(event, name):
     vera.user_permissions.set(Permission.objects.filter(codename="view_rule"))
     answer = sign_in(vera).post(reverse(f"admin:ops_rule_{name}"), typed(event=event.pk))
     assert answer.status_code == 403
+
+
+def test_a_replay_is_seen_first_and_then_done_once(olga, event):
+    target = {"Id": "tell", "Arn": FINDING, "InputTransformer": {"InputTemplate": '{"subject": "x", "title": "y"}'}}
+    rule = save_rule(document(State="ENABLED", Targets=[target]), actor=None, reason="", now=timezone.now()).rule
+    assert b"See what would happen" in sign_in(olga).get(reverse("admin:ops_rule_replay", args=[rule.pk])).content
+    seen = frames(post(olga, "ops_rule_replay_see", {"period": "7"}, rule.pk))[-1]
+    assert "Replay the rule on 1 event" in seen
+    assert not Match.objects.exists()
+    values = {name: seen.split(f'name="{name}" value="')[1].split('"')[0] for name in ("since", "until", "replay_id")}
+    refused = frames(post(olga, "ops_rule_replay_do", values, rule.pk))[-1]
+    assert "Say in a few words why" in refused
+    for _time in range(2):
+        done = frames(post(olga, "ops_rule_replay_do", values | {"reason": "It was off."}, rule.pk))[-1]
+        assert "1 events looked at" in done
+    match = Match.objects.get()
+    assert (match.replay, match.event_id) == (values["replay_id"], event.external_id)
+    assert Delivery.objects.get().state == DeliveryState.DUE
+    assert StaffAct.objects.filter(act="rule:replay").first().reason == "It was off."
+
+
+def test_a_replay_fires_on_settled_events_alone(olga, event, rule):
+    InboxEvent.objects.update(state="failed")
+    seen = frames(post(olga, "ops_rule_replay_see", {"period": "7"}, rule.pk))[-1]
+    assert "Nothing would have matched" in seen or "No event was received" in seen
+    now = timezone.now()
+    values = {"since": now - timedelta(days=1), "until": now, "replay_id": "20260101-000000-abcdef"}
+    frames(post(olga, "ops_rule_replay_do", values | {"reason": "Why not."}, rule.pk))
+    assert not Match.objects.exists()
+
+
+def test_an_event_s_page_tells_which_rules_it_fitted_and_what_was_called(olga, dead):
+    event = InboxEvent.objects.get()
+    page = sign_in(olga).get(reverse("admin:billing_inboxevent_change", args=[event.pk])).content.decode()
+    for words in ("late-invoices", "tell", "Dead letter", "Write a rule from this event"):
+        assert words in page
+    other = make_event(timezone.now(), dispatched_at=timezone.now())
+    page = sign_in(olga).get(reverse("admin:billing_inboxevent_change", args=[other.pk])).content.decode()
+    assert "fitted none" in page
+
+
+def test_a_subscription_s_page_tells_what_rules_did(olga, acme, dead):
+    now = timezone.now()
+    customer = make_customer(acme, now=now)
+    subscription = make_subscription(customer, make_plan("Team", now=now), now=now)
+    Match.objects.update(customer_id=customer.id)
+    page = sign_in(olga).get(reverse("admin:djstripe_subscription_change", args=[subscription.pk])).content.decode()
+    assert "late-invoices" in page
+
+
+def test_a_rule_is_begun_from_an_event(olga, event):
+    make_event(timezone.now() + timedelta(minutes=1))
+    page = sign_in(olga).get(reverse("admin:ops_rule_add") + f"?event={event.pk}").content.decode()
+    assert event.external_id in page
+    assert "amount_due" in page
+
+
+def test_a_match_is_shown_with_its_calls(olga, dead):
+    page = sign_in(olga).get(reverse("admin:ops_match_change", args=[dead.match_id])).content.decode()
+    assert "tell" in page
+    listed = sign_in(olga).get(reverse("admin:ops_match_changelist") + "?rule=late-invoices&by=event").content.decode()
+    assert dead.match.event_id in listed
