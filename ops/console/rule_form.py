@@ -171,7 +171,8 @@ class TargetForm(forms.Form):
             "RetryPolicy": {name: value for name, value in retries.items() if value is not None},
             "DeadLetterConfig": {"Arn": data["dead_letter_arn"]} if data["dead_letter_arn"] else {},
         }
-        return {key: value for key, value in document.items() if value or key in ("Id", "Arn")} | data["parameters"]
+        parameters: Document = data["parameters"]
+        return {key: value for key, value in document.items() if value or key in ("Id", "Arn")} | parameters
 
 
 TargetForms = formset_factory(TargetForm, extra=0, can_delete=True, max_num=5, validate_max=True)

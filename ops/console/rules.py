@@ -173,7 +173,8 @@ class RuleAdmin(PageAdmin):
                 raise PermissionDenied
             return view(request)
 
-        return self.admin_site.admin_view(guarded)
+        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
+        return view_of_site
 
     def of_rule(self, view: Callable[..., Any]) -> Callable[..., Any]:
         """A page about one rule, for who may change it and see events."""
@@ -183,7 +184,8 @@ class RuleAdmin(PageAdmin):
                 raise PermissionDenied
             return view(request, self.rule_for(request, object_id, change=True))
 
-        return self.admin_site.admin_view(guarded)
+        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
+        return view_of_site
 
     def switch(self, request: HttpRequest, object_id: str, state: str) -> HttpResponse:
         """Ask why, then switch a rule on, off or to trial."""

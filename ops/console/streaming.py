@@ -40,10 +40,14 @@ def stream(request: HttpRequest, frames_of: Callable[[Viewer], Frames]) -> Strea
 async def in_background(frames: Frames) -> AsyncGenerator[bytes, None]:
     """Make each frame in a thread. Where the browser goes away this is cancelled between two of them."""
     try:
-        while (frame := await sync_to_async(next)(frames, None)) is not None:
+        while (frame := await sync_to_async(following)(frames)) is not None:
             yield frame
     finally:
         await sync_to_async(end)(frames)
+
+
+def following(frames: Frames) -> bytes | None:
+    return next(frames, None)
 
 
 def end(frames: Frames) -> None:

@@ -62,7 +62,8 @@ def of_the_bus(pattern: Pattern, types: Sequence[str], value: Callable[[Any], st
     detail = typed(by_type, value, root=(DETAIL,))
     around = " OR ".join(unique(envelope_test(branch, value) for branch in pattern.branches))
     dotted = """bus_envelope::text ~ '"detail[.]'"""
-    return within("source = 'stripe.com' AND bus_envelope IS NOT NULL", f"(({detail}) AND ({around})) OR {dotted}")
+    told = f"(({detail}) AND ({around})) OR {dotted}" if detail else dotted
+    return within("source = 'stripe.com' AND bus_envelope IS NOT NULL", told)
 
 
 def of_others(pattern: Pattern, types: Sequence[str], value: Callable[[Any], str]) -> str:

@@ -223,8 +223,9 @@ class Tally:
 
 def money_of(fitting: Fitting) -> tuple[tuple[str, str], int] | None:
     """Return kind, currency and amount of the object that a Stripe event is about, where it is money."""
-    data = fitting.form["detail"].get("data") if fitting.row.source == STRIPE else None
-    about = data.get("object") if isinstance(data, dict) else None
+    about: Any = fitting.form.get("detail") if fitting.row.source == STRIPE else None
+    for step in ("data", "object"):
+        about = about.get(step) if isinstance(about, dict) else None
     kind = about.get("object") if isinstance(about, dict) else None
     if not isinstance(kind, str) or kind not in AMOUNTS:
         return None

@@ -90,6 +90,17 @@ def test_beyond_the_objects_that_are_remembered_it_says_that_the_sum_is_not_exac
     assert found.money[0].amount == 5100
 
 
+# what an event may say of its object that is no money
+@pytest.mark.parametrize(
+    "about", [[], "x", {"object": []}, {"object": "invoice", "amount_due": 1.5, "currency": "jpy"}]
+)
+def test_what_is_no_money_is_counted_as_none(db, about):
+    event = paid(DAY)
+    type(event).objects.filter(pk=event.pk).update(payload={"type": "invoice.paid", "data": {"object": about}})
+    found = tried(PAID)
+    assert (found.matched, found.money) == (1, ())
+
+
 def test_organizations_are_found_through_their_customers(db, acme):
     customer = make_customer(acme, now=NOW)
     for customer_id in (customer.id, customer.id, "cus_stranger", ""):

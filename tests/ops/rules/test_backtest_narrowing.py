@@ -20,6 +20,9 @@ NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 SINCE, UNTIL = NOW - timedelta(days=1), NOW + timedelta(days=1)
 
 
+PAID_AND_MORE = {"detail-type": ["invoice.paid"], "detail": {"data": {"object": {"total": [1]}}}}
+
+
 def narrowed(pattern: Any) -> set[int]:
     """The rows that the condition lets pass."""
     narrowing = narrow(compile_pattern(pattern), types_between(SINCE, UNTIL))
@@ -91,6 +94,19 @@ def test_what_cannot_fit_is_not_read(db, pattern, read):
     stripe("customer.subscription.deleted", {"status": "canceled"})
     stripe("customer.created", {"email": "alice@example.com"})
     assert len(narrowed(pattern)) == read
+
+
+# a pattern that no type there is can fit
+@pytest.mark.parametrize("pattern", [{"detail": {"type": ["nothing"]}}, {"detail-type": ["nothing"]}, PAID_AND_MORE])
+def test_where_no_type_can_fit_nothing_is_read(db, pattern):
+    assert narrowed(pattern) == set()  # the inbox is empty
+    stripe("invoice.voided", {"total": 1})
+    assert narrowed(pattern) == set()
+
+
+def test_a_key_of_a_bus_s_envelope_with_a_dot_is_not_overlooked(db):
+    event = stripe("invoice.paid", {}, bus_envelope={"source": "x", "detail-type": "y", "detail.type": "nothing"})
+    assert fitting({"detail": {"type": ["nothing"]}}) == narrowed({"detail": {"type": ["nothing"]}}) == {event.pk}
 
 
 def test_what_a_bus_says_of_source_and_type_counts_not_what_the_columns_say(db):
