@@ -2,6 +2,9 @@
 
 from ops.console import (
     calls,
+    connections,
+    destination_log,
+    destinations,
     doors,
     findings,
     inbox,
@@ -16,6 +19,9 @@ from ops.console import (
 
 __all__ = [
     "calls",
+    "connections",
+    "destination_log",
+    "destinations",
     "doors",
     "findings",
     "inbox",

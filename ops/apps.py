@@ -7,6 +7,7 @@ class OpsConfig(AppConfig):
 
     def ready(self) -> None:
         from billing.inbox.settled import on_settled
+        from ops.effects.destinations import checks  # noqa: F401 - registers them
         from ops.rules.nudge import DISPATCH
 
         on_settled(DISPATCH.soon)

@@ -11,6 +11,9 @@ from ops.models import StaffAct
 ACKNOWLEDGE_FINDING = "finding:acknowledge"  # an operator sees to a problem
 CHANGE_RULE = "rule:change"  # an operator makes a rule, changes it, or switches it
 CLOSE_FINDING = "finding:close"  # an operator says that what a rule found is done
+TEST_DESTINATION = "destination:test"  # an operator sends a test
+REPLAY_REQUEST = "destination-request:replay"  # an operator makes a logged request once more
+ROLL_SIGNING = "signing-secret:roll"  # an operator gives a destination a new secret to sign with
 DELETE_ASIDE = "aside-message:delete"  # an operator removes a message that was no event
 DELETE_RULE = "rule:delete"  # an operator removes a rule, and with it what it matched
 REDRIVE_CALLS = "rule-calls:redrive"  # somebody lets calls that were given up be tried again

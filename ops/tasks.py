@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from ops.effects.destinations.log import prune
 from ops.remediation.findings import look
 from ops.rules import due, take
 from ops.rules.deliver import deliver_due as deliver
@@ -39,3 +40,9 @@ def sweep_rules() -> None:
         DISPATCH.soon()
     if due.waiting(timezone.now()):
         DELIVER.soon()
+
+
+@shared_task(name="ops.tasks.prune_destination_log")
+def prune_destination_log() -> None:
+    """Delete requests to destinations that are older than they are kept."""
+    prune(now=timezone.now())

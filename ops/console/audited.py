@@ -32,6 +32,7 @@ class AuditedAdmin(ModelAdmin):
 
     form = ReasonedForm
     subject_kind = ""
+    secret_fields: tuple[str, ...] = ()  # of these it is written down that they were changed, and no value
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -47,6 +48,8 @@ class AuditedAdmin(ModelAdmin):
         """Record the act after the last of it: Django saves a form and its relations in one transaction."""
         super().save_related(request, form, formsets, change)
         changed = [name for name in form.changed_data if name != "reason"]
+        set_anew = {name: "•••" for name in changed if name in self.secret_fields}
+        changed = [name for name in changed if name not in set_anew]
         record_act(
             cast(User, request.user),
             f"{self.opts.model_name}:{'change' if change else 'add'}",
@@ -54,9 +57,15 @@ class AuditedAdmin(ModelAdmin):
             subject_id=str(form.instance),
             reason=form.cleaned_data["reason"],
             before={name: plain(form.initial.get(name)) for name in changed} if change else {},
-            after={name: plain(form.cleaned_data[name]) for name in changed},
+            after={name: plain(form.cleaned_data[name]) for name in changed}
+            | set_anew
+            | self.related_changes(formsets),
             now=timezone.now(),
         )
+
+    def related_changes(self, formsets: Any) -> dict[str, Any]:
+        """Return what is written down of the related rows that were changed with this one."""
+        return {}
 
 
 def plain(value: Any) -> Any:

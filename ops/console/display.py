@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext_lazy
 
 from billing.models import InboxState, OrderState
-from ops.models import Finding, Severity
+from ops.models import BreakerState, Came, Finding, Severity
 
 
 class Tone(StrEnum):
@@ -41,6 +41,17 @@ ORDER_TONES: Mapping[str, Tone] = {
     OrderState.OPEN: Tone.WAITING,
     OrderState.PAID: Tone.GOOD,
     OrderState.EXPIRED: Tone.STOPPED,
+}
+BREAKER_TONES: Mapping[str, Tone] = {
+    BreakerState.CLOSED: Tone.GOOD,
+    BreakerState.OPEN: Tone.ATTENTION,
+    BreakerState.HALF_OPEN: Tone.WAITING,
+}
+CAME_TONES: Mapping[str, Tone] = {
+    Came.UNKNOWN: Tone.WAITING,
+    Came.DONE: Tone.GOOD,
+    Came.RETRY: Tone.WAITING,
+    Came.REFUSED: Tone.ATTENTION,
 }
 SEVERITY_TONES: Mapping[str, Tone] = {Severity.URGENT: Tone.ATTENTION, Severity.ATTENTION: Tone.WAITING}
 # The words of the account pages, where they have one: what support reads is what the customer reads.

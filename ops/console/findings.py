@@ -25,7 +25,7 @@ from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
 from ops.models import Finding, FindingKind, StaffAct
-from ops.remediation.findings import acknowledge, look
+from ops.remediation.findings import acknowledge, close_by_hand, look
 from ops.remediation.words import words_of
 
 
@@ -60,7 +60,7 @@ class FindingAdmin(PageAdmin):
     search_help_text = gettext_lazy("Account, queue, kind of object or error")
     ordering = (F("closed_at").desc(nulls_first=True), "-severity", "-opened_at")
     actions_list = ("look_now",)
-    actions_detail = ("acknowledge_one",)
+    actions_detail = ("acknowledge_one", "close_one")
     change_form_template = "ops/finding.html"
 
     def page_context(self, request: HttpRequest, row: Finding) -> dict[str, Any]:
@@ -99,6 +99,31 @@ class FindingAdmin(PageAdmin):
             **console.each_context(request),
             "title": _("I see to it"),
             "sentence": _("Others see your name and your words on this finding, so that nobody does the work twice."),
+            "subject": words_of(finding).title,
+            "form": form,
+            "back": reverse("admin:ops_finding_change", args=[finding.pk]),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "ops/reason.html", context)
+
+    def has_close_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
+        """Only what a rule opened is closed by hand; everything else closes when its cause is gone."""
+        closable = Finding.objects.filter(pk=object_id, kind=FindingKind.RULE, closed_at=None)
+        return request.user.has_perm("ops.change_finding") and closable.exists()
+
+    @action(description=gettext_lazy("It is done"), permissions=["close"], icon="check", url_path="close")
+    def close_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        finding = get_object_or_404(Finding, pk=object_id)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            actor = cast(User, request.user)
+            close_by_hand(finding, actor, reason=form.cleaned_data["reason"], now=timezone.now())
+            messages.success(request, _("Closed. Should the rule find it again, it opens anew."))
+            return redirect("admin:ops_finding_change", finding.pk)
+        context = {
+            **console.each_context(request),
+            "title": _("It is done"),
+            "sentence": _("Say what was done. A rule opened this finding, so nothing closes it by itself."),
             "subject": words_of(finding).title,
             "form": form,
             "back": reverse("admin:ops_finding_change", args=[finding.pk]),
@@ -149,6 +174,17 @@ def steps_of(finding: Finding) -> list[Step]:
         case FindingKind.MESSAGES_ASIDE:
             aside = with_query("admin:billing_asidemessage_changelist", {"q": seen.get("queue", "")})
             return [Step(_("Read the messages"), aside, "billing.view_asidemessage")]
+        case FindingKind.DESTINATION_AWAY:
+            name, here = seen.get("destination", ""), seen.get("id", 0)
+            requests = with_query("admin:ops_destinationrequest_changelist", {"q": name, "came__exact": "retry"})
+            return [
+                Step(_("Read its log"), requests, "ops.view_destinationrequest"),
+                Step(
+                    _("Show the destination"),
+                    reverse("admin:ops_destination_change", args=[here]),
+                    "ops.view_destination",
+                ),
+            ]
     return []
 
 

@@ -23,7 +23,11 @@ from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.site import console
 
 ROWS = 50
-ACTING = ("change_inboxevent", "change_user", "change_group", "add_group")  # replay, and hand out rights
+ACTING = (
+    "change_inboxevent", "change_user", "change_group", "add_group",  # replay, and hand out rights
+    "add_destinationrequest",  # send tests, and make requests once more
+    "add_destination", "change_destination", "add_connection", "change_connection",
+)  # fmt: skip
 
 
 @register(Organization, site=console)

@@ -88,6 +88,9 @@ UNFOLD: dict[str, Any] = {
                     page(_("Rules"), "rule", "ops.rule"),
                     page(_("Matches"), "join_inner", "ops.match"),
                     page(_("Calls"), "call_made", "ops.delivery", badge="ops.console.calls.dead_letters_badge"),
+                    page(_("API destinations"), "call_made", "ops.destination"),
+                    page(_("Connections"), "key", "ops.connection"),
+                    page(_("Requests"), "swap_vert", "ops.destinationrequest"),
                 ],
             },
             {

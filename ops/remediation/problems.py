@@ -15,7 +15,9 @@ from django_celery_beat.models import PeriodicTask
 from billing.mirror.history import DriftCheck
 from billing.models import ArchivedHour, AsideMessage, InboxEvent, InboxState, PollCursor, PollState
 from billing.retention.keep import behind
+from ops.effects.destinations.models import DestinationHealth
 from ops.remediation.models import FindingKind, Severity
+from ops.rules.models import Delivery, DeliveryState, Rule, RuleState
 
 OVERDUE_AFTER = timedelta(minutes=2)  # the sweep looks every 15 seconds
 LATE_AFTER = timedelta(minutes=30)  # after eight attempts, some twenty minutes, one event is given up
@@ -24,6 +26,8 @@ FAILING_AFTER = 5  # polls in a row
 BEAT_SILENT_AFTER = timedelta(minutes=6)
 SWEEP = "sweep-inbox"
 ARCHIVE_LATE_AFTER = timedelta(days=1)  # it is due every hour
+RULES_LATE_AFTER = timedelta(minutes=2)
+LOOPS_SEEN_FOR = timedelta(days=1)
 CAUSES = 50  # of failed events that are told apart
 SAMPLE = 2_000  # failed events that are looked at for their causes
 EXAMPLES = 5
@@ -163,9 +167,78 @@ def silent_beat(now: datetime) -> Iterator[Problem]:
         yield Problem(FindingKind.BEAT_SILENT, Severity.URGENT, evidence={"last_run": last.isoformat()})
 
 
+def destinations_away(now: datetime) -> Iterator[Problem]:
+    """API destinations that are left alone because they failed too often in a row."""
+    away = DestinationHealth.objects.filter(opened_at__isnull=False).select_related("destination")
+    for health in away.order_by("opened_at"):
+        evidence = {
+            "destination": health.destination.name,
+            "id": health.pk,
+            "failures": health.failures,
+            "since": (health.opened_at or now).isoformat(),
+            "next_trial": (health.probe_at or now).isoformat(),
+            "error": health.last_error,
+        }
+        yield Problem(FindingKind.DESTINATION_AWAY, Severity.ATTENTION, health.destination.name, evidence)
+
+
 def last_sweep() -> datetime | None:
     row = PeriodicTask.objects.filter(name=SWEEP).only("last_run_at").first()
     return row.last_run_at if row else None
+
+
+def dead_letters(now: datetime) -> Iterator[Problem]:
+    """Calls of rules' targets that were given up, one problem for each target of a rule."""
+    dead = Delivery.objects.filter(state=DeliveryState.DEAD)
+    counted = dead.values("rule_name", "target_name").annotate(calls=Count("pk"), since=Min("finished_at"))
+    for group in counted.order_by("rule_name", "target_name"):
+        of_target = dead.filter(rule_name=group["rule_name"], target_name=group["target_name"])
+        last = list(of_target.select_related("match").order_by("-finished_at")[:EXAMPLES])
+        evidence = {
+            "rule": group["rule_name"],
+            "target": group["target_name"],
+            "calls": group["calls"],
+            "since": group["since"].isoformat() if group["since"] else "",
+            "error": last[0].error if last else "",
+            "examples": [{"call": call.pk, "event": call.match.event_id} for call in last],
+        }
+        yield Problem(
+            FindingKind.DEAD_LETTERS, Severity.URGENT, f"{group['rule_name']} {group['target_name']}", evidence
+        )
+
+
+def late_rules(now: datetime) -> Iterator[Problem]:
+    """Events that no rule was asked about though rules are on, or calls that are due and that nobody makes."""
+    late = now - RULES_LATE_AFTER
+    unasked = InboxEvent.objects.filter(
+        state__in=[InboxState.MIRRORED, InboxState.STORED], dispatched_at=None, received_at__lt=late
+    )
+    events = unasked.count() if Rule.objects.exclude(state=RuleState.OFF).exists() else 0
+    due = Delivery.objects.filter(state=DeliveryState.DUE, due_at__lt=late)
+    calls = due.count()
+    if events or calls:
+        moments = [unasked.aggregate(at=Min("received_at"))["at"] if events else None]
+        moments.append(due.aggregate(at=Min("due_at"))["at"] if calls else None)
+        since = min(moment for moment in moments if moment)
+        evidence = {"events": events, "calls": calls, "since": since.isoformat()}
+        yield Problem(FindingKind.RULES_LATE, Severity.URGENT, evidence=evidence)
+
+
+def rule_loops(now: datetime) -> Iterator[Problem]:
+    """Events of our own that were taken for the end of a loop and matched no more, by their type."""
+    ended = InboxEvent.objects.filter(
+        depth__gt=0, depth__gte=settings.RULES_LONGEST_CHAIN, received_at__gte=now - LOOPS_SEEN_FOR
+    )
+    for group in ended.values("type").annotate(events=Count("pk"), last=Max("received_at")).order_by("type"):
+        examples = ended.filter(type=group["type"]).order_by("-received_at")[:EXAMPLES]
+        evidence = {
+            "type": group["type"],
+            "events": group["events"],
+            "last": group["last"].isoformat(),
+            "longest": settings.RULES_LONGEST_CHAIN,
+            "examples": [{"event": event.external_id} for event in examples.only("external_id")],
+        }
+        yield Problem(FindingKind.RULE_LOOP, Severity.ATTENTION, group["type"], evidence)
 
 
 # Which kinds each detector answers for: where it cannot look, its findings stay as they are.
@@ -177,4 +250,8 @@ DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     messages_aside: frozenset({FindingKind.MESSAGES_ASIDE}),
     archive_behind: frozenset({FindingKind.ARCHIVE_BEHIND}),
     silent_beat: frozenset({FindingKind.BEAT_SILENT}),
+    dead_letters: frozenset({FindingKind.DEAD_LETTERS}),
+    late_rules: frozenset({FindingKind.RULES_LATE}),
+    rule_loops: frozenset({FindingKind.RULE_LOOP}),
+    destinations_away: frozenset({FindingKind.DESTINATION_AWAY}),
 }

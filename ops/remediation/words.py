@@ -138,6 +138,62 @@ def beat_silent(seen: Evidence) -> Words:
     )
 
 
+def told_by_rule(seen: Evidence) -> Words:
+    return Words(
+        str(seen.get("title") or "–"),
+        _("The rule “%(rule)s” found it. %(note)s") % {"rule": seen.get("rule", "–"), "note": seen.get("note", "")},
+        _("See to it, then close this here with a word on what was done; a rule may close it too."),
+    )
+
+
+def dead_letters(seen: Evidence) -> Words:
+    n = seen.number("calls")
+    title = ngettext(
+        "%(n)d call of “%(target)s” by the rule “%(rule)s” was given up",
+        "%(n)d calls of “%(target)s” by the rule “%(rule)s” were given up",
+        n,
+    )
+    return Words(
+        title % {"n": n, "target": seen.get("target", "–"), "rule": seen.get("rule", "–")},
+        _("What the rule should have done for these events was not done. Nothing is lost: each call stands here."),
+        _("Read the error below, mend its cause, then redrive the calls: they are made again under their old keys."),
+    )
+
+
+def rules_late(seen: Evidence) -> Words:
+    events, calls = seen.number("events"), seen.number("calls")
+    return Words(
+        _("Rules are late: %(events)d events wait for them, %(calls)d calls for their turn")
+        % {"events": events, "calls": calls},
+        _("The oldest has waited since %(since)s. What rules should do is not being done yet; nothing is lost.")
+        % {"since": seen.moment("since")},
+        _("Nobody looks at what is due, or there is more than the workers can do: start a worker, or another one."),
+    )
+
+
+def rule_loop(seen: Evidence) -> Words:
+    return Words(
+        _("Rules call each other in a circle over “%(type)s”") % {"type": seen.get("type", "–")},
+        _(
+            "An event of the portal's own had %(longest)d rules before it. It was kept and matched with no rule, so "
+            "that the circle ends."
+        )
+        % {"longest": seen.number("longest")},
+        _("Find the rules whose targets make this event, and let their patterns leave it out."),
+    )
+
+
+def destination_away(seen: Evidence) -> Words:
+    n = seen.number("failures")
+    failed = ngettext("It failed %(n)d time in a row", "It failed %(n)d times in a row", n) % {"n": n}
+    return Words(
+        _("The destination “%(name)s” does not answer") % {"name": seen.get("destination") or "–"},
+        _("%(failed)s and is left alone since %(since)s. Calls to it wait; those that grow too old are dead letters.")
+        % {"failed": failed, "since": seen.moment("since")},
+        _("Read the last error and its log. It is tried again by itself; a test from its page tries it when due."),
+    )
+
+
 SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.EVENTS_FAILED: events_failed,
     FindingKind.MIRROR_LATE: mirror_late,
@@ -147,4 +203,9 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.MESSAGES_ASIDE: messages_aside,
     FindingKind.ARCHIVE_BEHIND: archive_behind,
     FindingKind.BEAT_SILENT: beat_silent,
+    FindingKind.RULE: told_by_rule,
+    FindingKind.DEAD_LETTERS: dead_letters,
+    FindingKind.RULES_LATE: rules_late,
+    FindingKind.RULE_LOOP: rule_loop,
+    FindingKind.DESTINATION_AWAY: destination_away,
 }

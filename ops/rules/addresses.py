@@ -5,13 +5,13 @@ its first eight digits do, and an IPv4 address lies in an IPv6 range when eight 
 """
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import NamedTuple
 
 V4 = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 V6 = re.compile(r"[0-9a-fA-F:]*:[0-9a-fA-F:]*")
 LONGEST_V4 = 15
-MASK = re.compile(r"[+-]?\d{1,10}")
 
 
 class AddressRange(NamedTuple):
@@ -27,6 +27,7 @@ class AddressRange(NamedTuple):
         return self.bottom <= digits[:size] <= self.top
 
 
+@lru_cache(maxsize=4096)
 def digits_of(address: str) -> str | None:
     """Return the digits of an address, or None when the text is none. An IPv4 address mapped into IPv6 is IPv4."""
     if V4.fullmatch(address):

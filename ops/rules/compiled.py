@@ -3,7 +3,7 @@
 from typing import Any
 
 from ops.rules.alternatives import question_of
-from ops.rules.fields import Demand, Search, choices_after, tree_of
+from ops.rules.fields import NOTHING_CHOSEN, Demand, Search, choices_after, tree_of
 from ops.rules.grammar import Branch
 from ops.rules.quick import UNSURE, quick_check
 
@@ -36,10 +36,14 @@ class CompiledBranch:
         self.tree = tree_of([demand.name for demand in self.demands])
         self.quickly = quick_check(self.tree, self.demands)
 
+    def matches(self, event: dict[str, Any]) -> bool:
+        verdict = self.quickly(event)
+        return self.closely(event) if verdict is UNSURE else bool(verdict)
+
     def closely(self, event: dict[str, Any]) -> bool:
         """Whether the event matches, arrays of objects and all."""
         search = Search(event, self.tree, len(self.demands))
-        choices = {frozenset[tuple[int, int]]()}
+        choices = {NOTHING_CHOSEN}
         for number, demand in enumerate(self.demands):
             choices = choices_after(choices, demand, search, number)
             if not choices:

@@ -165,4 +165,11 @@ def tell(claimed: Claimed, outcome: str, *, error: str = "") -> None:
     call = claimed.call
     metrics.delivered.labels(kind=call.kind, outcome=outcome).inc()
     say = log.info if outcome == "done" else log.warning
-    say("rules:called", rule=call.rule_name, target=call.target_name, event_id=call.event_id, outcome=outcome, error=error)
+    say(
+        "rules:called",
+        rule=call.rule_name,
+        target=call.target_name,
+        event_id=call.event_id,
+        outcome=outcome,
+        error=error,
+    )

@@ -116,5 +116,5 @@ def find_in_past(rows: Sequence[Received], rules: Book) -> list[Found]:
 
 
 def ends_here(row: Received) -> bool:
-    """Whether so many rules lie before this event of our own that it must be a loop: it is kept, and matched no more."""
+    """Whether so many rules lie before this event of our own that it is taken for a loop: kept, and matched no more."""
     return row.source == OWN and row.depth >= settings.RULES_LONGEST_CHAIN

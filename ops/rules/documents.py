@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ops.rules.models import Rule, RuleState, Target
-from ops.rules.resources import read_arn
+from ops.rules.resources import resource_of
 
 Document = dict[str, Any]
 
@@ -68,7 +68,9 @@ def target_document(target: Target) -> Document:
         "Arn": target.arn,
         "Input": target.input,
         "InputPath": target.input_path,
-        "InputTransformer": {key: value for key, value in transformer.items() if value} if target.input_template else None,
+        "InputTransformer": {key: value for key, value in transformer.items() if value}
+        if target.input_template
+        else None,
         **{key: target.parameters.get(key) for key in PARAMETER_KEYS},
         "RetryPolicy": {key: value for key, value in retries.items() if value is not None},
         "DeadLetterConfig": {"Arn": target.dead_letter_arn} if target.dead_letter_arn else None,
@@ -92,14 +94,12 @@ def targets_of(rule: Rule, document: Document) -> list[Target]:
 
 
 def target_of(rule: Rule, given: Document, position: int) -> Target:
-    resource = read_arn(given["Arn"])
-    assert resource
     transformer = given.get("InputTransformer", {})
     retries = given.get("RetryPolicy", {})
     return Target(
         rule=rule,
         name=given["Id"],
-        kind=resource.kind,
+        kind=resource_of(given["Arn"]).kind,
         arn=given["Arn"],
         input=given.get("Input", ""),
         input_path=given.get("InputPath", ""),

@@ -53,7 +53,7 @@ class Claimed:
 def claim(*, limit: int, of_each: int, busy: Collection[str], now: datetime) -> list[Claimed]:
     """Lease up to `limit` due calls, the longest due first, at most `of_each` of a resource and none of busy ones."""
     until = now + LEASE
-    given = {"now": now, "until": until, "limit": limit, "of_each": of_each, "busy": list(busy)}
+    given: dict[str, Any] = {"now": now, "until": until, "limit": limit, "of_each": of_each, "busy": list(busy)}
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, given)
         rows = cursor.fetchall()

@@ -89,9 +89,9 @@ def layout_of(pattern: Any, before: Rule) -> str:
 
 
 def locked(rule: Rule | None, name: str) -> Rule:
-    """Return the rule, locked until the transaction ends, or a new one; raises InvalidRule where the name is another's."""
-    others = Rule.objects.filter(name=name).exclude(pk=rule.pk if rule else None)
-    if others.exists():
+    """Return the rule, locked until the transaction ends, or a new one. Raises InvalidRule for another's name."""
+    others = Rule.objects.filter(name=name)
+    if (others.exclude(pk=rule.pk) if rule else others).exists():
         raise InvalidRule([Problem("Name", _("There is another rule with this name."))])
     return Rule.objects.select_for_update().get(pk=rule.pk) if rule else Rule(name=name)
 

@@ -47,7 +47,7 @@ def forms_of(row: Received) -> list[Event]:
         return []
     payload = orjson.loads(row.payload)
     if not isinstance(payload, dict):
-        raise ValueError("The payload is no event.")
+        raise ValueError("The payload is no event.")  # noqa: TRY004 - it is data, not a type of ours
     if row.source != STRIPE:
         return [payload]
     stripe = {

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from ops.rules.compiled import CompiledBranch, Pattern
-from ops.rules.fields import Search, choices_after
+from ops.rules.fields import NOTHING_CHOSEN, Search, choices_after
 
 
 class Failure(StrEnum):
@@ -69,7 +69,7 @@ def explain_branch(branch: CompiledBranch, event: dict[str, Any], number: int, b
 
 def explain_arrays(branch: CompiledBranch, search: Search, number: int, branches: int) -> Explanation:
     """Each key for itself is met: find the first that is not met together with those before it."""
-    choices = {frozenset[tuple[int, int]]()}
+    choices = {NOTHING_CHOSEN}
     for place, demand in enumerate(branch.demands):
         choices = choices_after(choices, demand, search, place)
         if not choices:

@@ -4,7 +4,7 @@ A name may be reached in several ways, for a key of an event may have dots in it
 both have a value at `a.b`. So the edges of the tree are single steps and also all the ways to take several at once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ops.rules.reading import Repeated
@@ -19,12 +19,13 @@ class Found(NamedTuple):
 
 
 class Node:
-    """A name, or the beginning of one. `field` is the place of the name in the sorted names, `last` of those below."""
+    """A name, or the beginning of one: `field` is its number, `below` those of the names that it begins or is."""
 
-    __slots__ = ("dotted", "edges", "field", "last", "steps")
+    __slots__ = ("below", "dotted", "edges", "field", "last", "steps")
 
     def __init__(self) -> None:
         self.field: int | None = None
+        self.below: list[int] = []
         self.last = -1
         self.steps: dict[str, Node] = {}
         self.edges: dict[str, Node] = {}
@@ -32,14 +33,14 @@ class Node:
 
 
 def tree_of(names: Sequence[str]) -> Node:
-    """Return the tree of names, which come sorted."""
+    """Return the tree of names, which are numbered as they come."""
     root = Node()
     for field, name in enumerate(names):
         node = root
         for step in name.split("."):
-            node.last = field
             node = node.steps.setdefault(step, Node())
-        node.last = max(node.last, field)
+            node.below.append(field)
+            node.last = max(node.last, field)
         node.field = field
     add_edges(root)
     return root
@@ -83,30 +84,47 @@ class Search:
             self.look_into(value, node, inside)
 
 
+class Shelf:
+    """Values sorted by the elements that they stand in, outermost first."""
+
+    __slots__ = ("arrays", "found")
+
+    def __init__(self, found: Iterable[Found] = ()) -> None:
+        self.found: list[Found] = []
+        self.arrays: dict[int, dict[int, Shelf]] = {}
+        for one in found:
+            shelf = self
+            for array, index in one.elements:
+                shelf = shelf.arrays.setdefault(array, {}).setdefault(index, Shelf())
+            shelf.found.append(one)
+
+    def beside(self, choice: dict[int, int]) -> Iterator[Found]:
+        """The values that stand together with chosen elements: in no other element of an array chosen from."""
+        yield from self.found
+        for array, elements in self.arrays.items():
+            index = choice.get(array)
+            inside = elements.values() if index is None else [elements[index]] if index in elements else []
+            for shelf in inside:
+                yield from shelf.beside(choice)
+
+
 Chosen = frozenset[tuple[int, int]]
+NOTHING_CHOSEN: Chosen = frozenset()
 
 
-def choices_after(chosen: Iterable[Chosen], field: "Demand", search: Search, number: int) -> set[Chosen]:
-    """Return the choices of elements under which the values chosen so far and one of this field stand together.
+def choices_after(chosen: Iterable[Chosen], demand: "Demand", search: Search, number: int) -> set[Chosen]:
+    """Return the choices of elements under which the values chosen so far and one for this demand stand together.
 
-    Values stand together when no array is entered at two of its elements. What no later field can see is forgotten,
-    which keeps the choices few.
+    What no later demand can see is forgotten, which keeps the choices few.
     """
     result: set[Chosen] = set()
+    shelf = Shelf(search.found[number])
     for choice in chosen:
-        by_array = dict(choice)
-        together = [found for found in search.found[number] if fits(found.elements, by_array)]
-        if not together and field.absent:
+        beside = list(shelf.beside(dict(choice)))
+        if not beside and demand.absent:
             result.add(choice)
-        for found in together:
-            if field.holds(found.value):
-                later = {pair for pair in choice.union(found.elements) if search.arrays[pair[0]].last > number}
-                result.add(frozenset(later))
-    return result
-
-
-def fits(elements: Elements, by_array: dict[int, int]) -> bool:
-    return all(by_array.get(array, index) == index for array, index in elements)
+        result.update(choice.union(found.elements) for found in beside if demand.holds(found.value))
+    return {frozenset(pair for pair in choice if search.arrays[pair[0]].last > number) for choice in result}
 
 
 class Demand:

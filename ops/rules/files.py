@@ -127,7 +127,14 @@ class Applied:
 
 
 def apply(
-    entries: list[Entry], *, force: bool, prune: bool, reason: str, actor: User | None, now: datetime, dry_run: bool = False
+    entries: list[Entry],
+    *,
+    force: bool,
+    prune: bool,
+    reason: str,
+    actor: User | None,
+    now: datetime,
+    dry_run: bool = False,
 ) -> list[Applied]:
     """Bring what files say here; return what each rule came to. Again at once it does nothing.
 
@@ -140,9 +147,7 @@ def apply(
     return [apply_one(entry, prune=prune, reason=reason, actor=actor, now=now, dry_run=dry_run) for entry in entries]
 
 
-def apply_one(
-    entry: Entry, *, prune: bool, reason: str, actor: User | None, now: datetime, dry_run: bool
-) -> Applied:
+def apply_one(entry: Entry, *, prune: bool, reason: str, actor: User | None, now: datetime, dry_run: bool) -> Applied:
     if entry.compared is None or entry.said is None:
         if entry.stand is Stand.NO_FILE and prune and entry.rule:
             if not dry_run:

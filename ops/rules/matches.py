@@ -16,7 +16,8 @@ from ops.rules.paths import MISSING, compile_path
 from ops.rules.transform import NoInput, Setting, written
 
 MATCHES = """
-    INSERT INTO ops_match (rule_id, rule_version, inbox_id, event_id, event_type, customer_id, replay, trial, matched_at)
+    INSERT INTO ops_match (
+        rule_id, rule_version, inbox_id, event_id, event_type, customer_id, replay, trial, matched_at)
     SELECT new.* FROM jsonb_to_recordset(%s::jsonb) AS new (
         rule_id bigint, rule_version int, inbox_id bigint, event_id text, event_type text, customer_id text,
         replay text, trial boolean, matched_at timestamptz)
@@ -53,9 +54,7 @@ def write(found: Sequence[Found], *, now: datetime, replay: str = "") -> tuple[i
         new = {(rule, inbox): pk for pk, rule, inbox in cursor.fetchall()}
         fresh = [each for each in found if (each.rule.pk, each.row.pk) in new]
         calls = [
-            call
-            for each in fresh
-            for call in call_rows(each, new[each.rule.pk, each.row.pk], now=now, replay=replay)
+            call for each in fresh for call in call_rows(each, new[each.rule.pk, each.row.pk], now=now, replay=replay)
         ]
         if calls:
             cursor.execute(DELIVERIES, [orjson.dumps(calls).decode()])
@@ -120,7 +119,7 @@ def key_of(found: Found, target: ReadyTarget, *, replay: str) -> str:
 
 
 def parameters_of(target: ReadyTarget, event: Event) -> dict[str, Any]:
-    """A destination's path, query and header values may be paths into the event (AWS docs, "Dynamic path parameters")."""
+    """A destination's values may be paths into the event (AWS docs, "Dynamic path parameters")."""
     given = target.parameters.get("HttpParameters")
     if not given:
         return target.parameters
@@ -136,4 +135,3 @@ def resolved(given: Any, event: Event) -> Any:
         value = compile_path(given).of(event)
         return "" if value is MISSING else value if isinstance(value, str) else written(value)
     return given
-

@@ -1,7 +1,7 @@
 """The paths by which EventBridge takes values out of an event: its part of JSONPath. Pure.
 
 AWS docs, "Amazon EventBridge input transformation": dot notation, dashes, underscores, slashes, array indices,
-wildcards; "InputTransformer": no bracket notation for names. `$.detail.lines.data[0].price`, `$.detail.lines.data[*].id`.
+wildcards; "InputTransformer": no bracket notation for names. So `$.detail.lines.data[0].price`, `$.detail.lines[*].id`.
 """
 
 import re
@@ -64,12 +64,11 @@ def compile_path(text: str) -> Path:
 
 def follow(value: Any, steps: tuple[str | int | None, ...]) -> Any:
     for step in steps:
-        if isinstance(step, str) and isinstance(value, dict) and step in value:
-            value = value[step]
-        elif isinstance(step, int) and isinstance(value, list) and step < len(value):
-            value = value[step]
-        else:
+        named = isinstance(step, str) and isinstance(value, dict) and step in value
+        numbered = isinstance(step, int) and isinstance(value, list) and step < len(value)
+        if not (named or numbered):
             return MISSING
+        value = value[step]
     return value
 
 

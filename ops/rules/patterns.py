@@ -4,6 +4,8 @@ The language is that of https://docs.aws.amazon.com/eventbridge/latest/userguide
 documentation is silent, aws/event-ruler, the engine behind EventBridge, decides.
 """
 
+import json
+from json import JSONDecodeError
 from typing import Any
 
 from ops.rules import refusals
@@ -20,15 +22,18 @@ LONGEST = 4096
 
 def compile_pattern(pattern: dict[str, Any] | str) -> Pattern:
     """Compile a pattern, given as JSON text or as what `json.loads` makes of it. Raises InvalidPattern."""
-    if not isinstance(pattern, str):
-        return Pattern(pattern, branches_of(pattern))
-    if len(pattern) > LONGEST:
-        raise InvalidPattern("", refusals.TOO_LONG, length=len(pattern), limit=LONGEST)
     try:
-        tree = read_pattern_text(pattern)
+        text = pattern if isinstance(pattern, str) else compact(pattern)
+        if len(text) > LONGEST:
+            raise InvalidPattern("", refusals.TOO_LONG, length=len(text), limit=LONGEST)
+        tree = read_pattern_text(pattern) if isinstance(pattern, str) else pattern
     except RecursionError:
         raise InvalidPattern("", refusals.TOO_DEEP, limit=DEEPEST) from None
-    except ValueError as error:
-        line, column = getattr(error, "lineno", 1), getattr(error, "colno", 1)
-        raise InvalidPattern("", refusals.NOT_JSON, line=line, column=column) from None
+    except JSONDecodeError as error:
+        raise InvalidPattern("", refusals.NOT_JSON, line=error.lineno, column=error.colno) from None
     return Pattern(pattern, branches_of(tree))
+
+
+def compact(pattern: dict[str, Any]) -> str:
+    """The pattern as it would be sent to AWS."""
+    return json.dumps(pattern, ensure_ascii=False, separators=(",", ":"), default=str)

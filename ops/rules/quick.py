@@ -1,96 +1,134 @@
-"""The quick way to ask a pattern: straight to each key. Right unless an event nests objects in arrays on the way.
+"""The quick way to ask a pattern: straight to each key, no list of what the event holds.
 
-Then, and where a key of the event has dots in it, the answer is UNSURE, and the values must be searched for.
+It is UNSURE where a key of the event has dots in it or stands twice, and where the elements of an array matter in more
+ways than "one of them meets all": then the values must be searched for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ops.rules.alternatives import Question
 from ops.rules.fields import Demand, Node
 from ops.rules.reading import Repeated
 
 UNSURE = 2
-MISSING = object()
 Verdict = int  # False, True or UNSURE
 Check = Callable[[Any], Verdict]
 
 
-def quick_check(node: Node, demands: Sequence[Demand]) -> Check:
-    """Return the check of all demands under a node against the object that the event has there."""
-    checks = [(step, check_below(child, demands)) for step, child in node.steps.items()]
-    dotted = node.dotted
+class Missing:
+    """The value of a key that an object does not have."""
 
+
+MISSING = Missing()
+
+
+def quick_check(node: Node, demands: Sequence[Demand]) -> Check:
+    """Return the check of all demands below a node against the object that the event has there."""
+    leaves = [(step, demands[child.field]) for step, child in node.steps.items() if child.field is not None]
+    inner = tuple((step, check_below(child, demands)) for step, child in node.steps.items() if child.steps)
+    simple = tuple((step, demand.holds, demand.absent) for step, demand in leaves if not node.steps[step].steps)
+    both = tuple((step, check_beside(demand)) for step, demand in leaves if node.steps[step].steps)
+    return check_object(node.dotted, simple, inner + both)
+
+
+def check_object(
+    dotted: frozenset[str], simple: tuple[tuple[str, Question, bool], ...], inner: tuple[tuple[str, Check], ...]
+) -> Check:
     def check(value: Any) -> Verdict:
         if dotted and not dotted.isdisjoint(value):
             return UNSURE
         get = value.get
-        for step, below in checks:
-            verdict = below(get(step, MISSING))
-            if verdict is not True:
+        for step, holds, absent in simple:
+            held = get(step, MISSING)
+            if type(held) is str:
+                if not holds(held):
+                    return False
+            elif (verdict := check_value(held, holds, absent)) is not True:
+                return verdict
+        for step, below in inner:
+            if (verdict := below(get(step, MISSING))) is not True:
                 return verdict
         return True
 
     return check
 
 
+def check_value(value: Any, holds: Question, absent: bool) -> Verdict:
+    """Ask about the value of a key below which the pattern names no other."""
+    kind = type(value)
+    if kind is list:
+        return check_values(value, holds, absent)
+    if kind is dict or value is MISSING:
+        return absent
+    return UNSURE if kind is Repeated else holds(value)
+
+
+def check_values(values: list[Any], holds: Question, absent: bool) -> Verdict:
+    for value in values:
+        if type(value) is list or type(value) is dict:
+            return check_nested(values, holds, absent)
+        if holds(value):
+            return True
+    return absent and not values
+
+
+def check_nested(values: list[Any], holds: Question, absent: bool) -> Verdict:
+    """Arrays in arrays are one to a key that stands alone; objects in them are other keys."""
+    held = list(scalars_in(values))
+    return any(map(holds, held)) or (absent and not held)
+
+
+def scalars_in(values: list[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list):
+            yield from scalars_in(value)
+        elif not isinstance(value, dict):
+            yield value
+
+
 def check_below(node: Node, demands: Sequence[Demand]) -> Check:
-    here = demands[node.field] if node.field is not None else None
-    if here is not None and not node.steps:
-        return check_value(here)
+    """Return the check of what the event has at a node against all demands below it."""
     inside = quick_check(node, demands)
-    if here is None:
-        return check_object(inside, absent=all_absent(node, demands))
-    return check_both(check_value(here), check_object(inside, absent=all_absent(node, demands)))
+    below = demands_below(node, demands)
+    all_absent = all(demand.absent for demand in below)
+    one_element_is_enough = node.field is None and not any(demand.absent for demand in below)
 
-
-def all_absent(node: Node, demands: Sequence[Demand]) -> bool:
-    return all(
-        (child.field is None or demands[child.field].absent) and all_absent(child, demands)
-        for child in node.steps.values()
-    )
-
-
-def check_value(demand: Demand) -> Check:
-    holds, absent = demand.holds, demand.absent
-
-    def check(value: Any) -> Verdict:
-        kind = type(value)
-        if kind is str:
-            return holds(value)
-        if kind is dict or value is MISSING:
-            return absent
-        if kind is list:
-            return check_values(value)
-        return UNSURE if kind is Repeated else holds(value)
-
-    def check_values(values: list[Any]) -> Verdict:
-        if not values:
-            return absent
-        verdict = False
-        for value in values:
-            if isinstance(value, dict | list):
-                return UNSURE
-            verdict = verdict or holds(value)
-        return verdict
-
-    return check
-
-
-def check_object(inside: Check, *, absent: bool) -> Check:
     def check(value: Any) -> Verdict:
         kind = type(value)
         if kind is dict:
             return inside(value)
-        if kind is list and any(isinstance(item, dict | list) for item in value):
-            return UNSURE
-        return UNSURE if kind is Repeated else absent
+        if kind is list:
+            return check_elements(value)
+        return UNSURE if kind is Repeated else all_absent
+
+    def check_elements(values: list[Any]) -> Verdict:
+        for value in values:
+            if type(value) is dict or type(value) is list:
+                if not one_element_is_enough:
+                    return UNSURE
+                if verdict := check(value):
+                    return verdict
+        return all_absent
 
     return check
 
 
-def check_both(one: Check, two: Check) -> Check:
+def demands_below(node: Node, demands: Sequence[Demand]) -> list[Demand]:
+    result: list[Demand] = []
+    for child in node.steps.values():
+        if child.field is not None:
+            result.append(demands[child.field])
+        result += demands_below(child, demands)
+    return result
+
+
+def check_beside(demand: Demand) -> Check:
+    """Return the check of the value of a key below which the pattern names others, too."""
+
     def check(value: Any) -> Verdict:
-        verdict = one(value)
-        return two(value) if verdict is True else verdict
+        if type(value) is list and any(isinstance(item, dict | list) for item in value):
+            return UNSURE
+        return check_value(value, demand.holds, demand.absent)
 
     return check

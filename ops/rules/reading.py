@@ -45,7 +45,7 @@ class Repeated(list[Any]):
 
 
 def read_pattern_text(text: str) -> Any:
-    """Return the JSON value in `text`, its objects as `Members`. Raises ValueError or RecursionError."""
+    """Return the JSON value in `text`, its objects as `Members`. Raises JSONDecodeError or RecursionError."""
     return loads(text, Members)
 
 
@@ -103,7 +103,7 @@ def is_exactly(number: float, text: str) -> bool:
 
 
 def refuse_constant(text: str) -> Any:
-    raise ValueError(f"{text} is no JSON number.")
+    raise json.JSONDecodeError(f"{text} is no JSON number", text, 0)
 
 
 def well_formed(value: Any) -> Any:

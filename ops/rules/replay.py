@@ -82,7 +82,9 @@ def replay_rule(
             if due:
                 DELIVER.soon()
         seen(len(rows))
-    log.info("rules:replayed", rule=rule.name, replay=replay_id, events=done.events, matches=done.matches, dry_run=dry_run)
+    log.info(
+        "rules:replayed", rule=rule.name, replay=replay_id, events=done.events, matches=done.matches, dry_run=dry_run
+    )
     return done
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from ops.rules.envelopes import ACCOUNT, REGION
 
-ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)")
+ARN = re.compile(
+    r"arn:(?P<partition>aws[a-z-]*):(?P<service>[a-z0-9-]+):(?P<region>[a-z0-9-]*):(?P<account>\d{12}):(?P<rest>.+)"
+)
 EFFECT = f"arn:aws:states:{REGION}:{ACCOUNT}:activity:"
 DESTINATION = f"arn:aws:events:{REGION}:{ACCOUNT}:api-destination/"
 STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:"
@@ -42,6 +44,14 @@ class Resource:
     @property
     def is_fifo(self) -> bool:
         return self.name.endswith(".fifo")
+
+
+def resource_of(arn: str) -> Resource:
+    """Return what the ARN of a saved target names. Raises ValueError where that is nothing a rule can call."""
+    resource = read_arn(arn)
+    if resource is None:
+        raise ValueError(f"{arn} names nothing that a rule can call.")
+    return resource
 
 
 def read_arn(arn: str) -> Resource | None:

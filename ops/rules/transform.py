@@ -123,12 +123,14 @@ def flaws_of_template(template: str, names: frozenset[str]) -> list[Flaw]:
         return [Flaw(where, sentence, {"name": name}) for name in dict.fromkeys(unknown)]
     structured = is_structured(template)
     if structured and any(hole.quoted and hole.name in OBJECTS for hole in holes):
-        sentence = gettext_noop("<aws.events.event> and <aws.events.event.json> stand without quotes: they are objects.")
+        sentence = gettext_noop(
+            "<aws.events.event> and <aws.events.event.json> stand without quotes: they are objects."
+        )
         return [Flaw(where, sentence)]
     if not gives_json(pieces, structured=structured):
         sentence = gettext_noop(
-            "It gives no JSON. Write an object, %(object)s, or a text in quotes, %(text)s; several texts stand on lines "
-            "of their own."
+            "It gives no JSON. Write an object, %(object)s, or a text in quotes, %(text)s; several texts stand on "
+            "lines of their own."
         )
         examples = {"object": '{"id": <id>}', "text": '"Invoice <id> is paid."'}
         return [Flaw(where, sentence, examples)]
@@ -202,7 +204,7 @@ def gives_json(pieces: list[str | Hole], *, structured: bool) -> bool:
 def keys_with_holes(pieces: list[str | Hole]) -> bool:
     mark = "\ufdd0"
     sample = "".join(piece if isinstance(piece, str) else mark if piece.quoted else f'"{mark}"' for piece in pieces)
-    found = []
+    found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> None:
         found.extend(key for key, _ in pairs if mark in key)
@@ -258,7 +260,9 @@ class Template:
         values = {name: path.of(event) for name, path in self.paths.items()}
         for name in self.reserved:
             values[name] = predefined(name, event, setting)
-        text = "".join(piece if isinstance(piece, str) else self.put(piece, values[piece.name]) for piece in self.pieces)
+        text = "".join(
+            piece if isinstance(piece, str) else self.put(piece, values[piece.name]) for piece in self.pieces
+        )
         if self.structured and not is_json(text):
             raise NoInput("InputTemplate: with this event's values it gives no JSON.")
         return text

@@ -14,16 +14,14 @@ from django.utils.translation import gettext as _
 
 from billing.stripe_accounts import configured
 from ops.effects.destinations.models import Destination
-from ops.effects.registry import EFFECTS
 from ops.rules import transform
 from ops.rules.documents import KEYS, STATES, TARGET_KEYS, Document
 from ops.rules.models import NAME, Mode, Target
 from ops.rules.paths import InvalidPath, compile_path
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import EFFECT, STATE_MACHINE, Resource, read_arn
-from ops.rules.targets.effect import REGISTERED
+from ops.rules.targets.effect import EFFECTS
 
-assert REGISTERED  # effects are there once their modules are
 MOST_TARGETS = 5  # AWS docs, "EventBridge quotas": targets per rule
 LONGEST_DESCRIPTION = 512
 LEAST_AGE = 60
@@ -59,7 +57,9 @@ def problems_of(document: Any) -> list[Problem]:
 def unknown_keys(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Problem]:
     for key in given:
         if key not in known:
-            yield Problem(f"{where}{key}", _("This is not known here. Known are: %(keys)s.") % {"keys": ", ".join(known)})
+            yield Problem(
+                f"{where}{key}", _("This is not known here. Known are: %(keys)s.") % {"keys": ", ".join(known)}
+            )
 
 
 def of_name(name: Any) -> Iterator[Problem]:
@@ -83,7 +83,9 @@ def of_scope(document: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("Mode", _("One of %(words)s.") % {"words": ", ".join(Mode.values)})
     account = document.get("Account")
     if account is not None and account not in {each.name for each in configured()}:
-        sentence = _("No Stripe account is configured under this name (STRIPE_ACCOUNTS). Leave it out for all accounts.")
+        sentence = _(
+            "No Stripe account is configured under this name (STRIPE_ACCOUNTS). Leave it out for all accounts."
+        )
         yield Problem("Account", sentence)
 
 
@@ -140,7 +142,9 @@ def of_input(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
         return
     yield from unknown_keys(f"{where}InputTransformer.", transformer, ("InputPathsMap", "InputTemplate"))
     parts = transform_parts(given)
-    if not isinstance(parts["paths"], Mapping) or not all(isinstance(parts[key], str) for key in parts if key != "paths"):
+    if not isinstance(parts["paths"], Mapping) or not all(
+        isinstance(parts[key], str) for key in parts if key != "paths"
+    ):
         yield Problem(f"{where}Input", _("Input, InputPath and InputTemplate are texts, InputPathsMap is an object."))
         return
     for flaw in transform.flaws_of(**parts):
@@ -161,7 +165,9 @@ def transform_parts(given: Mapping[str, Any]) -> dict[str, Any]:
 def of_resource(where: str, resource: Resource, given: Mapping[str, Any]) -> Iterator[Problem]:
     if resource.kind == "state-machine" and resource.is_local:
         sentence = _("State machines of the portal's own do not run yet: name one on AWS, or call an effect.")
-        yield Problem(f"{where}Arn", sentence, STATE_MACHINE.replace("local:000000000000", "eu-west-1:123456789012") + "x")
+        yield Problem(
+            f"{where}Arn", sentence, STATE_MACHINE.replace("local:000000000000", "eu-west-1:123456789012") + "x"
+        )
     elif resource.kind in ("effect", "activity", "finding"):
         if not resource.is_local or resource.name not in EFFECTS:
             sentence = _("No effect is registered under this name. There are: %(names)s.")

@@ -14,7 +14,7 @@ from djstripe.models.base import StripeModel
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import display
 from ops.console.rule_words import delivery_pill, parsed
-from ops.models import Finding
+from ops.models import DestinationRequest, Finding
 from ops.remediation.words import words_of
 
 register = template.Library()
@@ -38,6 +38,11 @@ def subscription_state(status: str | None) -> SafeString:
 @register.simple_tag
 def invoice_state(status: str | None) -> SafeString:
     return display.stripe_pill(display.INVOICE_STATES, status)
+
+
+@register.simple_tag
+def request_came(row: DestinationRequest) -> SafeString:
+    return display.pill(row.get_came_display(), display.CAME_TONES[row.came])
 
 
 @register.simple_tag

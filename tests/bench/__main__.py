@@ -15,6 +15,7 @@ MEASUREMENTS = {
     "resync": ("tests.bench.resync", "objects resynced per second"),
     "backtest": ("tests.bench.backtest", "patterns tried on a million stored events"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
+    "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
 }
 
 

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from django.utils import timezone
 from djstripe.models import Customer, Invoice, Price, Product, Subscription
 
 from accounts.models import CustomerLink, Organization
@@ -20,6 +21,15 @@ from billing.models import (
     ResyncPart,
     ResyncRun,
 )
+from ops.effects.destinations.models import (
+    Authorization,
+    Came,
+    Connection,
+    Destination,
+    DestinationHealth,
+    DestinationRequest,
+)
+from ops.effects.sealing import seal
 from ops.models import Delivery, DeliveryState, Match, Rule
 from ops.remediation.findings import look
 from ops.rules.edit import save_rule
@@ -236,6 +246,7 @@ def make_machinery(now: datetime) -> None:
         customer_id="cus_1",
         stripe_data={"id": "cn_1Test00000001", "object": "credit_note"},
     )
+    make_requests(make_destination(), now=now)
     look(now=now)
 
 
@@ -267,3 +278,43 @@ def make_rule(now: datetime) -> Rule:
         finished_at=now,
     )
     return rule
+
+
+def make_destination(name: str = "crm-notes", **fields: Any) -> Destination:
+    """A destination that nobody called yet, with a connection of its own."""
+    connection = Connection.objects.create(
+        name=f"{name}-key",
+        authorization=Authorization.API_KEY,
+        identity="X-Api-Key",
+        sealed_secret=seal("key_that_nobody_reads"),
+        secret_set_at=timezone.now(),
+    )
+    values = {"endpoint": "https://crm.example/v1/customers/*/notes", "connection": connection} | fields
+    return Destination.objects.create(name=name, **values)
+
+
+def make_requests(destination: Destination, *, now: datetime) -> None:
+    """A day of requests, most of them done, and how the destination fares after that."""
+    for number in range(40):
+        came = Came.REFUSED if number % 13 == 5 else Came.RETRY if number % 7 == 3 else Came.DONE
+        status = {Came.REFUSED: 422, Came.RETRY: 503, Came.DONE: 201}[came]
+        error = "" if came == Came.DONE else f"Http{status}: The destination answered {status}."
+        DestinationRequest.objects.create(
+            destination=destination,
+            destination_name=destination.name,
+            key=f"big-invoices:evt_1Test{number:08d}:{destination.name}",
+            at=now - timedelta(minutes=35 * number),
+            came=came,
+            error=error,
+            method="POST",
+            url="https://crm.example/v1/customers/cus_1Test/notes?source=kessai",
+            headers=[["Content-Type", "application/json; charset=utf-8"], ["X-Api-Key", "•••"]],
+            body='{"text": "請求書が支払われました", "amount": 5000}',
+            body_length=62,
+            address="93.184.215.14",
+            status=status,
+            answer_headers=[["Content-Type", "application/json"], ["X-Request-Id", "req_" + "a" * 40]],
+            answer='{"id": "note_7", "ok": true}' if came == Came.DONE else "<html>no</html>",
+            milliseconds=40 + number,
+        )
+    DestinationHealth.objects.create(destination=destination, last_success_at=now, last_failure_at=now)

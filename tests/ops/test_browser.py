@@ -11,7 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from billing.models import Activity, AsideMessage, CheckoutOrder, DriftCheck, InboxEvent, InboxState, ResyncRun
-from ops.models import Finding
+from ops.models import Destination, DestinationRequest, Finding
 from tests.cast import sign_in
 from tests.ops.rows import make_customer, make_event, make_invoice, make_machinery, make_plan, make_subscription
 
@@ -104,6 +104,9 @@ def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscripti
         address(live_server, "kinds"),
         address(live_server, "ops_finding_change", Finding.objects.get(kind="events-failed").pk),
         address(live_server, "ops_finding_acknowledge_one", Finding.objects.get(kind="events-failed").pk),
+        address(live_server, "ops_destination_change", Destination.objects.get().pk),
+        address(live_server, "ops_destination_test_one", Destination.objects.get().pk),
+        address(live_server, "ops_destinationrequest_change", DestinationRequest.objects.first().pk),
     ]
     for url in addresses:
         console.goto(url)

@@ -5,13 +5,15 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
+from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import User
 from billing.models import AsideMessage, DriftCheck, InboxEvent, InboxState
 from ops.models import Finding, StaffAct
-from ops.remediation.findings import look
+from ops.remediation.findings import Told, look, open_told
+from ops.remediation.models import Severity
 from tests.cast import make_user, sign_in
 from tests.ops.rows import make_event, make_machinery
 
@@ -155,3 +157,28 @@ def test_a_finding_of_failed_events_leads_to_their_replay(olga: User) -> None:
     look(now=timezone.now())
     text = text_of(sign_in(olga), "admin:ops_finding_change", Finding.objects.get().pk)
     assert f"{reverse(REPLAY)}?state__exact=failed&amp;object_kind=invoice" in text
+
+
+def test_what_a_rule_found_is_closed_by_hand_with_a_word(olga: User) -> None:
+    told = Told("large-invoice", "in_1", "Invoice ACME-1 was paid", "", Severity.ATTENTION, "evt_1", "key")
+    with transaction.atomic():
+        pk = open_told(told, now=timezone.now(), depth=1)
+    client, address = sign_in(olga), reverse("admin:ops_finding_close_one", args=[pk])
+    page = text_of(client, "admin:ops_finding_change", pk)
+    assert "Invoice ACME-1 was paid" in page
+    assert address in page
+    client.post(address, {"reason": ""})
+    assert Finding.objects.get().open
+    client.post(address, {"reason": "Called them."})
+    assert not Finding.objects.get().open
+    assert StaffAct.objects.get().reason == "Called them."
+    assert address not in text_of(client, "admin:ops_finding_change", pk)
+
+
+def test_what_closes_by_itself_is_not_closed_by_hand(machinery: None, olga: User) -> None:
+    finding = Finding.objects.first()
+    assert finding
+    client, address = sign_in(olga), reverse("admin:ops_finding_close_one", args=[finding.pk])
+    assert address not in text_of(client, "admin:ops_finding_change", finding.pk)
+    assert client.post(address, {"reason": "x"}).status_code in (302, 403)
+    assert Finding.objects.get(pk=finding.pk).open

@@ -146,7 +146,7 @@ class Call:
     def proof(self, refused: str = "") -> tuple[str, str] | Retry | Refused:
         """Return the header that says who is calling; why there is none is the destination's failure as well."""
         header = authorization(self.credentials, self.masks, now=self.now, seconds=self.seconds, refresh=refused)
-        if isinstance(header, Retry | Refused) and (self.trial or (isinstance(header, Retry) and header.tried)):
+        if isinstance(header, Refused) and self.trial or (isinstance(header, Retry) and header.tried):
             breaker.failed(self.destination, header.error, on_trial=self.trial, now=self.now)
         return header
 
@@ -200,13 +200,12 @@ class Call:
         location = came.header("location")
         if not keeps or not location:
             return None
-        target = urljoin(request.url, location)
-        if request.url.startswith("https:") and not target.startswith("https:"):
-            return None  # nothing that went out encrypted goes out again in clear
         try:
-            return as_named(target)
+            target = as_named(urljoin(request.url, location))
         except MALFORMED:
             return None
+        # Nothing that went out encrypted goes out again in clear.
+        return None if request.url.startswith("https:") and not target.startswith("https:") else target
 
     def redirected(self, request: Request, target: str) -> Request:
         """The same request elsewhere. Credentials and the connection's parameters stay with the host they are for."""

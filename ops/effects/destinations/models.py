@@ -130,7 +130,9 @@ class Destination(models.Model):
 
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[NAME])
     description = models.CharField(_("description"), max_length=512, blank=True, default="")
-    connection = models.ForeignKey(Connection, on_delete=models.PROTECT, related_name="destinations")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.PROTECT, related_name="destinations", verbose_name=_("connection")
+    )
     endpoint = models.CharField(_("endpoint"), max_length=2048)  # with a * for each path value of a target
     method = models.CharField(_("HTTP method"), max_length=7, choices=Method.choices, default=Method.POST)
     rate_limit = models.PositiveSmallIntegerField(
@@ -195,9 +197,9 @@ class DestinationHealth(models.Model):
 class Origin(models.TextChoices):
     """Why a request was made."""
 
-    RULE = "rule", _("Rule")
-    TEST = "test", _("Test")
-    REPLAY = "replay", _("Replay")
+    RULE = "rule", _("By a rule")
+    TEST = "test", _("As a test")
+    REPLAY = "replay", _("Once more")
 
 
 class Came(models.TextChoices):
@@ -212,7 +214,9 @@ class Came(models.TextChoices):
 class DestinationRequest(models.Model):
     """One request to a destination and its answer, secrets masked. Written before it goes out; pruned after a while."""
 
-    destination = models.ForeignKey(Destination, null=True, on_delete=models.SET_NULL, related_name="requests")
+    destination = models.ForeignKey(
+        Destination, null=True, on_delete=models.SET_NULL, related_name="requests", verbose_name=_("destination")
+    )
     destination_name = models.CharField(_("destination"), max_length=64)
     key = models.CharField(_("idempotency key"), max_length=255)
     origin = models.CharField(_("origin"), max_length=6, choices=Origin.choices, default=Origin.RULE)

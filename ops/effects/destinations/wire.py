@@ -141,7 +141,7 @@ def broken(error: Exception, backend: "CheckedBackend", seconds: float) -> Failu
         return Failure("TimedOut", f"There was no answer within {seconds:.1f} seconds.", backend.address, seconds)
     if isinstance(error, httpcore.ConnectError):
         return Failure("ConnectionRefused", "The host takes no connections.", backend.address, seconds)
-    if isinstance(error, httpcore.ProtocolError):
+    if isinstance(error, httpcore.ProtocolError) and "disconnected" not in str(error):  # httpcore's word for silence
         return Failure("AnswerMalformed", "What came back is no HTTP answer.", backend.address, seconds)
     return Failure("ConnectionBroken", "The connection broke off before the answer.", backend.address, seconds)
 

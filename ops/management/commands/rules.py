@@ -180,7 +180,8 @@ class Command(BaseCommand):
                 seen=lambda count: progress.advance(bar, count),
             )
         told = {**vars(done), "examples": list(done.examples), "dry_run": options["dry_run"]}
-        lines = [f"{done.events} events, {done.matches} fit, {done.calls} calls {'would be' if options['dry_run'] else ''} due."]
+        calls = f"{done.calls} calls would be due" if options["dry_run"] else f"{done.calls} calls are due"
+        lines = [f"{done.events} events, {done.matches} fit, {calls}."]
         if done.archived:
             lines.append(f"{done.archived} are in the archive: manage.py restore_archive brings them back.")
         if not options["dry_run"]:

@@ -1,4 +1,4 @@
-"""Put on an EventBridge bus. An event is handed on as it is; other input is the detail of an event of the rule's own."""
+"""Put on an EventBridge bus. An event is handed on as it is; other input is the detail of an event of our own."""
 
 from typing import Any
 
@@ -7,15 +7,14 @@ import orjson
 from ops.effects import aws
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.rules.envelopes import OWN
-from ops.rules.resources import read_arn
+from ops.rules.resources import resource_of
 from ops.rules.targets.call import TargetCall
 
 ENVELOPE = frozenset({"source", "detail-type", "detail"})
 
 
 def call(target: TargetCall) -> Outcome:
-    resource = read_arn(target.arn)
-    assert resource
+    resource = resource_of(target.arn)
     try:
         answer = aws.client("events", resource.region).put_events(Entries=[entry_of(target)])
     except aws.AwsTrouble as error:

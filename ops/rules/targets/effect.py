@@ -2,10 +2,10 @@
 
 from ops.effects import local
 from ops.effects.outcome import Outcome, Refused
-from ops.effects.registry import Call, by_arn
+from ops.effects.registry import EFFECTS, Call, by_arn
 from ops.rules.targets.call import TargetCall
 
-REGISTERED = (local,)  # importing a module of effects registers them
+__all__ = ["EFFECTS", "call", "local"]  # importing a module of effects registers them
 
 
 def call(target: TargetCall) -> Outcome:

@@ -5,13 +5,12 @@ from typing import Any
 
 from ops.effects import aws
 from ops.effects.outcome import Done, Outcome
-from ops.rules.resources import Resource, read_arn
+from ops.rules.resources import Resource, resource_of
 from ops.rules.targets.call import TargetCall
 
 
 def call(target: TargetCall) -> Outcome:
-    resource = read_arn(target.arn)
-    assert resource
+    resource = resource_of(target.arn)
     more: dict[str, Any] = {}
     if resource.is_fifo:
         more = {"MessageGroupId": target.group(), "MessageDeduplicationId": target.short_key}

@@ -2,15 +2,14 @@
 
 from ops.effects import aws
 from ops.effects.outcome import Done, Outcome
-from ops.rules.resources import read_arn
+from ops.rules.resources import resource_of
 from ops.rules.targets.call import TargetCall
 
 THERE = "ExecutionAlreadyExists"
 
 
 def call(target: TargetCall) -> Outcome:
-    resource = read_arn(target.arn)
-    assert resource
+    resource = resource_of(target.arn)
     name = f"{target.rule_name[:40]}-{target.short_key[:32]}"  # at most 80 characters
     states = aws.client("stepfunctions", resource.region)
     try:

@@ -3,7 +3,7 @@
 import gzip
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -219,7 +219,7 @@ def test_a_row_that_was_replayed_meanwhile_keeps_its_payload(s3: Any, event: Mak
 
 
 def test_rows_and_payloads_come_back_as_they_were(s3: Any, event: Make, settings: LazySettings) -> None:
-    event("pruned", type="x.y", error="kept as it is")
+    event("pruned", type="x.y", error="kept as it is", dispatched_at=datetime(2026, 2, 21, 12, 31, tzinfo=UTC))
     event("emptied")
     event("kept", state=InboxState.FAILED)
     before = list(InboxEvent.objects.order_by("external_id").values())

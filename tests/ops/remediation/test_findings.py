@@ -21,11 +21,13 @@ from billing.models import (
     PollCursor,
     PollState,
 )
-from ops.models import Finding, FindingKind, StaffAct
+from ops.models import Delivery, DestinationHealth, Finding, FindingKind, Match, Rule, StaffAct
 from ops.remediation import problems
-from ops.remediation.findings import Looked, acknowledge, look
+from ops.remediation.findings import Looked, Told, acknowledge, close_by_hand, look, open_told
+from ops.remediation.models import Severity
 from ops.remediation.words import words_of
-from tests.ops.rows import make_event
+from tests.ops.rows import make_destination, make_event
+from tests.ops.rules.made import make_rule
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -84,6 +86,37 @@ def a_silent_beat() -> Callable[[], object]:
     return lambda: PeriodicTask.objects.update(last_run_at=NOW)
 
 
+def a_dead_letter() -> Callable[[], object]:
+    make_rule(state="off")
+    match = Match.objects.create(
+        rule=Rule.objects.get(), rule_version=1, inbox_id=1, event_id="evt_1", event_type="invoice.paid", matched_at=NOW
+    )
+    common: dict[str, Any] = {"give_up_at": NOW, "max_age_seconds": 60, "max_retries": 0, "created_at": NOW}
+    Delivery.objects.create(
+        match=match, rule_name="paid", target_name="t", kind="queue", arn="arn", input="{}", key="k", state="dead",
+        error="NoSuchQueue: gone", finished_at=NOW, **common,
+    )  # fmt: skip
+    return lambda: Delivery.objects.update(state="done")
+
+
+def an_event_that_no_rule_was_asked_about() -> Callable[[], object]:
+    make_rule()
+    make_event(NOW, received_at=NOW - 3 * MINUTE)
+    return lambda: InboxEvent.objects.update(dispatched_at=NOW)
+
+
+def a_loop() -> Callable[[], object]:
+    make_event(NOW, source="kessai", type="finding.opened", depth=5, dispatched_at=NOW)
+    return lambda: InboxEvent.objects.filter(depth=5).update(received_at=NOW - 2 * DAY)
+
+
+def a_destination_that_is_away() -> Callable[[], object]:
+    health = DestinationHealth.objects.create(
+        destination=make_destination(), failures=5, openings=1, opened_at=NOW - MINUTE, probe_at=NOW + MINUTE
+    )
+    return lambda: DestinationHealth.objects.filter(pk=health.pk).update(opened_at=None, probe_at=None)
+
+
 CAUSES = [
     (a_failed_event, FindingKind.EVENTS_FAILED, "urgent"),
     (an_overdue_event, FindingKind.MIRROR_LATE, "urgent"),
@@ -94,6 +127,10 @@ CAUSES = [
     (a_message_aside, FindingKind.MESSAGES_ASIDE, "attention"),
     (a_late_archive, FindingKind.ARCHIVE_BEHIND, "attention"),
     (a_silent_beat, FindingKind.BEAT_SILENT, "urgent"),
+    (a_dead_letter, FindingKind.DEAD_LETTERS, "urgent"),
+    (an_event_that_no_rule_was_asked_about, FindingKind.RULES_LATE, "urgent"),
+    (a_loop, FindingKind.RULE_LOOP, "attention"),
+    (a_destination_that_is_away, FindingKind.DESTINATION_AWAY, "attention"),
 ]
 
 
@@ -135,6 +172,51 @@ def test_it_says_what_happened_what_it_means_and_what_to_do(
         assert sentence
         assert "%(" not in sentence
     assert words.step.endswith((".", "。"))
+
+
+@pytest.mark.django_db
+def test_opening_and_closing_are_events_of_our_own_once() -> None:
+    take_away = an_old_cursor()
+    look(now=NOW)
+    look(now=NOW + MINUTE / 4)
+    take_away()
+    look(now=NOW + MINUTE / 2)
+    look(now=NOW + MINUTE)
+    events = InboxEvent.objects.filter(source="kessai").order_by("pk")
+    assert [(event.type, event.door, event.depth) for event in events] == [
+        ("finding.opened", "own", 0),
+        ("finding.closed", "own", 0),
+    ]
+    finding = Finding.objects.get()
+    opened = events[0].payload
+    assert (opened["id"], opened["source"], opened["time"]) == (
+        f"finding.opened:{finding.pk}",
+        "kessai",
+        "2026-03-10T12:00:00Z",
+    )
+    assert opened["detail"] | {"evidence": {}} == {
+        "id": finding.pk,
+        "kind": "poll-old",
+        "subject": finding.subject,
+        "severity": "urgent",
+        "evidence": {},
+    }
+
+
+@pytest.mark.django_db
+def test_what_a_rule_opened_is_closed_by_hand_and_nothing_else_is(olga: Any) -> None:
+    an_old_cursor()
+    look(now=NOW)
+    own = Finding.objects.get()
+    told = Told("paid", "in_1", "Paid", "", Severity.ATTENTION, "evt_1", "key")
+    open_told(told, now=NOW, depth=1)
+    assert look(now=NOW + MINUTE).closed == 0, "no row says that it is gone"
+    finding = Finding.objects.get(kind=FindingKind.RULE)
+    assert close_by_hand(finding, olga, reason="Called them.", now=NOW)
+    assert not close_by_hand(finding, olga, reason="again", now=NOW)
+    assert StaffAct.objects.get().reason == "Called them."
+    with pytest.raises(ValueError, match="closes by itself"):
+        close_by_hand(own, olga, reason="x", now=NOW)
 
 
 @pytest.mark.django_db

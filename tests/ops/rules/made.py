@@ -15,7 +15,9 @@ LONG_AGO = timedelta(days=30)
 PAID = {"detail-type": ["invoice.paid"]}
 
 
-def make_rule(name: str = "paid", pattern: Any = PAID, *, targets: int | list[dict[str, Any]] = 1, **fields: Any) -> Rule:
+def make_rule(
+    name: str = "paid", pattern: Any = PAID, *, targets: int | list[dict[str, Any]] = 1, **fields: Any
+) -> Rule:
     """A rule that has been on for long, with targets that open findings unless others are given."""
     now = timezone.now()
     values = {"state": RuleState.ON, "on_since": now - LONG_AGO, "changed_at": now, "version": 1} | fields

@@ -116,7 +116,9 @@ def test_it_waits_before_it_tries_again_and_as_long_as_it_was_asked_to(outside) 
     assert len(queue.calls) == 2
 
 
-@pytest.mark.parametrize(("attempts", "least", "most"), [(1, 2.5, 5), (2, 5, 10), (5, 40, 80), (9, 240, 480), (185, 240, 480)])
+@pytest.mark.parametrize(
+    ("attempts", "least", "most"), [(1, 2.5, 5), (2, 5, 10), (5, 40, 80), (9, 240, 480), (185, 240, 480)]
+)
 def test_waits_grow(attempts: int, least: float, most: float) -> None:
     for _ in range(20):
         assert least <= wait_after(attempts, asked=None).total_seconds() <= most

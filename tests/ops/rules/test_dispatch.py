@@ -137,7 +137,10 @@ def test_a_template_that_this_event_cannot_fill_is_a_dead_letter_at_once() -> No
 
 
 def test_a_destination_gets_its_path_and_headers_from_the_event() -> None:
-    values = {"PathParameterValues": ["$.detail.data.object.id"], "HeaderParameters": {"X-A": "b", "X-None": "$.detail.no"}}
+    values = {
+        "PathParameterValues": ["$.detail.data.object.id"],
+        "HeaderParameters": {"X-A": "b", "X-None": "$.detail.no"},
+    }
     arn = "arn:aws:events:local:000000000000:api-destination/crm"
     make_rule(targets=[target("crm", arn, parameters={"HttpParameters": values})])
     event = paid_invoice()
@@ -188,7 +191,9 @@ def test_without_rules_no_payload_is_read() -> None:
     run()  # the book is up to date
     for _ in range(3):
         paid_invoice()
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         assert run().events == 3
     assert not any("payload" in query["sql"] for query in queries)
 

@@ -39,7 +39,10 @@ def test_a_rule_is_what_its_document_says_and_says_it_again() -> None:
             {
                 "Id": "news",
                 "Arn": ACTIVITY_ARN,
-                "InputTransformer": {"InputPathsMap": {"n": "$.detail.number"}, "InputTemplate": '{"text": "Paid: <n>"}'},
+                "InputTransformer": {
+                    "InputPathsMap": {"n": "$.detail.number"},
+                    "InputTemplate": '{"text": "Paid: <n>"}',
+                },
                 "RetryPolicy": {"MaximumEventAgeInSeconds": 60, "MaximumRetryAttempts": 0},
             },
             {
@@ -151,7 +154,11 @@ HTTP = "arn:aws:events:local:000000000000:api-destination/crm"
         ({"Targets": [TELL, TELL]}, "Targets[1].Id", "Another target"),
         ({"Targets": [TELL | {"Id": f"t{n}"} for n in range(6)]}, "Targets", "at most 5"),
         ({"Targets": [TELL | {"Id": "a b"}]}, "Targets[0].Id", "letters"),
-        ({"Targets": [TELL | {"Arn": "arn:aws:lambda:eu-west-1:123456789012:function:f"}]}, "Targets[0].Arn", "nothing"),
+        (
+            {"Targets": [TELL | {"Arn": "arn:aws:lambda:eu-west-1:123456789012:function:f"}]},
+            "Targets[0].Arn",
+            "nothing",
+        ),
         ({"Targets": [TELL | {"Arn": None}]}, "Targets[0].Arn", "nothing"),
         ({"Targets": [TELL | {"Arn": f"{EFFECT}refund-everything"}]}, "Targets[0].Arn", "open-finding"),
         (
@@ -178,7 +185,11 @@ HTTP = "arn:aws:events:local:000000000000:api-destination/crm"
             "Targets[0].InputTransformer.InputTemplate",
             "txt",
         ),
-        ({"Targets": [TELL | {"HttpParameters": {"HeaderParameters": {}}}]}, "Targets[0].HttpParameters", "Only an API"),
+        (
+            {"Targets": [TELL | {"HttpParameters": {"HeaderParameters": {}}}]},
+            "Targets[0].HttpParameters",
+            "Only an API",
+        ),
         ({"Targets": [TELL | {"SqsParameters": {"MessageGroupId": "a"}}]}, "Targets[0].SqsParameters", "Only a FIFO"),
         ({"Targets": [{"Id": "q", "Arn": f"{SQS}.fifo"}]}, "Targets[0].SqsParameters", "message group"),
         (

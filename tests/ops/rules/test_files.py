@@ -144,7 +144,9 @@ def test_a_rule_whose_file_is_gone_is_removed_only_when_that_is_said(playbooks: 
     assert not Rule.objects.exists()
 
 
-@pytest.mark.parametrize("text", ['{"Name": "large",', "[]", '{"Name": "large", "EventPattern": {"source": []}}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ['{"Name": "large",', "[]", '{"Name": "large", "EventPattern": {"source": []}}', "\x00"]
+)
 def test_a_bad_file_applies_nothing_and_says_where(playbooks: Path, text: str) -> None:
     put(playbooks, a_file(Name="good"), "a/rule.json")
     put(playbooks, text)

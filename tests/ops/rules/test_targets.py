@@ -253,7 +253,12 @@ def test_a_finding_is_opened_once_for_a_subject_and_closed_by_a_rule() -> None:
     assert make(first) == make(first)
     assert isinstance(make(replace(first, key="of-another-event")), Done)
     finding = Finding.objects.get()
-    assert (finding.kind, finding.subject, finding.severity, finding.evidence["events"]) == ("rule", "in_1", "urgent", 2)
+    assert (finding.kind, finding.subject, finding.severity, finding.evidence["events"]) == (
+        "rule",
+        "in_1",
+        "urgent",
+        2,
+    )
     close = call_of(f"{EFFECT}close-finding", input='{"rule": "large-invoice", "subject": "in_1"}', key="paid")
     assert make(close) == Done({"closed": 1})
     assert make(close) == Done({"closed": 0})

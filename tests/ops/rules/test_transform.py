@@ -103,7 +103,9 @@ def test_predefined_variables_hold_the_rule_and_the_event() -> None:
     assert filled('"at <aws.events.event.ingestion-time>"', paths={}) == '"at 2026-01-01T00:00:00Z"'
 
 
-@pytest.mark.parametrize("template", ['{"not": "users/<payload>"}', '{"payload": "<payload>"}', '{"l": "<listsingle>"}'])
+@pytest.mark.parametrize(
+    "template", ['{"not": "users/<payload>"}', '{"payload": "<payload>"}', '{"l": "<listsingle>"}']
+)
 def test_an_object_inside_the_quotes_of_an_object_is_no_input(template: str) -> None:
     """AWS, recorded: nothing is delivered."""
     with pytest.raises(NoInput, match="inside quotes"):
