@@ -43,9 +43,11 @@ def forms_of(row: Received) -> list[Event]:
 
     Raises ValueError for a payload that is no JSON object.
     """
-    if row.payload is None:
-        return []
-    payload = orjson.loads(row.payload)
+    return [] if row.payload is None else forms_around(row, orjson.loads(row.payload))
+
+
+def forms_around(row: Received, payload: Any) -> list[Event]:
+    """Return the event's envelopes around its payload, or around a part of that. Raises ValueError as `forms_of`."""
     if not isinstance(payload, dict):
         raise ValueError("The payload is no event.")  # noqa: TRY004 - it is data, not a type of ours
     if row.source != STRIPE:

@@ -7,6 +7,7 @@ mode). What jsonpath sees otherwise than the pattern does, arrays in arrays and 
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -193,11 +194,26 @@ def value_test(alternative: Alternative) -> str:
         if not writable(argument):
             return ""
         return f"@ {'==' if kind == 'text' else 'starts with'} {json.dumps(without_quote(alternative))}"
+    if kind == "suffix":
+        return text_test("", argument.removeprefix('"'))
+    if kind == "wildcard":
+        return text_test(*argument, whole=True)
     if kind == "number":
         return number_test(NumberRange(argument, True, argument, True))
     if kind == "numeric":
         return number_test(argument)
     return f"@ == {kind}" if kind in ("true", "false", "null") else ""
+
+
+PLAIN = re.compile(r"[A-Za-z0-9_ .:/@-]*")
+
+
+def text_test(*parts: str, whole: bool = False) -> str:
+    """Texts that have these parts in this order, up to their end; only for what needs no care in an expression."""
+    if not all(map(PLAIN.fullmatch, parts)):
+        return ""
+    between = ".*".join(part.replace(".", "[.]") for part in parts)
+    return f'@ like_regex "{"^" if whole else ""}{between}$" flag "s"'
 
 
 def number_test(wanted: NumberRange) -> str:

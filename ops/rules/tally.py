@@ -25,6 +25,7 @@ AMOUNTS = {
     "dispute": "amount",
     "credit_note": "amount",
 }
+MONEY_PATHS = [("data", "object", name) for name in ("object", "currency", *sorted(set(AMOUNTS.values())))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,13 @@ class Tally:
             self.count_money(each)
             if len(self.examples) < EXAMPLES:
                 self.examples.append(example_of(each.row))
-            setting = Setting(rule_arn(self.rule_name), self.rule_name, written_time(each.row.received_at))
-            for target, tally in self.targets:
-                count_call(tally, target, each, setting)
+            if self.targets:
+                self.count_calls(each)
+
+    def count_calls(self, fitting: Fitting) -> None:
+        setting = Setting(rule_arn(self.rule_name), self.rule_name, written_time(fitting.row.received_at))
+        for target, tally in self.targets:
+            count_call(tally, target, fitting, setting)
 
     def bucket_of(self, at: datetime) -> datetime:
         here = at.astimezone(self.zone)

@@ -13,7 +13,9 @@ from billing.models import InboxEvent
 from ops.rules import take
 from ops.rules.envelopes import forms_of
 from ops.rules.narrowing import narrow, types_between
+from ops.rules.parts import parts_of, read_parts
 from ops.rules.patterns import InvalidPattern, compile_pattern
+from ops.rules.tally import MONEY_PATHS
 from tests.ops.rows import make_event
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
@@ -36,6 +38,15 @@ def fitting(pattern: Any) -> set[int]:
     compiled = compile_pattern(pattern)
     rows = take.read(list(InboxEvent.objects.values_list("pk", flat=True)))
     return {row.pk for row in rows if any(compiled.matches(form) for form in forms_of(row))}
+
+
+def fitting_by_parts(pattern: Any) -> set[int]:
+    """The rows that fit, by asking about as much of each as the pattern needs."""
+    compiled = compile_pattern(pattern)
+    parts = parts_of(compiled, MONEY_PATHS)
+    assert parts
+    read = read_parts(list(InboxEvent.objects.values_list("pk", flat=True)), parts)
+    return {row.pk for row, forms in read if any(compiled.matches(form) for form in forms)}
 
 
 def stripe(type: str, about: Any, **fields: Any) -> InboxEvent:
@@ -61,6 +72,10 @@ def detail(demands: Any) -> dict[str, Any]:
         ({"a": None}, {"a": [None]}),
         ({"a": 'say "hi"\\ \u2028 決済 🎌'}, {"a": ['say "hi"\\ \u2028 決済 🎌']}),
         ({"a": "ab"}, {"a": [{"prefix": 'ab"'}]}),  # a prefix may end with the quote that the engine sees
+        ({"a": "x.y\nz"}, {"a": [{"wildcard": "x.*z"}]}),
+        ({"a": 'say "hi'}, {"a": [{"suffix": "hi"}]}),
+        ({"a": "hi"}, {"a": [{"suffix": '"hi'}]}),  # and a suffix may begin with it
+        ({"a": "(b)"}, {"a": [{"wildcard": "(*)"}]}),
         ({"a": "10.0.0.7"}, {"a": [{"cidr": "10.0.0.0/24"}]}),
         ({"b": 1}, {"a": [{"exists": False}]}),
         ({"a": "x"}, {"$or": [{"a": ["y"]}, {"a": [{"suffix": "x"}]}]}),
@@ -71,6 +86,7 @@ def test_an_event_that_fits_is_let_pass(db, about, demands):
     event = stripe("invoice.paid", about)
     assert fitting(detail(demands)) == {event.pk}
     assert narrowed(detail(demands)) >= {event.pk}
+    assert fitting_by_parts(detail(demands)) == {event.pk}
 
 
 # a pattern, and how many of three quite different events are still read
@@ -84,7 +100,11 @@ def test_an_event_that_fits_is_let_pass(db, about, demands):
         ({"detail-type": [{"anything-but": "invoice.paid"}]}, 2),
         (detail({"total": [{"numeric": [">=", 5000]}]}), 1),
         (detail({"status": [{"prefix": "cancel"}]}), 1),
-        (detail({"status": [{"suffix": "ed"}]}), 1),  # the others have no status
+        (detail({"status": [{"suffix": "led"}]}), 1),
+        (detail({"status": [{"suffix": "Led"}]}), 0),
+        (detail({"status": [{"wildcard": "can*d"}]}), 1),
+        (detail({"status": [{"wildcard": "an*d"}]}), 0),
+        (detail({"status": [{"anything-but": "x"}]}), 1),  # the others have no status
         ({"$or": [{"detail-type": ["invoice.paid"]}, detail({"status": ["canceled"]})]}, 2),
         ({"detail-type": ["invoice.paid"]} | detail({"total": [1]}), 0),
     ],
@@ -138,7 +158,7 @@ OPERATORS = st.one_of(
     st.sampled_from(
         [{"prefix": "x"}, {"prefix": 'x"'}, {"suffix": "y"}, {"anything-but": "x"}, {"anything-but": [1]},
          {"exists": True}, {"exists": False}, {"numeric": [">", 1, "<=", 3]}, {"numeric": ["=", 2.5]},
-         {"wildcard": "*y"}, {"equals-ignore-case": "XY"}, {"cidr": "10.0.0.0/8"}]
+         {"wildcard": "*y"}, {"wildcard": "x*y*"}, {"suffix": ""}, {"equals-ignore-case": "XY"}, {"cidr": "10.0.0.0/8"}]
     ),
 )  # fmt: skip
 ALTERNATIVES = st.lists(OPERATORS, min_size=1, max_size=3)
@@ -182,6 +202,7 @@ def test_narrowing_loses_no_event_that_fits(transactional_savepoint, patterns, e
             except InvalidPattern:
                 continue
             assert fitting(pattern) <= narrowed(pattern), json.dumps(pattern)
+            assert fitting(pattern) == fitting_by_parts(pattern), json.dumps(pattern)
 
 
 @pytest.fixture
