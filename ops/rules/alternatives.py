@@ -24,6 +24,9 @@ class Alternative(NamedTuple):
     written: Any
 
 
+Branch = dict[str, tuple[Alternative, ...]]  # by the full name of the key
+
+
 class NumberRange(NamedTuple):
     bottom: float
     bottom_included: bool

@@ -2,26 +2,28 @@
 
 from typing import Any
 
-from ops.rules.alternatives import question_of
+from ops.rules.alternatives import Branch, question_of
 from ops.rules.fields import NOTHING_CHOSEN, Demand, Search, choices_after, tree_of
-from ops.rules.grammar import Branch
+from ops.rules.grammar import Meaning
 from ops.rules.quick import UNSURE, quick_check
 
 
 class Pattern:
     """A compiled pattern. It never changes, and threads may share it."""
 
-    __slots__ = ("branches", "source")
+    __slots__ = ("_checks", "branches", "notices", "source")
 
-    def __init__(self, source: dict[str, Any] | str, branches: list[Branch]) -> None:
+    def __init__(self, source: dict[str, Any] | str, meaning: Meaning) -> None:
         self.source = source
-        self.branches = tuple(map(CompiledBranch, branches))
+        self.notices = meaning.notices
+        self.branches = tuple(map(CompiledBranch, meaning.branches))
+        self._checks = tuple((branch.quickly, branch.closely) for branch in self.branches)
 
     def matches(self, event: dict[str, Any]) -> bool:
         """Whether the event, as `json.loads` or `read_event` gives it, matches. No key of the envelope is required."""
-        for branch in self.branches:
-            verdict = branch.quickly(event)
-            if verdict and (verdict is not UNSURE or branch.closely(event)):
+        for quickly, closely in self._checks:
+            verdict = quickly(event)
+            if verdict is True or (verdict is UNSURE and closely(event)):
                 return True
         return False
 

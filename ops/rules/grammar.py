@@ -1,12 +1,14 @@
 """What a pattern says: its JSON as branches of keys with alternatives, or why EventBridge refuses it."""
 
-from enum import Enum, auto
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 from ops.rules import refusals
-from ops.rules.alternatives import Alternative
+from ops.rules.alternatives import Alternative, Branch
 from ops.rules.complexity import too_complex
 from ops.rules.entries import NOTHING, alternative_of
+from ops.rules.ignored import without_ignored
 from ops.rules.reading import is_object, members_of
 from ops.rules.refusals import InvalidPattern
 
@@ -28,8 +30,6 @@ RESERVED_IN_OR = frozenset(
 # What no older way to read a pattern makes good.
 FINAL = (refusals.OR_TOO_MANY, refusals.TOO_DEEP, refusals.TOO_COMPLEX)
 
-Branch = dict[str, tuple[Alternative, ...]]
-
 
 class Within(Enum):
     """Where an object of a pattern stands."""
@@ -39,20 +39,40 @@ class Within(Enum):
     OLD_PATTERN = auto()  # read as before "$or" was invented: it is a key like any other
 
 
-def branches_of(pattern: Any) -> list[Branch]:
-    """Return what the pattern demands: all keys of at least one branch, each with one of its alternatives.
+class Notice(StrEnum):
+    """What a pattern hardly means and EventBridge makes of it. The value is a name for it, not words for people."""
+
+    OR_IS_A_KEY = "or-is-a-key"  # an "$or" that the engine cannot read is to it the name of a key
+    BRANCH_IGNORED = "branch-ignored"  # a choice of "$or" that the engine takes for an earlier one: see ignored.py
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a pattern demands: all keys of at least one branch, each with one of its alternatives.
 
     Keys are full names joined with dots, so `{"a": {"b": …}}` and `{"a.b": …}` are the same; of two entries for one
-    name the later one counts. An "$or" that the engine cannot read is to it the name of a key, and so it is here.
-    Raises InvalidPattern.
+    name the later one counts.
     """
+
+    branches: tuple[Branch, ...]
+    notices: frozenset[Notice]
+
+
+def meaning_of(pattern: Any) -> Meaning:
+    """Return what a pattern, read as JSON, demands. Raises InvalidPattern."""
+    branches, notices = branches_of(pattern)
+    kept = without_ignored(branches)
+    return Meaning(tuple(kept), notices | ({Notice.BRANCH_IGNORED} if len(kept) < len(branches) else set()))
+
+
+def branches_of(pattern: Any) -> tuple[list[Branch], frozenset[Notice]]:
     try:
-        return read_pattern(pattern, Within.PATTERN)
+        return read_pattern(pattern, Within.PATTERN), frozenset()
     except InvalidPattern as refused:
         if refused.refusal in FINAL or not names_or(pattern):
             raise
         try:
-            return read_pattern(pattern, Within.OLD_PATTERN)
+            return read_pattern(pattern, Within.OLD_PATTERN), frozenset({Notice.OR_IS_A_KEY})
         except InvalidPattern:
             raise refused
 

@@ -11,11 +11,11 @@ from typing import Any
 from ops.rules import refusals
 from ops.rules.compiled import Pattern
 from ops.rules.explain import Explanation, Failure, explain
-from ops.rules.grammar import DEEPEST, branches_of
+from ops.rules.grammar import DEEPEST, Notice, meaning_of
 from ops.rules.reading import read_event, read_pattern_text
 from ops.rules.refusals import InvalidPattern
 
-__all__ = ["Explanation", "Failure", "InvalidPattern", "Pattern", "compile_pattern", "explain", "read_event"]
+__all__ = ["Explanation", "Failure", "InvalidPattern", "Notice", "Pattern", "compile_pattern", "explain", "read_event"]
 
 LONGEST = 4096
 
@@ -31,7 +31,7 @@ def compile_pattern(pattern: dict[str, Any] | str) -> Pattern:
         raise InvalidPattern("", refusals.TOO_DEEP, limit=DEEPEST) from None
     except JSONDecodeError as error:
         raise InvalidPattern("", refusals.NOT_JSON, line=error.lineno, column=error.colno) from None
-    return Pattern(pattern, branches_of(tree))
+    return Pattern(pattern, meaning_of(tree))
 
 
 def compact(pattern: dict[str, Any]) -> str:

@@ -35,8 +35,10 @@ def quick_check(node: Node, demands: Sequence[Demand]) -> Check:
 def check_object(
     dotted: frozenset[str], simple: tuple[tuple[str, Question, bool], ...], inner: tuple[tuple[str, Check], ...]
 ) -> Check:
+    one_dotted = next(iter(dotted)) if len(dotted) == 1 else None
+
     def check(value: Any) -> Verdict:
-        if dotted and not dotted.isdisjoint(value):
+        if dotted and (one_dotted in value if one_dotted is not None else not value.keys().isdisjoint(dotted)):
             return UNSURE
         get = value.get
         for step, holds, absent in simple:
@@ -56,10 +58,12 @@ def check_object(
 
 def check_value(value: Any, holds: Question, absent: bool) -> Verdict:
     """Ask about the value of a key below which the pattern names no other."""
+    if value is MISSING:
+        return absent
     kind = type(value)
     if kind is list:
         return check_values(value, holds, absent)
-    if kind is dict or value is MISSING:
+    if kind is dict:
         return absent
     return UNSURE if kind is Repeated else holds(value)
 

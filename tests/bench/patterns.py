@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from config.env import BASE_DIR
-from tests.bench.patterns_cases import Cases, judged, read_cases, verdict
+from tests.bench.patterns_cases import AGAIN, Cases, ask_all, judged, read_cases, verdict
 from tests.vectors import VECTORS
 
 MINISTACK = "ministack==1.5.33"
@@ -72,10 +72,10 @@ def measure_ours(cases: Cases) -> dict[str, Any]:
         except InvalidPattern:
             return "error"
 
-    single = [(compile_pattern(pattern), read_event(event)) for pattern, event in cases.single]
+    single = [(compile_pattern(pattern).matches, (read_event(event),)) for pattern, event in cases.single]
     matcher = Matcher({rule: compile_pattern(pattern) for rule, pattern in cases.rules})
     return {
-        "single": per_second(lambda: [pattern.matches(event) for pattern, event in single], len(single)),
+        "single": per_second(lambda: ask_all(single), len(single) * AGAIN),
         "thousand": per_second(lambda: [matcher.match(event) for event in cases.events], len(cases.events)),
         "wrong events": sum(
             matcher.match(event) != expected for event, expected in zip(cases.events, cases.expected, strict=True)
@@ -90,14 +90,11 @@ def measure_moto(cases: Cases) -> dict[str, Any]:
     def one_verdict(pattern: str, event: str) -> bool | str:
         return verdict(lambda: EventPattern.load(pattern).matches_event(json.loads(event)))
 
-    single = [(EventPattern.load(pattern), json.loads(event)) for pattern, event in cases.single]
+    single = [(EventPattern.load(pattern).matches_event, (json.loads(event),)) for pattern, event in cases.single]
     rules = [(rule, EventPattern.load(json.dumps(pattern))) for rule, pattern in cases.rules]
     few = cases.events[:5]
     return {
-        "single": per_second(
-            lambda: [verdict(pattern.matches_event, event) for pattern, event in single],
-            len(single),
-        ),
+        "single": per_second(lambda: ask_all(single), len(single) * AGAIN),
         "thousand": per_second(lambda: [[rule for rule, p in rules if p.matches_event(event)] for event in few], 5),
         "right": judged(cases, one_verdict),
     }

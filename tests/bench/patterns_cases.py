@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+AGAIN = 20
+
 
 @dataclass(frozen=True)
 class Cases:
@@ -43,3 +45,10 @@ def verdict(ask: Callable[..., bool], *arguments: Any) -> bool | str:
         return ask(*arguments)
     except Exception:  # a peer's way to refuse, or to fail
         return "error"
+
+
+def ask_all(single: list[tuple[Callable[..., bool], tuple[Any, ...]]]) -> None:
+    """Ask each pattern about its event AGAIN times in a row, as a pattern in use is asked about many."""
+    for ask, arguments in single:
+        for _ in range(AGAIN):
+            verdict(ask, *arguments)

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.rules import matcher as matcher_module
@@ -13,7 +13,7 @@ from tests.ops.rules.strategies import events, few, patterns
 from tests.vectors import vectors
 
 
-@few
+@settings(few, max_examples=30)
 @given(
     written=st.lists(patterns(), max_size=8),
     many=st.lists(events(), min_size=1, max_size=2),

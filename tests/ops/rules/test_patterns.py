@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.rules.patterns import compile_pattern, read_event
+from ops.rules.patterns import Notice, compile_pattern, read_event
 from tests.ops.rules.strategies import LISTS, SCALARS, TEXTS, WILDCARDS, events, few, patterns
 
 
@@ -199,6 +199,30 @@ def test_an_or_that_the_engine_cannot_read_is_the_name_of_a_key():
     assert matches({"$or": {"a": [1]}}, {"$or": {"a": 1}})
     assert not matches({"$or": {"a": [1]}}, {"a": 1})
     assert matches({"$or": ["x", {"prefix": "y"}]}, {"$or": "yes"})
+
+
+def test_a_pattern_tells_of_an_or_that_is_a_key():
+    assert compile_pattern({"$or": {"a": [1]}}).notices == {Notice.OR_IS_A_KEY}
+    assert compile_pattern({"$or": [{"a": [1]}, {"b": [1]}]}).notices == set()
+
+
+@pytest.mark.parametrize(
+    ("choices", "event", "expected"),
+    [
+        # The second choice names the keys of the first and shares an alternative at each: the engine has it already.
+        ([{"a": ["x", "y"]}, {"a": ["y", "z"]}], {"a": "z"}, False),
+        ([{"a": ["x"], "b": [1, 2]}, {"a": ["x", "y"], "b": [2]}], {"a": "y", "b": 2}, False),
+        ([{"a": ["x"]}, {"a": ["x", {"prefix": "z"}]}], {"a": "zz"}, False),
+        # It shares none at one of the keys, or names others.
+        ([{"a": ["x"], "b": [1]}, {"a": ["x", "y"], "b": [2]}], {"a": "y", "b": 2}, True),
+        ([{"a": ["x"]}, {"a": ["x", "y"], "b": [2]}], {"a": "y", "b": 2}, True),
+        ([{"a": ["x", "y"]}, {"a": ["z"]}], {"a": "z"}, True),
+    ],
+)
+def test_a_choice_that_the_engine_takes_for_an_earlier_one_is_ignored(choices, event, expected):
+    compiled = compile_pattern({"$or": choices})
+    assert compiled.matches(event) is expected
+    assert compiled.notices == (set() if expected else {Notice.BRANCH_IGNORED})
 
 
 def test_or_multiplies_with_or():
