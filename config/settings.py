@@ -201,9 +201,7 @@ ENCRYPTION_KEYS = env.list("ENCRYPTION_KEYS", default=[])
 DESTINATIONS_ALLOWED_NETWORKS = env.list(
     "DESTINATIONS_ALLOWED_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEMO else []
 )
-DESTINATIONS_CA_FILE = env.str(
-    "DESTINATIONS_CA_FILE", default=""
-)  # certificates that are trusted besides the usual ones
+DESTINATIONS_CA_FILE = env.str("DESTINATIONS_CA_FILE", default="")  # certificates that are trusted besides
 # No call takes longer, whatever its destination says (EventBridge: 5 seconds).
 DESTINATIONS_LONGEST_TIMEOUT_SECONDS = env.float("DESTINATIONS_LONGEST_TIMEOUT_SECONDS", default=5.0)
 DESTINATIONS_FAILURES = env.int("DESTINATIONS_FAILURES", default=5)  # in a row, until a destination is left alone

@@ -16,6 +16,7 @@ MEASUREMENTS = {
     "backtest": ("tests.bench.backtest", "patterns tried on a million stored events"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
     "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
+    "rules": ("tests.bench.rules", "events matched with a thousand rules per second"),
 }
 
 

@@ -295,26 +295,30 @@ def make_destination(name: str = "crm-notes", **fields: Any) -> Destination:
 
 def make_requests(destination: Destination, *, now: datetime) -> None:
     """A day of requests, most of them done, and how the destination fares after that."""
+    rows = []
     for number in range(40):
         came = Came.REFUSED if number % 13 == 5 else Came.RETRY if number % 7 == 3 else Came.DONE
         status = {Came.REFUSED: 422, Came.RETRY: 503, Came.DONE: 201}[came]
         error = "" if came == Came.DONE else f"Http{status}: The destination answered {status}."
-        DestinationRequest.objects.create(
-            destination=destination,
-            destination_name=destination.name,
-            key=f"big-invoices:evt_1Test{number:08d}:{destination.name}",
-            at=now - timedelta(minutes=35 * number),
-            came=came,
-            error=error,
-            method="POST",
-            url="https://crm.example/v1/customers/cus_1Test/notes?source=kessai",
-            headers=[["Content-Type", "application/json; charset=utf-8"], ["X-Api-Key", "•••"]],
-            body='{"text": "請求書が支払われました", "amount": 5000}',
-            body_length=62,
-            address="93.184.215.14",
-            status=status,
-            answer_headers=[["Content-Type", "application/json"], ["X-Request-Id", "req_" + "a" * 40]],
-            answer='{"id": "note_7", "ok": true}' if came == Came.DONE else "<html>no</html>",
-            milliseconds=40 + number,
+        rows.append(
+            DestinationRequest(
+                destination=destination,
+                destination_name=destination.name,
+                key=f"big-invoices:evt_1Test{number:08d}:{destination.name}",
+                at=now - timedelta(minutes=35 * number),
+                came=came,
+                error=error,
+                method="POST",
+                url="https://crm.example/v1/customers/cus_1Test/notes?source=kessai",
+                headers=[["Content-Type", "application/json; charset=utf-8"], ["X-Api-Key", "•••"]],
+                body='{"text": "請求書が支払われました", "amount": 5000}',
+                body_length=62,
+                address="93.184.215.14",
+                status=status,
+                answer_headers=[["Content-Type", "application/json"], ["X-Request-Id", "req_" + "a" * 40]],
+                answer='{"id": "note_7", "ok": true}' if came == Came.DONE else "<html>no</html>",
+                milliseconds=40 + number,
+            )
         )
+    DestinationRequest.objects.bulk_create(rows)
     DestinationHealth.objects.create(destination=destination, last_success_at=now, last_failure_at=now)

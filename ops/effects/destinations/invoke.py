@@ -146,7 +146,7 @@ class Call:
     def proof(self, refused: str = "") -> tuple[str, str] | Retry | Refused:
         """Return the header that says who is calling; why there is none is the destination's failure as well."""
         header = authorization(self.credentials, self.masks, now=self.now, seconds=self.seconds, refresh=refused)
-        if isinstance(header, Refused) and self.trial or (isinstance(header, Retry) and header.tried):
+        if (isinstance(header, Refused) and self.trial) or (isinstance(header, Retry) and header.tried):
             breaker.failed(self.destination, header.error, on_trial=self.trial, now=self.now)
         return header
 

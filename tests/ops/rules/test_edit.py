@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from accounts.models import User
 from ops.models import Connection, Destination, Rule, RuleState, RuleVersion, StaffAct
@@ -240,9 +240,3 @@ def test_a_destination_is_called_with_values_of_the_event(db: None) -> None:
     ):
         [problem] = problems_of(a_rule(Targets=[target | {"HttpParameters": values}]))
         assert problem.path == f"Targets[0].HttpParameters.{path}"
-
-
-def test_problems_are_said_in_the_readers_language() -> None:
-    with translation.override("ja"):
-        [problem] = problems_of(a_rule(Targets=[TELL, TELL]))
-    assert "Another" not in problem.sentence
