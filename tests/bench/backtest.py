@@ -36,7 +36,7 @@ FILL = """
     SELECT 'stripe.com', 'evt_' || n, 'webhook', '', '', false, made.type, '2026-08-26.dahlia', made.kind,
         made.kind || '_' || n, 'cus_' || n %% 20000, at, at, made.payload, 'mirrored', 1, '', at, at
     FROM generate_series(1, %(events)s) AS n
-    JOIN made ON made.number = n * 7919 %% %(variations)s,
+    JOIN made ON made.number = n::bigint * 7919 %% %(variations)s,
     LATERAL (SELECT %(since)s + (%(until)s - %(since)s) * ((n - 0.5) / %(events)s) AS at) AS moment
 """
 
