@@ -1,7 +1,7 @@
 """The console's pages about rules: written, tried, switched, restored; what they called, and calling it again."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -236,9 +236,12 @@ def test_a_backtest_that_cannot_begin_says_why(olga, fields, said):
     assert said in frames(post(olga, "ops_rule_backtest", typed(**fields)))[-1]
 
 
-def test_a_backtest_speaks_the_viewer_s_language(olga, event):
-    type(olga).objects.filter(pk=olga.pk).update(language="ja")
-    assert "件" in frames(post(olga, "ops_rule_backtest", typed()))[-1]
+def test_a_backtest_is_told_in_the_viewer_s_language_and_zone(olga, event):
+    type(olga).objects.filter(pk=olga.pk).update(language="ja", time_zone="Asia/Tokyo")
+    at = datetime(2026, 3, 9, 15, 30, tzinfo=UTC)  # 10 March in Tokyo
+    InboxEvent.objects.update(received_at=at)
+    period = {"period": "any", "since": "2026-03-09T00:00", "until": "2026-03-12T00:00"}
+    assert "2026/03/10 00:30:00" in frames(post(olga, "ops_rule_backtest", typed(**period)))[-1]
 
 
 @pytest.fixture
