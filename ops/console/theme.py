@@ -87,7 +87,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     page(_("Rules"), "rule", "ops.rule"),
                     page(_("Matches"), "join_inner", "ops.match"),
-                    page(_("Calls"), "call_made", "ops.delivery", badge="ops.console.calls.dead_letters_badge"),
+                    page(_("Calls"), "outbox", "ops.delivery", badge="ops.console.calls.dead_letters_badge"),
                     page(_("API destinations"), "call_made", "ops.destination"),
                     page(_("Connections"), "key", "ops.connection"),
                     page(_("Requests"), "swap_vert", "ops.destinationrequest"),

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -390,3 +392,30 @@ def test_a_match_is_shown_with_its_calls(olga, dead):
     assert "tell" in page
     listed = sign_in(olga).get(reverse("admin:ops_match_changelist") + "?rule=late-invoices&by=event").content.decode()
     assert dead.match.event_id in listed
+
+
+def queries_of(client: Any, address: str) -> int:
+    with CaptureQueriesContext(connection) as caught:
+        assert client.get(address).status_code == 200
+    return len(caught)
+
+
+def test_forty_rules_need_no_more_queries_than_two(olga):
+    client, address = sign_in(olga), reverse("admin:ops_rule_changelist")
+    for number in range(40):
+        save_rule(document(Name=f"rule-{number}"), actor=None, reason="", now=timezone.now())
+        if number == 1:
+            few = queries_of(client, address)
+    assert queries_of(client, address) <= few <= 12
+
+
+def test_an_event_s_page_needs_no_more_queries_for_many_matches(olga, dead):
+    client = sign_in(olga)
+    address = reverse("admin:billing_inboxevent_change", args=[dead.match.inbox_id])
+    few = queries_of(client, address)
+    for number in range(20):
+        Match.objects.filter(pk=dead.match_id).update(replay=f"before-{number}")
+        again = Match.objects.get(pk=dead.match_id)
+        again.pk, again.replay = None, f"again-{number}"
+        again.save()
+    assert queries_of(client, address) <= few
