@@ -181,7 +181,11 @@ AROUND = st.none() | st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     patterns=st.lists(PATTERNS, min_size=4, max_size=4),
     events=st.lists(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops.rules.building import CannotBuild, fields_of, leaves, tick, written_pattern
@@ -63,6 +63,7 @@ def test_a_text_that_is_no_pattern_is_not_overwritten(text):
         tick(text, EVENT, 0, on=True)
 
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 TREES = st.recursive(
     st.lists(st.integers() | st.text(max_size=3) | st.booleans() | st.none(), max_size=3),
     lambda inner: st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -70,6 +71,7 @@ TREES = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.dictionaries(st.text(max_size=3), TREES, max_size=3))
 def test_a_pattern_is_written_as_the_json_it_is(pattern):
     assert json.loads(written_pattern(pattern)) == pattern
@@ -107,6 +109,7 @@ def test_in_what_is_no_json_nothing_is_found(text):
     assert place_of(text, "nowhere") is None
 
 
+@UNHURRIED
 @given(TREES, st.sampled_from([None, 1, 2]))
 def test_every_value_of_a_json_text_is_where_it_is_said_to_be(tree, indent):
     text = json.dumps(tree, indent=indent)
