@@ -1,20 +1,25 @@
 """All numbers as Prometheus reads them: what processes counted, and what stands in rows."""
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from billing.measures import RowMeasures
 
+# What is read from rows when Prometheus asks; higher rooms add theirs when Django starts.
+COLLECTORS: list[Callable[[datetime], Collector]] = [RowMeasures]
 SHARED = "PROMETHEUS_MULTIPROC_DIR"  # where all processes of this machine write; read by prometheus_client
 
 
 def exposition(now: datetime) -> bytes:
     """Return what all processes of this machine counted, or this one alone, and the rows' numbers."""
     rows = CollectorRegistry()
-    rows.register(RowMeasures(now))
+    for collector in COLLECTORS:
+        rows.register(collector(now))
     return generate_latest(counted()) + generate_latest(rows)
 
 

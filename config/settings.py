@@ -129,6 +129,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "poll-events": {"task": "billing.tasks.poll_events", "schedule": 60.0},
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
+    "prune-rule-log": {"task": "ops.tasks.prune_rule_log", "schedule": 3600.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
     "prune-destination-log": {"task": "ops.tasks.prune_destination_log", "schedule": 3600.0},
@@ -190,7 +191,8 @@ INBOX_ROW_DAYS = env.int("INBOX_ROW_DAYS", default=400)  # 31 at least: Stripe c
 RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
 # Where rules are kept as files, a folder a playbook; a company's own may stand elsewhere.
 PLAYBOOKS_DIRECTORY = env.str("PLAYBOOKS_DIRECTORY", default=str(BASE_DIR / "ops" / "playbooks"))
-RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=32)  # targets called at a time, by one worker
+RULES_LOG_DAYS = env.int("RULES_LOG_DAYS", default=90)  # how long matches and calls are kept; 0: for ever
+RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=16)  # by one worker; each may need a database connection
 
 # --- API destinations -------------------------------------------------------------------------------
 

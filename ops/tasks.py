@@ -9,6 +9,7 @@ from ops.rules import due, take
 from ops.rules.deliver import deliver_due as deliver
 from ops.rules.dispatch import dispatch_due as dispatch
 from ops.rules.nudge import DELIVER, DISPATCH
+from ops.rules.prune import prune as prune_rules
 
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
@@ -40,6 +41,12 @@ def sweep_rules() -> None:
         DISPATCH.soon()
     if due.waiting(timezone.now()):
         DELIVER.soon()
+
+
+@shared_task(name="ops.tasks.prune_rule_log")
+def prune_rule_log() -> None:
+    """Delete matches and calls that are older than they are kept."""
+    prune_rules(now=timezone.now(), budget_seconds=BUDGET_SECONDS)
 
 
 @shared_task(name="ops.tasks.prune_destination_log")

@@ -16,16 +16,17 @@ import structlog
 from django.conf import settings
 from django.db import connections, transaction
 
-from billing.inbox import own
+from billing.inbox.intake import storable
 from ops import metrics
 from ops.effects.outcome import Done, Outcome, Refused, Retry
+from ops.rules.dead import publish_dead_letter
 from ops.rules.due import Claimed, claim
 from ops.rules.models import Delivery, DeliveryState
 from ops.rules.targets.kinds import AT_HOME, CALLS
 
 log = structlog.get_logger(__name__)
 
-OF_EACH = 4  # calls of one resource at a time: of those that hang, eight leave room for the others
+OF_EACH = 4  # calls of one resource at a time: one that hangs, or three, leave room for the others
 LOOK_SECONDS = 0.5  # between looks for what has become due, while calls are under way
 FIRST_WAIT = timedelta(seconds=5)
 # EventBridge tries for a day, 185 times (AWS docs, "Retrying event delivery"): nearly eight minutes on average.
@@ -102,11 +103,10 @@ def record_one(claimed: Claimed, outcome: Outcome, *, now: datetime) -> None:
     if isinstance(outcome, Done):
         # Whoever holds the lease by now: it was done.
         done = Delivery.objects.filter(pk=claimed.pk).exclude(state=DeliveryState.DONE)
-        result = outcome.result
         done.update(
             state=DeliveryState.DONE,
             attempts=attempts,
-            result=result,
+            result=storable(outcome.result),
             error="",
             due_at=None,
             claimed_until=None,
@@ -115,20 +115,31 @@ def record_one(claimed: Claimed, outcome: Outcome, *, now: datetime) -> None:
         tell(claimed, "done")
         return
     ours = Delivery.objects.filter(pk=claimed.pk, state=DeliveryState.DUE, claimed_until=claimed.until)
-    due_at = next_try(claimed, outcome, attempts=attempts, now=now)
+    due_at, error = next_try(claimed, outcome, attempts=attempts, now=now), storable(outcome.error)
     if due_at is not None:
-        ours.update(attempts=attempts, error=outcome.error, due_at=due_at, claimed_until=None)
-        tell(claimed, "retry" if tried else "waiting", error=outcome.error)
+        ours.update(attempts=attempts, error=error, due_at=due_at, claimed_until=None)
+        tell(claimed, "retry" if tried else "waiting", error=error)
     elif ours.update(
         state=DeliveryState.DEAD,
         attempts=attempts,
-        error=outcome.error,
+        error=error,
         due_at=None,
         claimed_until=None,
         finished_at=now,
     ):
-        tell(claimed, "dead", error=outcome.error)
-        publish_dead_letter(claimed, outcome.error, attempts=attempts, now=now)
+        tell(claimed, "dead", error=error)
+        publish_dead_letter(
+            rule=claimed.call.rule_name,
+            target=claimed.call.target_name,
+            arn=claimed.call.arn,
+            event_id=claimed.call.event_id,
+            customer_id=claimed.call.customer_id,
+            error=error,
+            attempts=attempts,
+            key=claimed.call.key,
+            depth=claimed.call.depth,
+            now=now,
+        )
 
 
 def next_try(claimed: Claimed, outcome: Outcome, *, attempts: int, now: datetime) -> datetime | None:
@@ -143,22 +154,6 @@ def wait_after(attempts: int, *, asked: timedelta | None) -> timedelta:
     """Exponential, with jitter: those that failed together do not come back together. At least what was asked for."""
     wait = min(FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 20), LONGEST_WAIT)
     return max(wait * random.uniform(0.5, 1.0), asked or timedelta())  # noqa: S311 - not a secret
-
-
-def publish_dead_letter(claimed: Claimed, error: str, *, attempts: int, now: datetime) -> None:
-    call = claimed.call
-    detail = {
-        "rule": call.rule_name,
-        "target": call.target_name,
-        "arn": call.arn,
-        "event": call.event_id,
-        "customer": call.customer_id,
-        "error": error,
-        "attempts": attempts,
-        "call": claimed.pk,
-    }
-    key = f"{claimed.pk}:{int(now.timestamp())}"  # once each time that it is given up: it may be redriven
-    own.publish(own.RULE_DEAD_LETTER, key=key, detail=detail, now=now, depth=call.depth)
 
 
 def tell(claimed: Claimed, outcome: str, *, error: str = "") -> None:

@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from billing.mirror.apply import no_collecting
 from ops import metrics
 from ops.rules import book, matches, take
 from ops.rules.book import Book
@@ -53,7 +54,8 @@ def dispatch_due(
     end = time.monotonic() + budget_seconds
     total = Dispatched()
     while time.monotonic() < end:
-        batch = dispatch_batch(clock)
+        with no_collecting():
+            batch = dispatch_batch(clock)
         total += batch
         if batch.due:
             on_due()
@@ -98,6 +100,8 @@ def find(rows: Sequence[Received], rules: Book) -> list[Found]:
     for row in rows:
         if ends_here(row):
             log.warning("rules:loop", event_id=row.external_id, depth=row.depth)
+        elif row.payload is None:
+            log.warning("rules:archived", event_id=row.external_id)  # it waited for longer than payloads are kept
     chain = [row for row in rows if not ends_here(row)]
     return [each for each in find_in_past(chain, rules) if each.rule.is_on_for(each.row)]
 

@@ -171,12 +171,12 @@ def export(rules: Iterator[Rule] | list[Rule], *, dry_run: bool = False) -> list
     written = []
     for rule in rules:
         path = rule.path or f"{CONSOLE}/rules/{rule.name}.json"
-        text = file_text(document_of(rule))
-        place = directory() / path
-        changed = not place.exists() or place.read_text(encoding="utf-8") != text
+        document, place = document_of(rule), directory() / path
+        # A file that says the same in another layout is left as its author likes it.
+        changed = not place.exists() or read_file(place, path).document != document
         if changed and not dry_run:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text, encoding="utf-8")
+            place.write_text(file_text(document), encoding="utf-8")
         if not dry_run:
             remember_file(rule, File(path, document_of(rule)))
         written.append((path, changed))

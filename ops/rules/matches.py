@@ -10,6 +10,7 @@ from django.db import connection
 
 from ops import metrics
 from ops.rules.book import ReadyRule, ReadyTarget
+from ops.rules.dead import publish_dead_letter
 from ops.rules.envelopes import Event, Received, written_time
 from ops.rules.models import DeliveryState
 from ops.rules.paths import MISSING, compile_path
@@ -58,9 +59,28 @@ def write(found: Sequence[Found], *, now: datetime, replay: str = "") -> tuple[i
         ]
         if calls:
             cursor.execute(DELIVERIES, [orjson.dumps(calls).decode()])
+    for call in calls:
+        if call["state"] == DeliveryState.DEAD.value:
+            publish_unmade(call, {each.row.pk: each for each in fresh}, now=now)
     for each in fresh:
         metrics.matched.labels(rule=each.rule.name, trial=str(each.rule.trial).lower()).inc()
     return len(fresh), sum(call["state"] == DeliveryState.DUE.value for call in calls)
+
+
+def publish_unmade(call: dict[str, Any], rows: dict[int, Found], *, now: datetime) -> None:
+    row = rows[call["inbox_id"]].row
+    publish_dead_letter(
+        rule=call["rule_name"],
+        target=call["target_name"],
+        arn=call["arn"],
+        event_id=row.external_id,
+        customer_id=row.customer_id,
+        error=call["error"],
+        attempts=0,
+        key=call["key"],
+        depth=call["depth"],
+        now=now,
+    )
 
 
 def match_row(found: Found, *, now: datetime, replay: str) -> dict[str, Any]:
@@ -84,6 +104,7 @@ def call_rows(found: Found, match_id: int, *, now: datetime, replay: str) -> Ite
         state = DeliveryState.TRIED if found.rule.trial else DeliveryState.DEAD if error else DeliveryState.DUE
         yield {
             "match_id": match_id,
+            "inbox_id": found.row.pk,
             "rule_name": found.rule.name,
             "target_name": target.name,
             "kind": target.kind,

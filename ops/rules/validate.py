@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from django.utils.translation import gettext as _
 
+from billing.inbox.intake import storable
 from billing.stripe_accounts import configured
 from ops.effects.destinations.models import Destination
 from ops.rules import transform
@@ -44,6 +45,8 @@ def problems_of(document: Any) -> list[Problem]:
     """Return everything that is wrong with a rule's document; none: it can be saved."""
     if not isinstance(document, Mapping):
         return [Problem("", _("A rule is a JSON object with Name, EventPattern and Targets."))]
+    if not is_storable(document):
+        return [Problem("", _("It holds characters that cannot be kept: NUL, or half of a pair of surrogates."))]
     return [
         *unknown_keys("", document, KEYS),
         *of_name(document.get("Name")),
@@ -52,6 +55,14 @@ def problems_of(document: Any) -> list[Problem]:
         *of_pattern(document.get("EventPattern")),
         *of_targets(document.get("Targets", [])),
     ]
+
+
+def is_storable(document: Any) -> bool:
+    """Whether PostgreSQL can keep every text in it; what is nested too deeply for that is said of the pattern."""
+    try:
+        return bool(storable(document) == document)
+    except RecursionError:
+        return True
 
 
 def unknown_keys(where: str, given: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Problem]:
@@ -77,12 +88,12 @@ def of_description(text: Any) -> Iterator[Problem]:
 
 
 def of_scope(document: Mapping[str, Any]) -> Iterator[Problem]:
-    if document.get("State", "DISABLED") not in STATES:
+    if document.get("State", "DISABLED") not in list(STATES):  # a list: what is brought need not be hashable
         yield Problem("State", _("One of %(words)s.") % {"words": ", ".join(STATES)})
     if document.get("Mode", "any") not in Mode.values:
         yield Problem("Mode", _("One of %(words)s.") % {"words": ", ".join(Mode.values)})
     account = document.get("Account")
-    if account is not None and account not in {each.name for each in configured()}:
+    if account is not None and account not in [each.name for each in configured()]:
         sentence = _(
             "No Stripe account is configured under this name (STRIPE_ACCOUNTS). Leave it out for all accounts."
         )

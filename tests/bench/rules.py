@@ -1,9 +1,9 @@
-"""How fast settled events are matched with the rules, by one worker: taking, matching, writing, marking, commits and all.
+"""How fast settled events are matched with the rules, by one worker: taken, matched, written, marked, committed.
 
 python -m tests.bench.rules [--events 20000] [--runs 3]
 
-Rules and events are the shared vectors (see tests/vectors.py): a thousand rules, of which twelve fit each event. Against:
-only taking the same events and reading their payloads, which is what no dispatcher can do without.
+Rules and events are the shared vectors (see tests/vectors.py): a thousand rules, of which twelve fit each event.
+Against: taking the same events and reading their payloads, which no dispatcher can do without.
 """
 
 import argparse

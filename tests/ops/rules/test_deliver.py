@@ -135,7 +135,7 @@ def test_after_the_last_try_it_is_a_dead_letter_and_an_event_of_our_own(outside)
     assert (call.state, call.attempts, call.error) == (DeliveryState.DEAD, 3, "Away: no answer.")
     event = InboxEvent.objects.get(source="kessai")
     assert (event.type, event.depth) == ("rule.dead-letter", 1)
-    assert event.payload["detail"] | {"call": 0} == {
+    assert event.payload["detail"] == {
         "rule": "sqs",
         "target": "t",
         "arn": QUEUE,
@@ -143,7 +143,7 @@ def test_after_the_last_try_it_is_a_dead_letter_and_an_event_of_our_own(outside)
         "customer": "cus_1",
         "error": "Away: no answer.",
         "attempts": 3,
-        "call": 0,
+        "key": call.key,
     }
 
 
@@ -298,3 +298,13 @@ def test_a_call_that_never_had_an_input_is_not_redriven() -> None:
     dispatch_due(timezone.now, budget_seconds=10)
     assert dead_letters().count() == 1
     assert redrive(dead_letters(), None, reason="again", now=timezone.now()) == 0
+
+
+def test_what_the_outside_says_is_kept_as_far_as_it_can_be(outside) -> None:
+    outside(Retry("Odd: \x00 and \ud800."), Done({"said": "\x00"}))
+    due_call()
+    now = timezone.now()
+    run(now)
+    assert Delivery.objects.get().error == "Odd: \ufffd and \ufffd\ufffd\ufffd."
+    run(now + timedelta(minutes=1))
+    assert Delivery.objects.get().result == {"said": "\ufffd"}

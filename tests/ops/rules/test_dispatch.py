@@ -134,6 +134,8 @@ def test_a_template_that_this_event_cannot_fill_is_a_dead_letter_at_once() -> No
     dead = Delivery.objects.get(target_name="tell")
     assert (dead.state, dead.input) == (DeliveryState.DEAD, "")
     assert dead.error.startswith("NoInput: ")
+    told = InboxEvent.objects.get(type="rule.dead-letter").payload["detail"]
+    assert (told["target"], told["event"], told["attempts"]) == ("tell", dead.match.event_id, 0)
 
 
 def test_a_destination_gets_its_path_and_headers_from_the_event() -> None:

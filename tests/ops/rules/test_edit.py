@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from accounts.models import User
 from ops.models import Connection, Destination, Rule, RuleState, RuleVersion, StaffAct
-from ops.rules.documents import document_of
+from ops.rules.documents import KEYS, TARGET_KEYS, document_of
 from ops.rules.edit import ChangedMeanwhile, delete_rule, restore_version, save_rule, set_state
 from ops.rules.resources import ACTIVITY_ARN, EFFECT, FINDING_ARN
 from ops.rules.validate import InvalidRule, problems_of
@@ -240,3 +242,32 @@ def test_a_destination_is_called_with_values_of_the_event(db: None) -> None:
     ):
         [problem] = problems_of(a_rule(Targets=[target | {"HttpParameters": values}]))
         assert problem.path == f"Targets[0].HttpParameters.{path}"
+
+
+words = st.text(max_size=12) | st.sampled_from(["$.detail", '{"a": <b>}', SQS, HTTP, FINDING_ARN, "a.fifo"])
+keys = st.sampled_from([*KEYS, *TARGET_KEYS, "InputPathsMap", "InputTemplate", "MaximumRetryAttempts", "x"]) | words
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(anything, st.dictionaries(keys, anything, max_size=5), st.dictionaries(keys, anything, max_size=5))
+def test_whatever_is_brought_is_answered_with_sentences(whatever: Any, rule: Any, target: Any) -> None:
+    for document in (whatever, rule, a_rule(**rule), a_rule(Targets=[TELL | target])):
+        for problem in problems_of(document):
+            assert problem.sentence
+            assert "%(" not in problem.sentence
+
+
+def test_what_cannot_be_kept_is_refused() -> None:
+    for text in ("a\x00b", "\ud800"):
+        [problem] = problems_of(a_rule(Description=text))
+        assert "cannot be kept" in problem.sentence
+    deep: Any = ["x"]
+    for _ in range(5000):
+        deep = {"a": deep}
+    [problem] = problems_of(a_rule(EventPattern=deep))
+    assert problem.path.startswith("EventPattern")

@@ -171,6 +171,7 @@ def test_the_rules_that_are_shipped_are_right_and_off() -> None:
         assert file.document["State"] == "DISABLED"
     rules("apply")
     assert {entry["stand"] for entry in rules("list")} == {"same"}
+    assert not any(entry["changed"] for entry in rules("export", "--dry-run"))
 
 
 def test_unknown_names_and_people_are_refused(playbooks: Path) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import secrets
+import threading
 from dataclasses import replace
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import boto3
 import pytest
@@ -14,12 +16,12 @@ from ops.effects import aws as aws_calls
 from ops.effects.outcome import Done, Refused, Retry
 from ops.effects.registry import EFFECTS, effect
 from ops.models import Finding
-from ops.rules.resources import ACTIVITY_ARN, EFFECT, FINDING_ARN, read_arn
+from ops.rules.resources import ACTIVITY_ARN, DESTINATION, EFFECT, FINDING_ARN, read_arn
 from ops.rules.targets import queue as queue_target
 from ops.rules.targets.call import TargetCall
 from ops.rules.targets.kinds import CALLS
 from tests.billing.inbox.conftest import aws, aws_url  # noqa: F401 - fixtures
-from tests.ops.rows import make_customer
+from tests.ops.rows import make_customer, make_destination
 
 ACCOUNT = "arn:aws:{}:us-east-1:123456789012:{}"
 EVENT = {
@@ -274,3 +276,43 @@ def test_effects_have_names_of_their_own_and_say_what_they_do() -> None:
         assert one.schema["$defs"], name
     with pytest.raises(ValueError, match="two effects"):
         effect("open-finding", takes=EFFECTS["open-finding"].takes)(lambda _given, _call: Done())
+
+
+class Receiving(BaseHTTPRequestHandler):
+    """An HTTP API that keeps what it was sent."""
+
+    got: ClassVar[list[tuple[str, str, str | None, str | None]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.got.append((self.path, body, self.headers["Idempotency-Key"], self.headers["X-Kind"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def api(settings) -> Any:
+    settings.DESTINATIONS_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+    Receiving.got.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiving)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/customers/*/notes"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.mark.django_db
+def test_a_destination_is_called_by_its_name_with_the_rules_values_and_the_key(api: str) -> None:
+    make_destination("crm", endpoint=api)
+    values = {"HttpParameters": {"PathParameterValues": ["cus_1"], "HeaderParameters": {"X-Kind": "paid"}}}
+    call = call_of(f"{DESTINATION}crm", input='{"amount": 5000}', parameters=values)
+    assert isinstance(make(call), Done)
+    [(path, body, key, kind)] = Receiving.got
+    assert (path, json.loads(body), key, kind) == ("/customers/cus_1/notes", {"amount": 5000}, call.key, "paid")
+    unknown = make(call_of(f"{DESTINATION}never-made"))
+    assert isinstance(unknown, Refused)
