@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import InboxEvent
-from ops.models import Delivery, DeliveryState, Match, Rule, RuleState, RuleVersion, StaffAct
+from ops.models import Delivery, DeliveryState, Finding, Match, Rule, RuleState, RuleVersion, Severity, StaffAct
 from ops.rules.edit import save_rule
 from tests.cast import make_user, sign_in
 from tests.ops.rows import make_customer, make_event, make_plan, make_rule, make_subscription
@@ -419,3 +419,40 @@ def test_an_event_s_page_needs_no_more_queries_for_many_matches(olga, dead):
         again.pk, again.replay = None, f"again-{number}"
         again.save()
     assert queries_of(client, address) <= few
+
+
+# a finding about rules, and where its page leads
+@pytest.mark.parametrize(
+    ("kind", "evidence", "leads"),
+    [
+        (
+            "dead-letters",
+            {"rule": "late-invoices", "target": "tell", "calls": 1},
+            "redrive-filtered/?rule=late-invoices",
+        ),
+        ("rules-late", {"events": 1, "calls": 1, "since": "2026-03-10T12:00:00+00:00"}, "state__exact=due"),
+        ("rule-loop", {"type": "finding.opened", "events": 3, "longest": 5}, "q=finding.opened"),
+        ("rule", {"rule": "late-invoices", "title": "Late", "note": ""}, "/admin/ops/rule/"),
+    ],
+)
+def test_a_finding_about_rules_leads_to_where_it_is_seen_to(olga, dead, kind, evidence, leads):
+    now = timezone.now()
+    finding = Finding.objects.create(
+        kind=kind,
+        dedup_key=f"{kind}:x",
+        subject="x",
+        severity=Severity.URGENT,
+        evidence=evidence,
+        opened_at=now,
+        seen_at=now,
+    )
+    page = sign_in(olga).get(reverse("admin:ops_finding_change", args=[finding.pk])).content.decode()
+    said = page.split('class="said"')[1].split("</section>")[0]
+    assert leads in said
+
+
+def test_the_search_box_finds_rules_for_who_may_see_them(olga, dead):
+    address = reverse("admin:search") + "?s=late-inv&extended=1"
+    assert b"late-invoices" in sign_in(olga).get(address).content
+    vera = make_user("Vera", is_staff=True)
+    assert b"late-invoices" not in sign_in(vera).get(address).content
