@@ -6,6 +6,7 @@ Where the way to a value leads through an array, or a key has dots in it, the pa
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ from ops.rules.envelopes import Event, Received, forms_around
 from ops.rules.fields import Node, tree_of
 from ops.rules.narrowing import DETAIL, step_of, writable
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOST_PARTS = 30  # of a payload; a pattern that asks for more reads it whole
 
 
@@ -65,7 +67,9 @@ def read_parts(ids: Sequence[int], parts: Parts) -> Iterator[tuple[Received, lis
 
 
 # To put a document together with an empty one is to unpack it, once for all paths; OFFSET keeps the two steps apart.
-COLUMNS = """id, source, external_id, type, owner, livemode, object_id, customer_id, occurred_at, received_at, depth,
+# Moments come as microseconds: made into datetimes here, in a fifth of the time.
+COLUMNS = """id, source, external_id, type, owner, livemode, object_id, customer_id,
+    (extract(epoch FROM occurred_at) * 1000000)::bigint, (extract(epoch FROM received_at) * 1000000)::bigint, depth,
     CASE WHEN source <> 'stripe.com' OR doc @? %(odd)s::jsonpath THEN doc::text END, bus_envelope::text"""
 FROM = """FROM (
         SELECT *, payload || '{}'::jsonb AS doc FROM billing_inboxevent
@@ -75,7 +79,8 @@ FACTS = 13  # columns of a row before its parts
 
 
 def assembled(row: Sequence[Any], parts: Parts) -> tuple[Received, list[Event]]:
-    received = Received(*row[:FACTS])
+    *facts, occurred, came, depth, payload_text, around = row[:FACTS]
+    received = Received(*facts, moment(occurred), moment(came), depth, payload_text, around)
     if received.payload is not None:
         return received, forms_around(received, orjson.loads(received.payload))
     payload: Event = {}
@@ -83,6 +88,10 @@ def assembled(row: Sequence[Any], parts: Parts) -> tuple[Received, list[Event]]:
         if text is not None:
             put(payload, path, orjson.loads(text))
     return received, forms_around(received, payload)
+
+
+def moment(microseconds: int) -> datetime:
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def put(payload: Event, path: tuple[str, ...], value: Any) -> None:
