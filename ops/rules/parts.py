@@ -80,7 +80,7 @@ FACTS = 13  # columns of a row before its parts
 
 def assembled(row: Sequence[Any], parts: Parts) -> tuple[Received, list[Event]]:
     *facts, occurred, came, depth, payload_text, around = row[:FACTS]
-    received = Received(*facts, moment(occurred), moment(came), depth, payload_text, around)
+    received = Received(*(*facts, moment(occurred), moment(came), depth, payload_text, around))
     if received.payload is not None:
         return received, forms_around(received, orjson.loads(received.payload))
     payload: Event = {}

@@ -141,6 +141,11 @@ def flaws_of_template(template: str, names: frozenset[str]) -> list[Flaw]:
 
 def is_json(text: str) -> bool:
     try:
+        orjson.loads(text)
+        return True
+    except ValueError:
+        pass  # it may be: orjson reads no integers beyond 64 bits and no lone surrogates
+    try:
         json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return False

@@ -1,6 +1,6 @@
 """How fast settled events are matched with the rules, by one worker: taken, matched, written, marked, committed.
 
-python -m tests.bench.rules [--events 20000] [--runs 3]
+python -m tests.bench.rules [--events 10000] [--runs 3]
 
 Rules and events are the shared vectors (see tests/vectors.py): a thousand rules, of which twelve fit each event.
 Against: taking the same events and reading their payloads, which no dispatcher can do without.
@@ -29,7 +29,7 @@ FILL = """
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000)
+    parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args(argv)
     place = VECTORS / "bench"

@@ -165,6 +165,8 @@ class Command(BaseCommand):
             event_ids=tuple(options["events"]), since=moment(options["since"]), until=moment(options["until"])
         )
         replay_id = options["id"] or new_id(timezone.now())
+        if len(replay_id) > LONGEST_ID:
+            raise CommandError(f"A replay's id has at most {LONGEST_ID} characters. Nothing was replayed.")
         shown = not options["json"] and sys.stderr.isatty()
         columns = TextColumn("replay"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, console=Console(stderr=True), disable=not shown, transient=True) as progress:
@@ -190,6 +192,7 @@ class Command(BaseCommand):
 
 
 NOTHING = "Nothing was applied."
+LONGEST_ID = 36
 
 
 def chosen(names: list[str]) -> list[Entry]:

@@ -11,6 +11,7 @@ from djstripe import models as djstripe
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.inbox.models import InboxEvent
 from billing.mirror import asking, drift
 from billing.mirror.compare import differences
 from billing.mirror.drift import changed_lately, check_drift, comparable, sampled
@@ -63,6 +64,25 @@ def test_each_difference_is_written_down_field_by_field_and_healed(shop, mirror_
     assert djstripe.Product.objects.get(id=product.id).name == "Right"
     assert check("product").differing == 0
     assert djstripe.Product.objects.get(id=right.id).name == "Also right"
+
+
+def test_what_was_found_is_an_event_of_our_own_and_nothing_is_none(shop, mirror_events):
+    product = shop.product("Right")
+    mirror_events()
+    falsify(product.id, name="Wrong", metadata={"plan": "none"})
+    done = check("product")
+    check("product")
+    event = InboxEvent.objects.get(source="kessai")
+    assert (event.external_id, event.type) == (f"drift.found:{done.pk}", "drift.found")
+    assert event.payload["detail"] == {
+        "check": done.pk,
+        "account": "",
+        "looked_at": 1,
+        "differing": 1,
+        "healed": 1,
+        "per_kind": {"product": {"looked_at": 1, "differing": 1, "healed": 1}},
+        "examples": [{"kind": "product", "id": product.id}],
+    }
 
 
 def test_it_may_be_left_as_it_is(shop, mirror_events):

@@ -1,10 +1,11 @@
 """Each event is held against the rules once; each match makes its calls due once."""
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -294,3 +295,31 @@ def test_in_whatever_order_each_event_is_matched_once_with_the_rules_that_were_o
             raise Rollback
     except Rollback:
         pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_several_workers_at_once_match_each_event_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "BATCH", 4)
+    make_rule("paid", targets=2)
+    make_rule("any", {"source": ["stripe.com"]})
+    for number in range(60):
+        paid_invoice(type="invoice.paid" if number % 2 else "invoice.voided")
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            dispatch_due(timezone.now, budget_seconds=20)
+        except Exception as error:
+            failed.append(error)
+        finally:
+            connections.close_all()
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert failed == []
+    run()  # what one held while the others saw nothing free
+    assert InboxEvent.objects.filter(dispatched_at=None).count() == 0
+    assert (Match.objects.count(), Delivery.objects.count()) == (90, 120)
