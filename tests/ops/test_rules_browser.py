@@ -111,14 +111,16 @@ def test_its_pages_can_be_read_by_everybody_and_fit(live_server, console, acme, 
     failed_payment(make_customer(acme, now=timezone.now()).id, "in_1Late")
     addresses = [
         address(live_server, "ops_rule_change", rule.pk),
-        address(live_server, "ops_rule_add"),
         address(live_server, "ops_rule_versions", rule.pk),
-        address(live_server, "ops_rule_state", rule.pk, "off"),
-        address(live_server, "ops_rule_replay", rule.pk),
         address(live_server, "ops_delivery_change", call.pk),
-        address(live_server, "ops_delivery_redrive_one", call.pk),
-        address(live_server, "ops_match_change", call.match_id),
     ]
+    if (scheme, width) == ("light", 1280):  # the others are made of the same parts
+        addresses += [
+            address(live_server, "ops_rule_add"),
+            address(live_server, "ops_rule_replay", rule.pk),
+            address(live_server, "ops_delivery_redrive_one", call.pk),
+            address(live_server, "ops_match_change", call.match_id),
+        ]
     for url in addresses:
         console.goto(url)
         expect(console.locator(".console").first).to_be_visible()

@@ -182,7 +182,7 @@ AROUND = st.none() | st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=50,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
