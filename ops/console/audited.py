@@ -37,6 +37,13 @@ class AuditedAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Nobody is asked why who may only look."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [fieldset for fieldset in fieldsets if tuple(fieldset[1]["fields"]) != ("reason",)]
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Leave out the buttons that add related rows from here: they would ask for no reason."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)

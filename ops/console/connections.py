@@ -22,7 +22,7 @@ from ops.console.audited import AuditedAdmin, ReasonedForm
 from ops.console.display import copyable, moment
 from ops.console.site import console
 from ops.effects.destinations.models import Authorization, Connection, ConnectionParameter
-from ops.effects.destinations.validate import check_endpoint, check_identity, check_parameter
+from ops.effects.destinations.validate import check_endpoint, check_identity, check_parameter, check_secret
 from ops.effects.sealing import seal
 
 
@@ -54,6 +54,7 @@ class ConnectionForm(ReasonedForm):
         authorization, secret = said.get("authorization", ""), said.get("secret", "")
         if not secret and not self.instance.sealed_secret:
             self.add_error("secret", _("Type the secret: nothing can be called without it."))
+        self.check("secret", check_secret, secret)
         if "identity" in said:
             self.check("identity", check_identity, authorization, said["identity"], secret)
         if authorization == Authorization.OAUTH:
@@ -100,6 +101,7 @@ class ParameterForm(forms.ModelForm):  # type: ignore[type-arg]
         if {"place", "name"} <= set(said):
             try:
                 check_parameter(said["place"], said["name"], said.get("value", ""))
+                check_secret(said.get("value", "") if said.get("secret") else "")
             except ValidationError as error:
                 self.add_error("name", error)
         return said
@@ -160,6 +162,17 @@ class ConnectionAdmin(AuditedAdmin):
                 "The user name, the name of the API key's header, or the OAuth client id."
             )
         return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who may only look sees when the secret was set in the place where others set it."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        shown = {"authorization": "authorization", "identity": "identity_shown", "secret": "secret_shown"}
+        return [
+            (name, {**said, "fields": [shown.get(field, field) for field in said["fields"]]})
+            for name, said in fieldsets
+        ]
 
     def related_changes(self, formsets: Any) -> dict[str, Any]:
         """Write down which parameters were set and taken away; of secret ones no value."""

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
-SHORTEST = 4  # what is shorter is no secret, and masking it would make every text unreadable
+SHORTEST = 4  # what is shorter is no secret, and masking it would make every text unreadable; forms refuse it
+# Headers whose value is nobody's but the two sides', whoever set it.
+PRIVATE = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
 
 
 class Masks:
@@ -35,4 +37,10 @@ class Masks:
         return text
 
     def mask_pairs(self, pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
-        return [[name, self.mask(value)] for name, value in pairs]
+        """Mask headers: those that are private by their nature whole, but for the scheme of an authorization."""
+        return [[name, masked(value) if name.lower() in PRIVATE else self.mask(value)] for name, value in pairs]
+
+
+def masked(value: str) -> str:
+    scheme = value.partition(" ")[0]
+    return f"{scheme} {MASK}" if scheme.lower() in ("basic", "bearer") else MASK

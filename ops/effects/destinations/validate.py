@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from ops.effects.destinations.addresses import may_be_called, networks
+from ops.effects.destinations.masks import SHORTEST
 from ops.effects.destinations.models import HEADER_NAME, Authorization, Place
 from ops.effects.destinations.shape import FORBIDDEN_IN_HEADERS, MALFORMED, NOT_TAKEN, as_named
 
@@ -78,6 +79,11 @@ def check_header_value(value: str) -> None:
         raise ValidationError(
             _("A header's value holds letters, digits and signs of Latin scripts, and no line breaks.")
         )
+
+
+def check_secret(secret: str) -> None:
+    if secret and len(secret) < SHORTEST:
+        raise ValidationError(_("This is too short to be kept secret: it could not be taken out of the log."))
 
 
 def check_identity(authorization: str, identity: str, secret: str) -> None:

@@ -43,7 +43,7 @@ def make(db: None, server: Server) -> Callable[..., Destination]:
     def make(name: str = "crm", *, connection: dict[str, Any] | None = None, **fields: Any) -> Destination:
         said = {"authorization": Authorization.BASIC, "identity": "kessai", "sealed_secret": seal(PASSWORD)}
         made = Connection.objects.create(name=f"{name}-connection", **(said | (connection or {})))
-        values = {"endpoint": f"{server.url}/hook", "timeout_seconds": 2.0} | fields
+        values = {"endpoint": f"{server.url}/hook", "timeout_seconds": 5.0} | fields
         return Destination.objects.create(name=name, connection=made, **values)
 
     return make

@@ -228,6 +228,16 @@ def test_each_request_is_written_down_with_its_answer(server, crm):
     assert row.parameters == {"QueryStringParameters": {"a": "1"}}
 
 
+def test_what_is_private_by_its_nature_is_masked_whoever_set_it(server, make):
+    key = {"authorization": Authorization.API_KEY, "identity": "X-Api-Key", "sealed_secret": seal("key_123456")}
+    crm = make(connection=key)
+    server.replies = [Reply(200, "{}", {"Set-Cookie": "session=theirs"})]
+    send(crm, parameters={"HeaderParameters": {"Cookie": "session=ours", "Authorization": "Bearer of-the-rule"}})
+    row = DestinationRequest.objects.get()
+    shown = {name.lower(): value for name, value in [*row.headers, *row.answer_headers]}
+    assert (shown["cookie"], shown["set-cookie"], shown["authorization"]) == ("•••", "•••", "Bearer •••")
+
+
 def test_a_worker_that_dies_leaves_a_request_of_which_nobody_knows(server, crm, monkeypatch):
     from ops.effects.destinations import invoke as module
 

@@ -16,11 +16,11 @@ from ops.effects.destinations import addresses
 from ops.effects.destinations.wire import KEPT_BYTES, Answer, Failure, Request, exchange
 from tests.ops.destinations.server import Reply, Server, serving
 
-BUDGET = 0.4  # seconds for one exchange
-GENEROUS = 5.0  # seconds after which a test says that the time-out was not kept
+BUDGET = 0.3  # seconds for an exchange that is going to time out
+PLENTY = 10.0  # seconds for one that is not; one that times out ends long before, however busy the machine is
 
 
-def ask(server: Server, *, url: str = "", seconds: float = BUDGET, body: bytes = b"{}") -> Answer | Failure:
+def ask(server: Server, *, url: str = "", seconds: float = PLENTY, body: bytes = b"{}") -> Answer | Failure:
     return exchange(Request("POST", url or f"{server.url}/x", (("X-A", "b"),), body), seconds=seconds)
 
 
@@ -46,15 +46,15 @@ def test_an_answer_is_read_with_the_address_that_gave_it(server):
 def test_a_misdeed_has_a_name_and_keeps_to_the_time_out(server, misdeed, name):
     server.replies = [getattr(server, misdeed)]
     began = time.monotonic()
-    came = ask(server)
+    came = ask(server, seconds=BUDGET if name == "TimedOut" else PLENTY)
     assert isinstance(came, Failure)
     assert (came.name, came.final) == (name, False)
-    assert time.monotonic() - began < GENEROUS
+    assert time.monotonic() - began < PLENTY
 
 
 def test_of_ten_gigabytes_no_more_is_read_than_is_kept(server):
     server.replies = [server.flood]
-    came = ask(server, seconds=5)
+    came = ask(server)
     assert isinstance(came, Answer)
     assert (came.status, len(came.body), came.cut) == (200, KEPT_BYTES, True)
 
@@ -83,7 +83,7 @@ def test_nobody_listening_has_a_name(server):
 
 
 def test_a_header_that_would_be_two_is_not_sent(server):
-    came = exchange(Request("POST", server.url, (("X-A", "b\r\nX-Evil: 1"),)), seconds=BUDGET)
+    came = exchange(Request("POST", server.url, (("X-A", "b\r\nX-Evil: 1"),)), seconds=PLENTY)
     assert isinstance(came, Failure)
     assert (came.name, came.final) == ("RequestMalformed", True)
     assert "Evil" not in came.error
@@ -212,7 +212,7 @@ def test_over_tls_the_name_is_asked_for_and_verified_at_the_checked_address(
 ):
     settings.DESTINATIONS_CA_FILE = str(certificate)
     names["hooks.example"] = ["127.0.0.1"]
-    came = ask(tls_server, url=f"https://hooks.example:{tls_server.port}/x", seconds=5)
+    came = ask(tls_server, url=f"https://hooks.example:{tls_server.port}/x")
     assert isinstance(came, Answer), came
     assert (came.status, came.address) == (200, "127.0.0.1")
     assert asked_for == ["hooks.example"]
@@ -222,7 +222,7 @@ def test_over_tls_the_name_is_asked_for_and_verified_at_the_checked_address(
 def test_a_certificate_of_another_name_is_refused(tls_server, certificate, names, settings):
     settings.DESTINATIONS_CA_FILE = str(certificate)
     names["other.example"] = ["127.0.0.1"]
-    came = ask(tls_server, url=f"https://other.example:{tls_server.port}/x", seconds=5)
+    came = ask(tls_server, url=f"https://other.example:{tls_server.port}/x")
     assert isinstance(came, Failure)
     assert came.name == "CertificateRefused"
     assert tls_server.received == []
@@ -230,7 +230,7 @@ def test_a_certificate_of_another_name_is_refused(tls_server, certificate, names
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tls_server, names):
     names["hooks.example"] = ["127.0.0.1"]
-    came = ask(tls_server, url=f"https://hooks.example:{tls_server.port}/x", seconds=5)
+    came = ask(tls_server, url=f"https://hooks.example:{tls_server.port}/x")
     assert isinstance(came, Failure)
     assert came.name == "CertificateRefused"
 
@@ -244,7 +244,7 @@ def test_a_reader_that_takes_its_time_is_not_waited_for(server):
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         began = time.monotonic()
-        came = ask(server, url=f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"x" * 8_000_000)
+        came = ask(server, url=f"http://127.0.0.1:{listening.getsockname()[1]}/", body=b"x" * 8_000_000, seconds=BUDGET)
         assert isinstance(came, Failure)
         assert came.name == "TimedOut"
-        assert time.monotonic() - began < GENEROUS
+        assert time.monotonic() - began < PLENTY
