@@ -1,9 +1,10 @@
 """The entries of a key's array: one value or one operator each, read or refused."""
 
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 from ops.rules import refusals
@@ -21,6 +22,7 @@ from ops.rules.refusals import InvalidPattern
 
 CONSTANTS = {True: "true", False: "false", None: "null"}
 NOTHING = "nothing"  # an empty list in "anything-but": to the engine an alternative that no value meets
+LARGEST = sys.float_info.max
 MASK = re.compile(r"[+-]?\d{1,9}")
 
 
@@ -185,12 +187,14 @@ def numeric(argument: Any, place: str, old: bool) -> Meaning:
     if first == "=":
         return "number", bounds[0]
     if first in ("<", "<="):
-        return "numeric", NumberRange(-inf, False, bounds[0], first == "<=")
-    if len(bounds) == 1:
-        return "numeric", NumberRange(bounds[0], first == ">=", inf, False)
-    if bounds[0] >= bounds[1]:
+        numbers_between = NumberRange(-LARGEST, True, bounds[0], first == "<=")
+    elif len(bounds) == 1:
+        numbers_between = NumberRange(bounds[0], first == ">=", LARGEST, True)
+    else:
+        numbers_between = NumberRange(bounds[0], first == ">=", bounds[1], operators[1] == "<=")
+    if numbers_between.bottom >= numbers_between.top:
         raise InvalidPattern(place, refusals.NUMERIC_ORDER)
-    return "numeric", NumberRange(bounds[0], first == ">=", bounds[1], operators[1] == "<=")
+    return "numeric", numbers_between
 
 
 def comparable_number(value: Any, place: str, *, operator: str = "anything-but") -> float:

@@ -50,12 +50,11 @@ def main(argv: list[str] | None = None) -> int:
 def ministack_python() -> Path | None:
     """Return the Python of ministack's environment, made if need be; None, with a sentence, where it cannot be."""
     python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        sys.stderr.write(f"· installing {MINISTACK} into {ENVIRONMENT.name}\n")
-        venv.create(ENVIRONMENT, with_pip=True)
-    installed = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", MINISTACK], check=False
-    )
+    if python.exists() and subprocess.run([python, "-c", "import ministack"], check=False).returncode == 0:
+        return python
+    sys.stderr.write(f"· installing {MINISTACK} into {ENVIRONMENT.name}\n")
+    venv.create(ENVIRONMENT, with_pip=True)
+    installed = subprocess.run([python, "-m", "pip", "install", "-qq", MINISTACK], check=False)
     if installed.returncode:
         print(f"ministack is not measured: {MINISTACK} could not be installed into {ENVIRONMENT.name}.")
         return None

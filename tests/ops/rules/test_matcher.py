@@ -13,7 +13,7 @@ from tests.ops.rules.strategies import events, few, patterns
 from tests.vectors import vectors
 
 
-@settings(few, max_examples=30)
+@settings(few, max_examples=20)
 @given(
     written=st.lists(patterns(), max_size=8),
     many=st.lists(events(), min_size=1, max_size=2),
