@@ -1,6 +1,7 @@
 """The door by which Django finds the console's pages."""
 
 from ops.console import (
+    calls,
     connections,
     destination_log,
     destinations,
@@ -10,12 +11,14 @@ from ops.console import (
     mirror,
     people,
     records,
+    rules,
     schedules,
     subscriptions,
     truth,
 )
 
 __all__ = [
+    "calls",
     "connections",
     "destination_log",
     "destinations",
@@ -25,6 +28,7 @@ __all__ = [
     "mirror",
     "people",
     "records",
+    "rules",
     "schedules",
     "subscriptions",
     "truth",

@@ -12,7 +12,7 @@ from accounts.customers import organization_of
 from billing.mirror.shapes import id_of
 from billing.models import InboxEvent, InboxState
 from ops.console.display import Tone, span
-from ops.models import StaffAct
+from ops.models import Match, StaffAct
 
 SIBLINGS = 50
 
@@ -28,7 +28,7 @@ class Stage:
 
 
 def event_context(event: InboxEvent) -> dict[str, Any]:
-    """Return what the page of one event shows. Four queries."""
+    """Return what the page of one event shows. Six queries."""
     siblings = InboxEvent.objects.filter(object_id=event.object_id).defer("payload")
     return {
         "event": event,
@@ -36,8 +36,15 @@ def event_context(event: InboxEvent) -> dict[str, Any]:
         "subscription_id": subscription_of(stripe_event(event)),
         "organization": organization_of(event.customer_id),
         "siblings": siblings.order_by("-occurred_at", "-pk")[:SIBLINGS] if event.object_id else (),
+        "matches": matches_of(event_id=event.external_id),
         "acts": StaffAct.objects.filter(subject_id=event.external_id).select_related("actor").order_by("-at"),
     }
+
+
+def matches_of(**chosen: Any) -> list[Match]:
+    """Return the latest matches, each with its rule and its calls."""
+    found = Match.objects.filter(**chosen).select_related("rule").prefetch_related("deliveries")
+    return list(found.order_by("-matched_at", "-pk")[:SIBLINGS])
 
 
 def stages_of(event: InboxEvent) -> tuple[Stage, ...]:

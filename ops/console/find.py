@@ -13,6 +13,7 @@ from unfold.dataclasses import SearchResult
 
 from accounts.models import Organization
 from billing.models import InboxEvent
+from ops.models import Rule
 
 # The beginning of an id, what it names, and the column that holds it.
 KINDS: Mapping[str, tuple[type[Model], str]] = {
@@ -50,12 +51,14 @@ def events_about(object_id: str) -> str:
 
 
 def search(request: HttpRequest, term: str) -> list[SearchResult]:
-    """Answer the console's search box: an id, an organization's name, an e-mail address.
+    """Answer the console's search box: an id, an organization's or a rule's name, an e-mail address.
 
     unfold lowers the case of what was typed, while Stripe's ids have both: ids are compared without it.
     """
     term = term.strip()
-    return [*find_ids(request, term), *find_organizations(request, term)] if len(term) > 1 else []
+    if len(term) < 2:
+        return []
+    return [*find_ids(request, term), *find_organizations(request, term), *find_rules(request, term)]
 
 
 def find_ids(request: HttpRequest, term: str) -> list[SearchResult]:
@@ -72,6 +75,13 @@ def find_organizations(request: HttpRequest, term: str) -> list[SearchResult]:
         return []
     rows = Organization.objects.filter(Q(name__icontains=term) | Q(billing_email__icontains=term)).order_by("name")
     return [found(Organization, row.pk, row.name, "apartment") for row in rows[:FOUND_AT_MOST]]
+
+
+def find_rules(request: HttpRequest, term: str) -> list[SearchResult]:
+    if not may_view(request, Rule):
+        return []
+    rules = Rule.objects.filter(name__icontains=term).order_by("name")
+    return [found(Rule, row.pk, row.name, "rule") for row in rules[:FOUND_AT_MOST]]
 
 
 def found(model: type[Model], key: Any, title: str, icon: str) -> SearchResult:

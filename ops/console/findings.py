@@ -24,7 +24,7 @@ from ops.console.display import finding_pill, moment, span
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
-from ops.models import Finding, FindingKind, StaffAct
+from ops.models import DeliveryState, Finding, FindingKind, Rule, StaffAct
 from ops.remediation.findings import acknowledge, close_by_hand, look
 from ops.remediation.words import words_of
 
@@ -174,6 +174,8 @@ def steps_of(finding: Finding) -> list[Step]:
         case FindingKind.MESSAGES_ASIDE:
             aside = with_query("admin:billing_asidemessage_changelist", {"q": seen.get("queue", "")})
             return [Step(_("Read the messages"), aside, "billing.view_asidemessage")]
+        case FindingKind.DEAD_LETTERS | FindingKind.RULES_LATE | FindingKind.RULE | FindingKind.RULE_LOOP:
+            return rule_steps(finding)
         case FindingKind.DESTINATION_AWAY:
             name, here = seen.get("destination", ""), seen.get("id", 0)
             requests = with_query("admin:ops_destinationrequest_changelist", {"q": name, "came__exact": "retry"})
@@ -186,6 +188,29 @@ def steps_of(finding: Finding) -> list[Step]:
                 ),
             ]
     return []
+
+
+def rule_steps(finding: Finding) -> list[Step]:
+    """Where what rules did, or did not do, is seen to."""
+    seen = finding.evidence
+    match finding.kind:
+        case FindingKind.DEAD_LETTERS:
+            chosen = {"rule": seen.get("rule", ""), "state__exact": DeliveryState.DEAD.value}
+            redrive = with_query("admin:ops_delivery_redrive_filtered", chosen)
+            calls = with_query("admin:ops_delivery_changelist", chosen)
+            return [
+                Step(_("Show the calls"), calls, "ops.view_delivery"),
+                Step(_("Redrive them"), redrive, "ops.change_delivery"),
+            ]
+        case FindingKind.RULES_LATE:
+            due = with_query("admin:ops_delivery_changelist", {"state__exact": DeliveryState.DUE.value})
+            return [Step(_("Show what is due"), due, "ops.view_delivery")]
+        case FindingKind.RULE:
+            rule = Rule.objects.filter(name=seen.get("rule", "")).first()
+            address = reverse("admin:ops_rule_change", args=[rule.pk]) if rule else ""
+            return [Step(_("Show the rule"), address, "ops.view_rule")] if rule else []
+    events = with_query("admin:billing_inboxevent_changelist", {"q": seen.get("type", "")})
+    return [Step(_("Show the events"), events, "billing.view_inboxevent")]
 
 
 def with_query(name: str, values: dict[str, str]) -> str:

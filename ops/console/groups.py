@@ -14,22 +14,26 @@ VIEW_CUSTOMERS = (
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
+    "ops.view_rule", "ops.view_match", "ops.view_delivery",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
 GROUPS: Mapping[str, Sequence[str]] = {
-    # answers customers: sees all about them, and the events behind it
-    "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent"),
+    # answers customers: sees all about them, the events behind it, and what rules did with these
+    "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
     # answers for the money: sees all about customers
     "Finance": VIEW_CUSTOMERS,
-    # keeps it running: sees all, replays events, sees to findings, tests destinations. Where destinations lead and
-    # with which credentials is not theirs to change: whoever may could send the credentials to themselves.
+    # keeps it running: sees all, replays events, sees to findings, writes rules and redrives their calls, tests
+    # destinations. Where destinations lead and with which credentials is not theirs to change: whoever may could send
+    # the credentials to themselves.
     "On-call": (
         *VIEW_CUSTOMERS,
         *VIEW_MACHINERY,
         "billing.change_inboxevent",
         "billing.delete_asidemessage",
         "ops.change_finding",
+        "ops.change_rule",
+        "ops.change_delivery",
         "ops.add_destinationrequest",
     ),
 }

@@ -14,6 +14,7 @@ from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, invoice_facts,
 from billing.models import CheckoutOrder, InboxEvent, InvoiceRow
 from billing.thread import Thread, build_thread
 from billing.thread.load import load_situation
+from ops.console.event_page import matches_of
 from ops.models import StaffAct
 
 EVENTS = 100
@@ -36,6 +37,7 @@ def subscription_context(row: Subscription) -> dict[str, Any]:
         "thread": thread_of(organization, facts, now) if organization else None,
         "invoices": invoices,
         "events": events,
+        "matches": matches_of(customer_id=facts.customer_id) if facts.customer_id else [],
         "orders": CheckoutOrder.objects.filter(subscription_id=facts.id).order_by("-created_at"),
         "acts": acts_about(facts.id, facts.customer_id, events),
         "dashboard_url": dashboard_url(row),

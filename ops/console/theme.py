@@ -82,6 +82,18 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": _("Rules"),
+                "separator": True,
+                "items": [
+                    page(_("Rules"), "rule", "ops.rule"),
+                    page(_("Matches"), "join_inner", "ops.match"),
+                    page(_("Calls"), "outbox", "ops.delivery", badge="ops.console.calls.dead_letters_badge"),
+                    page(_("API destinations"), "call_made", "ops.destination"),
+                    page(_("Connections"), "key", "ops.connection"),
+                    page(_("Requests"), "swap_vert", "ops.destinationrequest"),
+                ],
+            },
+            {
                 "title": _("Mirror"),
                 "separator": True,
                 "items": [
@@ -94,15 +106,6 @@ UNFOLD: dict[str, Any] = {
                         "permission": permitted("billing.view_rawobject"),
                     },
                     page(_("Events API"), "history", "billing.pollcursor"),
-                ],
-            },
-            {
-                "title": _("Rules"),
-                "separator": True,
-                "items": [
-                    page(_("API destinations"), "call_made", "ops.destination"),
-                    page(_("Connections"), "key", "ops.connection"),
-                    page(_("Requests"), "swap_vert", "ops.destinationrequest"),
                 ],
             },
             {

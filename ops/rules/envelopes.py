@@ -43,9 +43,11 @@ def forms_of(row: Received) -> list[Event]:
 
     Raises ValueError for a payload that is no JSON object.
     """
-    if row.payload is None:
-        return []
-    payload = orjson.loads(row.payload)
+    return [] if row.payload is None else forms_around(row, orjson.loads(row.payload))
+
+
+def forms_around(row: Received, payload: Any) -> list[Event]:
+    """Return the event's envelopes around its payload, or around a part of that. Raises ValueError as `forms_of`."""
     if not isinstance(payload, dict):
         raise ValueError("The payload is no event.")  # noqa: TRY004 - it is data, not a type of ours
     if row.source != STRIPE:
@@ -68,7 +70,7 @@ def forms_of(row: Received) -> list[Event]:
 
 def written_time(at: datetime) -> str:
     """A time as EventBridge writes it, 2026-01-31T12:00:00Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"  # half the time of strftime
 
 
 def rule_arn(name: str) -> str:

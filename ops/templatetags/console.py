@@ -13,6 +13,7 @@ from djstripe.models.base import StripeModel
 
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import display
+from ops.console.rule_words import delivery_pill, parsed
 from ops.models import DestinationRequest, Finding
 from ops.remediation.words import words_of
 
@@ -52,6 +53,17 @@ def finding_state(finding: Finding) -> SafeString:
 @register.simple_tag
 def finding_title(finding: Finding) -> str:
     return words_of(finding).title
+
+
+@register.simple_tag
+def delivery_state(state: str) -> SafeString:
+    return delivery_pill(state)
+
+
+@register.filter
+def json_text(text: str) -> SafeString:
+    """Show JSON that is still a text; one that is none stands as it is."""
+    return display.json_block(parsed(text))
 
 
 @register.filter

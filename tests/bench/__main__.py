@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "tables": ("tests.bench.tables", "rows written in bulk"),
     "resync": ("tests.bench.resync", "objects resynced per second"),
     "workflows": ("tests.bench.workflows", "durable transitions and effects per second, beside DBOS"),
+    "backtest": ("tests.bench.backtest", "patterns tried on a million stored events"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
     "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
     "rules": ("tests.bench.rules", "events matched with a thousand rules per second"),

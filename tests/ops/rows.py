@@ -30,7 +30,9 @@ from ops.effects.destinations.models import (
     DestinationRequest,
 )
 from ops.effects.sealing import seal
+from ops.models import Delivery, DeliveryState, Match, Rule
 from ops.remediation.findings import look
+from ops.rules.edit import save_rule
 
 NUMBERS = count(1)
 
@@ -246,6 +248,36 @@ def make_machinery(now: datetime) -> None:
     )
     make_requests(make_destination(), now=now)
     look(now=now)
+
+
+def make_rule(now: datetime) -> Rule:
+    """A rule that is on, with one match of an event and its call, which was given up."""
+    pattern = {"detail-type": ["invoice.payment_failed"], "detail": {"data": {"object": {"currency": ["jpy"]}}}}
+    document = {"Name": "late-invoices", "Description": "Finance wants to know.", "State": "ENABLED"}
+    rule = save_rule(document | {"EventPattern": pattern}, actor=None, reason="", now=now).rule
+    payload = {"type": "invoice.payment_failed", "data": {"object": {"id": "in_1Late", "object": "invoice"}}}
+    event = make_event(now, type="invoice.payment_failed", object_id="in_1Late", payload=payload, dispatched_at=now)
+    match = Match.objects.create(
+        rule=rule, rule_version=1, inbox_id=event.pk, event_id=event.external_id, event_type=event.type, matched_at=now
+    )
+    Delivery.objects.create(
+        match=match,
+        rule_name=rule.name,
+        target_name="tell",
+        kind="destination",
+        arn="arn:aws:events:local:000000000000:api-destination/crm",
+        input='{"invoice": "in_1Late"}',
+        key="rule-1:tell:event-1",
+        state=DeliveryState.DEAD,
+        attempts=4,
+        give_up_at=now,
+        max_age_seconds=3600,
+        max_retries=3,
+        error="Unreachable: no answer in 5 s",
+        created_at=now,
+        finished_at=now,
+    )
+    return rule
 
 
 def make_destination(name: str = "crm-notes", **fields: Any) -> Destination:

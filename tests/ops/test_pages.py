@@ -16,7 +16,15 @@ from ops.console.groups import GROUPS
 from ops.console.site import console
 from ops.models import StaffAct
 from tests.cast import make_user, sign_in
-from tests.ops.rows import make_customer, make_event, make_invoice, make_machinery, make_plan, make_subscription
+from tests.ops.rows import (
+    make_customer,
+    make_event,
+    make_invoice,
+    make_machinery,
+    make_plan,
+    make_rule,
+    make_subscription,
+)
 
 LISTS = sorted(f"{model._meta.app_label}_{model._meta.model_name}" for model in console._registry)
 
@@ -37,6 +45,7 @@ def furnished(acme, alice, olga):
     PeriodicTask.objects.create(name="sweep-inbox", task="billing.tasks.sweep_inbox", interval=every)
     Group.objects.create(name="Night shift")
     make_machinery(now)
+    make_rule(now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 

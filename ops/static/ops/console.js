@@ -1,4 +1,4 @@
-// Copying ids and JSON. Everything else of the console works without a script of ours.
+// Copying ids and JSON, and fragments that come as a stream. Everything else of the console works without a script of ours.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-from]");
   if (!button) return;
@@ -12,3 +12,57 @@ document.addEventListener("click", async (event) => {
   }
   setTimeout(() => delete button.dataset.copied, 1500);
 });
+
+// A button with data-stream posts its form there; each frame of the answer takes the place of the one before. Leaving the
+// page, pressing again or pressing the button with data-stream-stop closes the connection, and the work ends.
+const streams = new Map();
+
+document.addEventListener("click", (event) => {
+  const stop = event.target.closest("[data-stream-stop]");
+  if (stop) return streams.get(stop.dataset.streamStop)?.abort();
+  const button = event.target.closest("[data-stream]");
+  if (button) show(button, document.getElementById(button.dataset.streamInto));
+});
+
+async function show(button, place) {
+  streams.get(place.id)?.abort();
+  const ending = new AbortController();
+  streams.set(place.id, ending);
+  const stop = document.querySelector(`[data-stream-stop="${place.id}"]`);
+  stop.hidden = false;
+  place.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(button.dataset.stream, {
+      method: "POST",
+      body: new FormData(button.form),
+      headers: { Accept: "text/event-stream" },
+      signal: ending.signal,
+    });
+    if (!answer.ok) throw new Error(answer.statusText);
+    for await (const frame of framesOf(answer.body.pipeThrough(new TextDecoderStream()).getReader())) {
+      place.innerHTML = frame; // written by the server, which escapes
+    }
+  } catch (error) {
+    if (error.name !== "AbortError") {
+      const said = document.createElement("p");
+      said.className = "field-error";
+      said.setAttribute("role", "alert");
+      said.textContent = button.dataset.streamLost;
+      place.prepend(said);
+    }
+  }
+  if (streams.get(place.id) !== ending) return;
+  stop.hidden = true;
+  place.removeAttribute("aria-busy");
+}
+
+async function* framesOf(reader) {
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) yield JSON.parse(part.replace(/^data: /, ""));
+  }
+}
