@@ -1,5 +1,6 @@
 """Compile the translations without GNU gettext: `python -m config.translations` writes each `.mo` beside its `.po`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -24,11 +25,14 @@ def is_stale(source: Path) -> bool:
 
 
 def compile_one(source: Path) -> Path:
-    """Write the `.mo` in one step, so that a server that starts meanwhile reads the old one or the new one."""
+    """Write the `.mo` in one step, so that a server that starts meanwhile reads the old one or the new one.
+
+    Processes that compile at the same time write files of their own: half a file never gets the name.
+    """
     with source.open("rb") as file:
         catalogue = read_po(file)
     compiled = source.with_suffix(".mo")
-    partial = compiled.with_suffix(".mo.partial")
+    partial = compiled.with_name(f".{compiled.stem}-{os.getpid()}.mo")
     with partial.open("wb") as file:
         write_mo(file, catalogue)
     partial.replace(compiled)

@@ -29,7 +29,7 @@ from tests.stripe_sandbox import sign
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
-STEPS = int(os.environ.get("UNDER_LOAD_STEPS", "40"))
+STEPS = int(os.environ.get("UNDER_LOAD_STEPS", "20"))
 CATCHING_UP_SECONDS = 150
 SHARE = 0.9  # of the events come by webhook; the events API finds the others
 

@@ -88,6 +88,8 @@ def illegal(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
 
 WITHOUT_ID = {"invoice.upcoming": ("invoice.id: missing",)}
 """There is no such invoice yet."""
+UNLISTED_CODE = "code: 'charge_exceeds_weekly_limit' is none of"
+"""Stripe's page on testing direct debits names this code; the list in its library does not."""
 MOST_SHAPES = 2
 """Of events of one type and status that are compared with the schema, which takes its time."""
 
@@ -121,7 +123,7 @@ def check_event(event: dict[str, Any]) -> None:
 
 
 def check_shape(event: dict[str, Any]) -> None:
-    wrong = list(differences(event["data"]["object"]))
+    wrong = [one for one in differences(event["data"]["object"]) if UNLISTED_CODE not in one]
     assert [one for one in wrong if one not in WITHOUT_ID.get(event["type"], ())] == [], (event["type"], wrong)
 
 

@@ -59,6 +59,10 @@ def token_for(client: Client, *, now: datetime, seconds: float, refused: str = "
         if is_good(row, client, refused, now=now, early=True):
             return in_clear(row)
         if lease(row, now=now):
+            row.refresh_from_db()
+            if is_good(row, client, refused, now=now, early=True):  # somebody has just given theirs back
+                ConnectionToken.objects.filter(pk=row.pk).update(fetching_until=None)
+                return in_clear(row)
             return fetch(client, now=now, seconds=max(until - time.monotonic(), 0.1))
         if is_good(row, client, refused, now=now, early=False):
             return in_clear(row)  # somebody fetches the next one; this one is good until then
