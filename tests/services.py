@@ -6,11 +6,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from config.translations import compile_translations
+
 
 def provide_services() -> None:
     """Start PostgreSQL and Redis where `DATABASE_URL` or `REDIS_URL` do not name them; stop them at exit."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
+    compile_translations()  # a process that has once looked for a catalogue in vain keeps none
     place = Path(tempfile.mkdtemp(prefix="kessai-tests-"))
     place.chmod(0o711)  # as root, PostgreSQL runs as another user and must get through
     atexit.register(shutil.rmtree, place, ignore_errors=True)

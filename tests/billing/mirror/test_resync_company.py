@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -128,13 +128,22 @@ def test_a_mirror_that_differs_here_and_there_is_brought_right(company):
 def test_trouble_on_the_way_changes_nothing_of_the_end(company, trouble):
     trouble("rate_limit", rate=0.08, seed=1)
     trouble("server_error", rate=0.08, seed=2)
-    run(*LISTED)
+    run_again_until_done(*LISTED)
     assert_mirrored(company)
 
 
-def test_a_resync_that_stripe_interrupts_goes_on_where_it_was(company, trouble, asked):
-    from django.core.management import CommandError
+def run_again_until_done(*arguments: str) -> None:
+    """As a person would, told that the same command goes on: some call may meet trouble at each of its tries."""
+    for _ in range(3):
+        try:
+            run(*arguments)
+            return
+        except CommandError as error:
+            assert "goes on where it was" in str(error)
+    run(*arguments)
 
+
+def test_a_resync_that_stripe_interrupts_goes_on_where_it_was(company, trouble, asked):
     trouble("server_error", path="/v1/invoices", after=6)
     with pytest.raises(CommandError, match="goes on where it was"):
         run(*LISTED)
@@ -184,8 +193,6 @@ def test_killed_and_started_again_it_goes_on(company, parts, calls):
 
 
 def test_two_of_the_same_do_not_run_side_by_side(company):
-    from django.core.management import CommandError
-
     wanted = resync_parts.Wanted(("product",), ("",))
     work = resync.begin(wanted, [primary()], timezone.now)
     failures: list[str] = []
