@@ -24,6 +24,7 @@ from ops.remediation.models import Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.models import (
     CallState,
+    EventWait,
     Execution,
     HistoryEvent,
     StateMachine,
@@ -46,6 +47,7 @@ __all__ = [
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
+    "EventWait",
     "Execution",
     "Finding",
     "FindingKind",
