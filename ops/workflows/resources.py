@@ -14,13 +14,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import aws, local, stripe
+from ops.effects import access, aws, local, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 
 Json = Any
-REGISTERED = (local, stripe)  # importing a module of effects registers them
+REGISTERED = (access, local, stripe)  # importing a module of effects registers them
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
@@ -42,7 +42,7 @@ class Made:
 def is_at_home(resource: str) -> bool:
     """Whether a call ends inside this database: it is made at once, without a thread of its own."""
     effect = by_arn(resource)
-    return effect is not None and effect.run.__module__ == local.__name__
+    return effect is not None and effect.run.__module__ in (access.__name__, local.__name__)
 
 
 def make(made: Made, *, now: datetime) -> Outcome:
