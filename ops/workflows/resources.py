@@ -14,13 +14,13 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import access, aws, local, stripe
+from ops.effects import access, aws, email, local, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 
 Json = Any
-REGISTERED = (access, local, stripe)  # importing a module of effects registers them
+REGISTERED = (access, email, local, stripe)  # importing a module of effects registers them
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
@@ -67,6 +67,7 @@ def call_effect(made: Made, *, now: datetime) -> Outcome:
         cause=made.machine,
         event_id=made.event_id,
         customer_id=made.customer_id,
+        step=f"{made.key.rpartition(':')[0]}:{made.state}",
         depth=made.depth + 1,
     )
     return effect.call(written(made.arguments), call)
