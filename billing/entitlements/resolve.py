@@ -1,10 +1,10 @@
 """What an organization may do now, read from the mirror. Product views and the API ask here.
 
-    if not access_of(organization).granted: …
+if not access_of(organization).granted: …
 
-    @needs_access                        # a view of /o/<organization_id>/… that only serves while access is granted
-    @organization_page(Act.SEE_BILLING)
-    def reports(request): …
+@needs_access                        # a view of /o/<organization_id>/… that only serves while access is granted
+@organization_page(Act.SEE_BILLING)
+def reports(request): …
 """
 
 from collections.abc import Callable
@@ -24,7 +24,9 @@ from billing.mirror import querysets
 def access_of(organization: Organization) -> Access:
     """Return what the portal grants; a child without a plan of its own has its parent's. At most five queries each."""
     own = access_from(
-        querysets.subscriptions_of(organization), querysets.unsettled_invoices(organization), suspensions_of(organization)
+        querysets.subscriptions_of(organization),
+        querysets.unsettled_invoices(organization),
+        suspensions_of(organization),
     )
     parent = organization.parent
     if own.granted or parent is None or own.subscription_id:

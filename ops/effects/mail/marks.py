@@ -1,8 +1,8 @@
 """What letters may use besides Django's own tags: a button, money, days. Loaded into every letter.
 
-    {% button invoice.pay_url %}Pay {{ invoice.owed }}{% endbutton %}
-    {{ data.fee|money }}        {"amount": 500, "currency": "jpy"} as the reader writes it
-    {{ data.until|day }}        an RFC 3339 moment as a day in the reader's language and zone
+{% button invoice.pay_url %}Pay {{ invoice.owed }}{% endbutton %}
+{{ data.fee|money }}        {"amount": 500, "currency": "jpy"} as the reader writes it
+{{ data.until|day }}        an RFC 3339 moment as a day in the reader's language and zone
 """
 
 from collections.abc import Mapping
