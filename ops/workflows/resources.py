@@ -14,13 +14,14 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import aws, local, stripe
+from ops.effects import aws, instances, local, provisions, stacks, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 
 Json = Any
-REGISTERED = (local, stripe)  # importing a module of effects registers them
+REGISTERED = (local, stripe, provisions, stacks, instances)  # importing a module of effects registers them
+AT_HOME = frozenset({local.__name__, provisions.__name__})
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
@@ -42,7 +43,7 @@ class Made:
 def is_at_home(resource: str) -> bool:
     """Whether a call ends inside this database: it is made at once, without a thread of its own."""
     effect = by_arn(resource)
-    return effect is not None and effect.run.__module__ == local.__name__
+    return effect is not None and effect.run.__module__ in AT_HOME
 
 
 def make(made: Made, *, now: datetime) -> Outcome:
