@@ -2,6 +2,7 @@
 
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
+from billing.entitlements.models import Suspension
 from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate
@@ -31,4 +32,5 @@ __all__ = [
     "ResyncPart",
     "ResyncRun",
     "SubscriptionRow",
+    "Suspension",
 ]

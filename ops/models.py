@@ -20,6 +20,7 @@ from ops.effects.destinations.models import (
     Place,
     TokenMethod,
 )
+from ops.effects.mail.models import Mail, MailState
 from ops.remediation.models import Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.models import (
@@ -50,6 +51,8 @@ __all__ = [
     "Finding",
     "FindingKind",
     "HistoryEvent",
+    "Mail",
+    "MailState",
     "Match",
     "Method",
     "Mode",

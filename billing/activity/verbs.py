@@ -24,6 +24,9 @@ PAYMENT_METHOD_DETACHED = "payment_method:detached"
 REFUND_SUCCEEDED = "refund:succeeded"
 REFUND_FAILED = "refund:failed"
 
+ACCESS_SUSPENDED = "access:suspended"
+ACCESS_RESTORED = "access:restored"
+
 NOTICE_PUBLISHED = "notice:published"  # a rule tells the organization something, in its own words
 
 PROVISION_BUILDING = "provision:building"  # what the subscription pays for is being built at AWS

@@ -14,6 +14,8 @@ from billing.stripe_accounts import PRIMARY
 
 SOURCE = "kessai"
 DRIFT_FOUND = "drift.found"  # a check found objects that differ from Stripe
+ACCESS_SUSPENDED = "access.suspended"  # an organization's access rests
+ACCESS_RESTORED = "access.restored"
 FINDING_OPENED = "finding.opened"
 FINDING_CLOSED = "finding.closed"
 RULE_DEAD_LETTER = "rule.dead-letter"  # the call of a rule's target was given up

@@ -82,8 +82,16 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
     if sub.living and sub.ends_at:
         yield coming_end(sub, sub.ends_at, situation)
     yield from coming_of_schedule(sub, situation)
+    if situation.suspended and situation.suspended.cancels_at:
+        yield coming_cancellation(situation.suspended.cancels_at, sub, situation)
+        return
     if sub.status in RENEWING and not sub.collection_paused:
         yield from coming_renewals(sub, situation)
+
+
+def coming_cancellation(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
+    title = _("%(plan)s is cancelled if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
+    return Moment(at, title, _("Nothing more is charged."), STOPPED)
 
 
 def coming_end(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Moment:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
+from billing.entitlements.access import SuspensionFacts
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
@@ -21,6 +22,8 @@ def what_is_so(situation: Situation) -> Now:
         return say_order(order, situation)
     if sub is None:
         return say_no_plan()
+    if situation.suspended:
+        return say_suspended(sub, situation.suspended, situation)
     return SAYINGS[sub.status](sub, situation)
 
 
@@ -52,6 +55,23 @@ def say_order(order: OrderFacts, situation: Situation) -> Now:
         tone=WAITING,
         word=_("Checkout open"),
     )
+
+
+def say_suspended(sub: SubscriptionFacts, suspension: SuspensionFacts, situation: Situation) -> Now:
+    title = _("Access to %(plan)s is suspended.") % {"plan": plan_name(sub, situation)}
+    return Now(title, reason_of_suspended(suspension, situation), STOPPED, _("Suspended"))
+
+
+def reason_of_suspended(suspension: SuspensionFacts, situation: Situation) -> str:
+    awaited = next((invoice for invoice in situation.invoices if invoice.id == suspension.invoice_id), None)
+    if awaited is None:
+        return _("We are looking into something. Your data are safe; write to us if you need access now.")
+    owed = _("An invoice of %(money)s of %(day)s is not paid. Your data are safe.") % {
+        "money": say_money(awaited.amount_remaining, awaited.currency, situation),
+        "day": say_day(awaited.finalized_at or awaited.created, situation),
+    }
+    opens = _("Access comes back by itself as soon as it is paid.")
+    return join_sentences((owed, reason_words(situation.failure), opens), situation.language)
 
 
 def say_trialing(sub: SubscriptionFacts, situation: Situation) -> Now:

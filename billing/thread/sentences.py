@@ -104,6 +104,15 @@ def tell_notice(data: Mapping[str, Any], situation: Situation) -> Telling:
     return str(text), "", GOOD
 
 
+def tell_suspended(data: Mapping[str, Any], situation: Situation) -> Telling:
+    detail = _("%(money)s was not paid.") % {"money": name_money(data, situation)} if data.get("amount") else ""
+    return _("Access was suspended."), detail, STOPPED
+
+
+def tell_restored(data: Mapping[str, Any], situation: Situation) -> Telling:
+    return _("Access came back."), "", GOOD
+
+
 TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.SUBSCRIPTION_ACTIVATED: tell_activated,
     verbs.SUBSCRIPTION_CHANGED: tell_changed,
@@ -116,6 +125,8 @@ TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.INVOICE_PAYMENT_FAILED: tell_failed,
     verbs.CHECKOUT_COMPLETED: tell_ordered,
     verbs.PAYMENT_METHOD_CHANGED: tell_method,
+    verbs.ACCESS_SUSPENDED: tell_suspended,
+    verbs.ACCESS_RESTORED: tell_restored,
     verbs.NOTICE_PUBLISHED: tell_notice,
 }
 

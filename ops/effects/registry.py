@@ -29,6 +29,7 @@ class Call:
     cause: str  # who calls, for people: the rule's or the state machine's name
     event_id: str = ""  # the event that it goes back to
     customer_id: str = ""  # the customer of that event, where it has one
+    step: str = ""  # execution and state: the same however often that state tries again; empty outside a workflow
     depth: int = 1  # events that the effect publishes carry it: chains of rules must end
 
 

@@ -14,14 +14,15 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import aws, instances, local, provisions, stacks, stripe
+from ops.effects import access, aws, email, instances, local, provisions, stacks, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 
 Json = Any
-REGISTERED = (local, stripe, provisions, stacks, instances)  # importing a module of effects registers them
-AT_HOME = frozenset({local.__name__, provisions.__name__})
+# Importing a module of effects registers them.
+REGISTERED = (access, email, instances, local, provisions, stacks, stripe)
+AT_HOME = frozenset(module.__name__ for module in (access, local, provisions))
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
@@ -68,6 +69,7 @@ def call_effect(made: Made, *, now: datetime) -> Outcome:
         cause=made.machine,
         event_id=made.event_id,
         customer_id=made.customer_id,
+        step=f"{made.key.rpartition(':')[0]}:{made.state}",
         depth=made.depth + 1,
     )
     return effect.call(written(made.arguments), call)

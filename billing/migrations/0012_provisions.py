@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('billing', '0010_rules'),
+        ('billing', '0011_suspensions'),
     ]
 
     operations = [
