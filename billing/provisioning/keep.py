@@ -66,12 +66,18 @@ class Facts:
 
 
 def change(
-    subscription_id: str, wanted: State, facts: Facts, *, now: datetime, keep_for: timedelta | None = None
+    subscription_id: str,
+    wanted: State,
+    facts: Facts,
+    *,
+    now: datetime,
+    stop_after: timedelta | None = None,
+    keep_for: timedelta | None = None,
 ) -> Provision:
     """Bring a provision into a state, if it may come into it; return it as it is then.
 
-    `keep_for` is how long one that ends is kept; one that was never ready has nothing to be kept. Raises
-    Provision.DoesNotExist.
+    `stop_after` is how long it goes on without the payment that is missing; None: nothing is missing. `keep_for` is how
+    long one that ends is kept; one that was never ready has nothing to be kept. Raises Provision.DoesNotExist.
     """
     with transaction.atomic():
         provision = (
@@ -80,7 +86,9 @@ def change(
         was = State(provision.state)
         if not may_become(was, wanted):
             return provision
-        news = learn(provision, facts)
+        stop_at = now + stop_after if stop_after else None
+        news = learn(provision, facts) or provision.stop_at != stop_at
+        provision.stop_at = stop_at
         if wanted is not was:
             provision.state, provision.since = wanted, now
             provision.changes += 1
@@ -103,8 +111,7 @@ def learn(provision: Provision, facts: Facts) -> bool:
 
 def tell(provision: Provision, *, was: State | None, now: datetime) -> None:
     """Publish how a provision stands, once for each change."""
-    state = State(provision.state)
-    verb = verbs.PROVISION_STARTED if was is State.STOPPED and state is State.READY else VERBS[state]
+    verb = verb_of(State(provision.state), was, stops=provision.stop_at is not None)
     publish(
         provision.organization,
         verb,
@@ -113,8 +120,27 @@ def tell(provision: Provision, *, was: State | None, now: datetime) -> None:
             "attempt": provision.attempt,
             "refunded": provision.refunded,
             "currency": provision.currency,
-            "delete_at": int(provision.delete_at.timestamp()) if provision.delete_at else None,
+            "stop_at": seconds(provision.stop_at),
+            "delete_at": seconds(provision.delete_at),
         },
-        dedup_key=f"{verb}:{provision.subscription_id}:{provision.changes}:{provision.attempt}:{provision.refunded}",
+        dedup_key=":".join(map(str, (verb, provision.subscription_id, provision.changes, *what_is_new(provision)))),
         now=now,
     )
+
+
+def verb_of(state: State, was: State | None, *, stops: bool) -> str:
+    if state is State.READY:
+        if was is State.STOPPED:
+            return verbs.PROVISION_STARTED
+        if was is State.READY:
+            return verbs.PROVISION_TO_BE_STOPPED if stops else verbs.PROVISION_KEPT
+    return VERBS[state]
+
+
+def what_is_new(provision: Provision) -> tuple[object, ...]:
+    """What may be news while the state stays as it is."""
+    return provision.attempt, provision.refunded, seconds(provision.stop_at)
+
+
+def seconds(at: datetime | None) -> int | None:
+    return int(at.timestamp()) if at else None

@@ -20,6 +20,7 @@ class Provision(models.Model):
     instance_id = models.CharField(_("instance"), max_length=32, blank=True, default="")
     address = models.CharField(_("address"), max_length=255, blank=True, default="")
     reason = models.CharField(_("reason"), max_length=500, blank=True, default="")  # AWS's words, for operators
+    stop_at = models.DateTimeField(_("to be stopped"), null=True, blank=True)  # unless a payment arrives by then
     delete_at = models.DateTimeField(_("to be deleted"), null=True, blank=True)
     # What went back to the customer when it could not be built, in the currency's minor unit; null: not known yet.
     refunded = models.BigIntegerField(_("refunded"), null=True, blank=True)

@@ -1,4 +1,4 @@
-"""In which states a provision can be, and from which it may come into which. Pure."""
+"""In which states a provision can be, and from which it may come into which. Pure but for language."""
 
 from enum import StrEnum
 
@@ -14,6 +14,11 @@ class State(StrEnum):
     FAILED = "failed"  # it could not be built: the subscription is cancelled, what was paid goes back; the end
     ENDING = "ending"  # the subscription has ended; it stands still until it is deleted
     DELETED = "deleted"  # nothing is left of it; the end
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is something at AWS, or is about to be."""
+        return self not in (State.FAILED, State.DELETED)
 
 
 WORDS = {

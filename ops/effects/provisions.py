@@ -16,6 +16,7 @@ from ops.effects.outcome import Done, Outcome, Refused
 from ops.effects.registry import Call, effect
 
 Subscription = Annotated[str, msgspec.Meta(pattern="^sub_[A-Za-z0-9_]{1,120}$")]
+Days = Annotated[float, msgspec.Meta(ge=0, le=3650)]
 SERVING = frozenset({SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING})
 NONE_BEGUN = {"NoProvision": "Nothing was begun for this subscription."}
 LONGEST_REASON = 500
@@ -47,6 +48,7 @@ def begin_provision(given: OfSubscription, call: Call) -> Outcome:
 class SetProvision(OfSubscription, kw_only=True):
     """`state` to come into, and what became known; what is left out stays. `refunded` in the minor unit of `currency`.
 
+    `stop_after_days`: it goes on for so long without a payment that is missing; left out, nothing is missing.
     `keep_for_days`: how long one that is `ending` is kept before it is to be deleted.
     """
 
@@ -58,7 +60,8 @@ class SetProvision(OfSubscription, kw_only=True):
     reason: str | None = None
     refunded: Annotated[int, msgspec.Meta(ge=0)] | None = None
     currency: Annotated[str, msgspec.Meta(pattern="^[a-z]{3}$")] | None = None
-    keep_for_days: Annotated[float, msgspec.Meta(ge=0, le=3650)] = 0
+    stop_after_days: Days = 0
+    keep_for_days: Days = 0
 
 
 @effect("set-provision", takes=SetProvision, errors=NONE_BEGUN)
@@ -82,6 +85,7 @@ def set_provision(given: SetProvision, call: Call) -> Outcome:
             State(given.state),
             facts,
             now=call.now,
+            stop_after=timedelta(days=given.stop_after_days),
             keep_for=timedelta(days=given.keep_for_days),
         )
     except Provision.DoesNotExist:
@@ -94,7 +98,7 @@ def look_at_provision(given: OfSubscription, call: Call) -> Outcome:
     """Tell how it stands and how it should: `state`, and `wanted` by what the mirror says of its subscription.
 
     `wanted` is `running`, `stopped` (a payment is missing) or `gone`; `status` is Stripe's word. Besides: `attempt`,
-    `stack`, `instance`, `address`, `delete_at` (RFC 3339, null), `organization`.
+    `stack`, `instance`, `address`, `stop_at` and `delete_at` (RFC 3339, null), `organization`.
     """
     provision = Provision.objects.filter(subscription_id=given.subscription).select_related("organization").first()
     return Done(told(provision)) if provision else none_begun(given.subscription)
@@ -114,6 +118,7 @@ def told(provision: Provision) -> dict[str, Any]:
         "stack": provision.stack_id,
         "instance": provision.instance_id,
         "address": provision.address,
+        "stop_at": provision.stop_at.isoformat() if provision.stop_at else None,
         "delete_at": provision.delete_at.isoformat() if provision.delete_at else None,
         "organization": provision.organization.public_id,
     }
