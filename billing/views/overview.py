@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act, may
 from accounts.viewer import OrganizationRequest, organization_page
+from billing import clock
 from billing.mirror import querysets
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
 from billing.plans.prices import interval_words, price_words
@@ -70,7 +70,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
     subscriptions = querysets.subscriptions_of(request.organization)
     situation = load_situation(
         request.organization,
-        now=timezone.now(),
+        now=clock.now(),
         language=get_language() or "en",
         subscription=next(iter(subscriptions), None),
     )

@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import get_language
 from djstripe.models import Subscription
 
 from accounts.customers import organization_of
 from accounts.models import Organization
+from billing import clock
 from billing.entitlements.resolve import access_of
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, invoice_facts, subscription_facts
 from billing.models import CheckoutOrder, InboxEvent, InvoiceRow, Suspension
@@ -28,7 +28,7 @@ def subscription_context(row: Subscription) -> dict[str, Any]:
     invoices = invoices_of(facts.id)
     events = events_of(facts.id, facts.customer_id, [invoice.id for invoice in invoices])
     organization = row.customer.subscriber or organization_of(facts.customer_id)
-    now = timezone.now()
+    now = clock.now()
     return {
         "now": now,
         "subscription": row,

@@ -49,6 +49,7 @@ class StateMachineVersion(models.Model):
     )
     reason = models.TextField(_("reason"), blank=True, default="")
     changed_at = models.DateTimeField(_("changed"))
+    path = models.CharField(max_length=255, blank=True, default="")  # its file below the playbooks; empty: saved here
 
     class Meta:
         verbose_name = _("version of a state machine")

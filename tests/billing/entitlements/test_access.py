@@ -14,6 +14,9 @@ from tests.billing.objects import invoice, open_invoice, subscription
 SINCE = datetime(2026, 2, 9, tzinfo=UTC)
 
 
+ENDED = subscription(status="canceled")
+
+
 def suspension(**fields: Any) -> SuspensionFacts:
     whole = {"customer_id": "cus_1", "subscription_id": "sub_1", "invoice_id": "in_2", "reason": "unpaid"}
     return SuspensionFacts(**{**whole, "since": SINCE, "by": "dunning", **fields})
@@ -53,7 +56,7 @@ def access(*subscriptions: dict[str, Any], owed: Any = (), suspensions: Any = ()
         # the end is the end, whatever rests
         ([subscription(status="canceled")], [open_invoice()], [suspension()], State.REVOKED, Why.ENDED),
         # bought again after the end: the old suspension suspends nobody
-        ([subscription("sub_2"), subscription(status="canceled")], [open_invoice()], [suspension()], State.ACTIVE, Why.PAID),
+        ([subscription("sub_2"), ENDED], [open_invoice()], [suspension()], State.ACTIVE, Why.PAID),
         ([subscription(status="of-tomorrow")], [], [], State.GRACE, Why.UNKNOWN),
     ],
 )  # fmt: skip
