@@ -39,7 +39,7 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         row.status, row.error, row.cause = Status.ABORTED, "Stopped", reason
         row.walkers, row.due_at, row.finished_at = [], None, now
         row.save()
-        calls.settle([], [row.pk])
+        calls.settle([], [], [row.pk])
 
 
 def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:

@@ -166,6 +166,7 @@ class Written:
     executions: list[dict[str, Any]] = field(default_factory=list)
     asked: list[TaskCall] = field(default_factory=list)
     taken: list[tuple[int, int]] = field(default_factory=list)  # calls whose answers were taken
+    dropped: list[tuple[int, int]] = field(default_factory=list)  # calls that nobody waits for any more
     ended: list[int] = field(default_factory=list)
 
     def write(self, *, now: datetime) -> None:
@@ -173,7 +174,7 @@ class Written:
         with connection.cursor() as cursor:
             cursor.execute(WRITE, [orjson.dumps(self.executions).decode()])
         TaskCall.objects.bulk_create(self.asked)
-        calls.settle(self.taken, self.ended)
+        calls.settle(self.taken, self.dropped, self.ended)
 
 
 def advance_one(execution: Execution, answers: Answers, written: Written, *, now: datetime) -> int:
@@ -181,8 +182,10 @@ def advance_one(execution: Execution, answers: Answers, written: Written, *, now
     before = execution.events, len(written.pages.rows)
     walking = walking_of(execution, written, now=now)
     steps = 0
+    waited: set[int] = set()
     try:
         walking.walkers = {walker.id: walker for walker in map(from_json, execution.walkers)}
+        waited = walking.waited()
         for number, answer in answers:
             walking.answer(number, **answer_of(answer))
         if execution.ends_by and execution.ends_by <= now:
@@ -197,7 +200,10 @@ def advance_one(execution: Execution, answers: Answers, written: Written, *, now
         walking.ended = None
         fail(walking, f"The engine could not go on: {type(error).__name__}.")
     lay_down(execution, walking, written, now=now)
-    written.taken += [(execution.pk, number) for number, _ in answers]
+    taken = {number for number, _ in answers}
+    written.taken += [(execution.pk, number) for number in sorted(taken)]
+    if not walking.ended:
+        written.dropped += [(execution.pk, number) for number in waited - walking.waited() - taken]
     return steps
 
 
@@ -244,7 +250,9 @@ def lay_down(execution: Execution, walking: Walking, written: Written, *, now: d
     if ended:
         written.ended.append(execution.pk)
     else:
-        written.asked += [calls.intent(execution, asked, now=now) for asked in walking.asked]
+        waited = walking.waited() if walking.asked else ()
+        asked = [asked for asked in walking.asked if asked.number in waited]
+        written.asked += [calls.intent(execution, each, now=now) for each in asked]
     due = None if ended else soonest(walking.due_at(), execution.ends_by)
     written.executions.append(
         {

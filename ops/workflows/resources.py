@@ -17,7 +17,10 @@ from django.conf import settings
 from ops.effects import access, aws, email, instances, local, provisions, stacks, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
+from ops.rules.patterns import InvalidPattern
 from ops.workflows.asl.written import written
+from ops.workflows.waits import wanted as waits
+from ops.workflows.waits.register import Waiter, wait_for
 
 Json = Any
 # Importing a module of effects registers them.
@@ -39,17 +42,29 @@ class Made:
     event_id: str = ""
     customer_id: str = ""
     depth: int = 0
+    call: int = 0  # the row's id
+    started_at: datetime | None = None  # the execution
+    until: datetime | None = None  # the Task's time-out
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The call has begun something that will answer it: nothing is to be done for it until then."""
 
 
 def is_at_home(resource: str) -> bool:
     """Whether a call ends inside this database: it is made at once, without a thread of its own."""
+    if resource == waits.ARN:
+        return True
     effect = by_arn(resource)
     return effect is not None and effect.run.__module__ in AT_HOME
 
 
-def make(made: Made, *, now: datetime) -> Outcome:
+def make(made: Made, *, now: datetime) -> Outcome | Later:
     """Make a call. What raises is a mistake of ours: it is tried again, as after any trouble."""
     try:
+        if made.resource == waits.ARN:
+            return await_event(made, now=now)
         if made.resource.startswith(ARN):
             return call_effect(made, now=now)
         if made.resource.startswith(INTEGRATION):
@@ -57,6 +72,19 @@ def make(made: Made, *, now: datetime) -> Outcome:
     except Exception as error:
         return Retry(f"{type(error).__name__}: the call ended in an error that nobody expected.")
     return Refused(f"States.Runtime: nothing here calls {made.resource}.")
+
+
+def await_event(made: Made, *, now: datetime) -> Outcome | Later:
+    """Wait until an event comes that fits a pattern; the event is the result."""
+    try:
+        wanted = waits.read_wanted(made.arguments)
+    except InvalidPattern as error:
+        return Refused(f"InvalidPattern: {error}")
+    except waits.InvalidWait as error:
+        return Refused(f"InvalidInput: {error}")
+    waiter = Waiter(made.call, event_id=made.event_id, started_at=made.started_at, until=made.until)
+    event = wait_for(wanted, waiter, now=now)
+    return Later() if event is None else Done(event)
 
 
 def call_effect(made: Made, *, now: datetime) -> Outcome:
