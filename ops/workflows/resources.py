@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError
 from django.conf import settings
 
-from ops.effects import access, aws, email, local, stripe
+from ops.effects import access, aws, email, instances, local, provisions, stacks, stripe
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import ARN, Call, by_arn
 from ops.rules.patterns import InvalidPattern
@@ -23,7 +23,9 @@ from ops.workflows.waits import wanted as waits
 from ops.workflows.waits.register import Waiter, wait_for
 
 Json = Any
-REGISTERED = (access, email, local, stripe)  # importing a module of effects registers them
+# Importing a module of effects registers them.
+REGISTERED = (access, email, instances, local, provisions, stacks, stripe)
+AT_HOME = frozenset(module.__name__ for module in (access, local, provisions))
 INTEGRATION = "arn:aws:states:::"
 WAYS = (".waitForTaskToken", ".sync:2", ".sync")
 
@@ -55,7 +57,7 @@ def is_at_home(resource: str) -> bool:
     if resource == waits.ARN:
         return True
     effect = by_arn(resource)
-    return effect is not None and effect.run.__module__ in (access.__name__, local.__name__)
+    return effect is not None and effect.run.__module__ in AT_HOME
 
 
 def make(made: Made, *, now: datetime) -> Outcome | Later:

@@ -1,11 +1,12 @@
 """Call an effect: one of `ops.effects.registry`. News for an organization and findings are effects too."""
 
-from ops.effects import access, email, local, stripe
+from ops.effects import access, email, instances, local, provisions, stacks, stripe
 from ops.effects.outcome import Outcome, Refused
 from ops.effects.registry import EFFECTS, Call, by_arn
 from ops.rules.targets.call import TargetCall
 
-__all__ = ["EFFECTS", "access", "call", "email", "local", "stripe"]  # importing a module of effects registers them
+# Importing a module of effects registers them.
+__all__ = ["EFFECTS", "access", "call", "email", "instances", "local", "provisions", "stacks", "stripe"]
 
 
 def call(target: TargetCall) -> Outcome:
