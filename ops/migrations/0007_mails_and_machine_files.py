@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('accounts', '0001_initial'),
-        ('ops', '0005_workflows'),
+        ('ops', '0006_event_waits'),
     ]
 
     operations = [
