@@ -140,6 +140,7 @@ def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetim
     given: dict[str, Json] = {"parent": None, "index": 0, "item": None, "used": {}, "call_number": 0, "quiet": False}
     nothing = {"answer": None, "failure": None, "gathering": None}
     row.walkers = [{**given, **nothing, **walker, "last_id": row.events, "phase": phase.value, "due": now.isoformat()}]
+    row.standing = walker["state"]
     row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
     row.due_at, row.finished_at, row.ends_by = now, None, None
 

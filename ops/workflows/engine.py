@@ -21,12 +21,12 @@ from ops import metrics
 from ops.workflows import calls, resources
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.history import HistoryFull
-from ops.workflows.asl.running import Ended, from_json
+from ops.workflows.asl.running import Ended, from_json, states_of
 from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
 from ops.workflows.machines import ARN, compiled
-from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall
+from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall, written_states
 from ops.workflows.tokens import token_of
 
 log = structlog.get_logger(__name__)
@@ -48,11 +48,11 @@ READ = """
 WRITE = """
     UPDATE ops_execution AS execution
     SET status = new.status, output = new.output, error = new.error, cause = new.cause, walkers = new.walkers,
-        next_walker = new.next_walker, calls = new.calls, events = new.events, due_at = new.due_at,
-        finished_at = new.finished_at
+        standing = new.standing, next_walker = new.next_walker, calls = new.calls, events = new.events,
+        due_at = new.due_at, finished_at = new.finished_at
     FROM jsonb_to_recordset(%s::jsonb) AS new (
-        id bigint, status text, output jsonb, error text, cause text, walkers jsonb, next_walker int, calls int,
-        events int, due_at timestamptz, finished_at timestamptz)
+        id bigint, status text, output jsonb, error text, cause text, walkers jsonb, standing text, next_walker int,
+        calls int, events int, due_at timestamptz, finished_at timestamptz)
     WHERE execution.id = new.id
 """
 
@@ -209,6 +209,7 @@ def advance_one(execution: Execution, answers: Answers, written: Written, *, now
 
 def fail(walking: Walking, cause: str) -> None:
     """End an execution that cannot go on; what its last walk began is not called."""
+    walking.failed_in = states_of(walking.walkers.values())
     walking.walkers.clear()
     walking.end("FAILED", failure=Failure(RUNTIME, cause))
 
@@ -258,6 +259,7 @@ def lay_down(execution: Execution, walking: Walking, written: Written, *, now: d
         {
             "id": execution.pk,
             "walkers": [] if ended else list(walking.walkers.values()),
+            "standing": written_states(ended.states if ended else states_of(walking.walkers.values())),
             "next_walker": walking.next_walker,
             "calls": walking.calls,
             "events": execution.events,

@@ -46,6 +46,7 @@ def start(machine: StateMachine, name: str, given: Json, *, now: datetime, cause
         name=name,
         input=given,
         walkers=[jsonable(walker)],
+        standing=flow.flow.start_at,
         events=1,
         due_at=now,
         ends_by=now + timedelta(seconds=flow.timeout_seconds) if flow.timeout_seconds else None,
