@@ -102,6 +102,11 @@ class Execution(models.Model):
     event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
     depth = models.PositiveSmallIntegerField(default=0)
+    # The call of another execution that waits for this one; `untold` until it was told how this one ended.
+    parent_call = models.ForeignKey(
+        "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
+    )
+    untold = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -113,6 +118,7 @@ class Execution(models.Model):
             models.Index(fields=["due_at"], condition=Q(status="RUNNING", due_at__isnull=False), name="execution_due"),
             models.Index(fields=["machine", "-started_at"], name="execution_newest"),
             models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
+            models.Index(fields=["id"], condition=Q(untold=True), name="execution_untold"),
         ]
 
     def __str__(self) -> str:
@@ -173,6 +179,7 @@ class TaskCall(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
+            models.Index(fields=["due_at"], condition=Q(state="dropped", due_at__isnull=False), name="task_call_stray"),
             models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
         ]
 
