@@ -25,6 +25,7 @@ from ops.remediation.models import Approval, Decision, Finding, FindingKind, Sev
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.models import (
     CallState,
+    EventWait,
     Execution,
     HistoryEvent,
     StateMachine,
@@ -49,6 +50,7 @@ __all__ = [
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
+    "EventWait",
     "Execution",
     "Finding",
     "FindingKind",

@@ -33,7 +33,7 @@ class AskApproval(msgspec.Struct, forbid_unknown_fields=True):
         "States.Timeout": "Nobody decided in time (TimeoutSeconds).",
     },
 )
-def ask_approval(given: AskApproval, call: Call) -> Outcome:
+def ask_approval(given: AskApproval, call: Call) -> Outcome | Later:
     """Ask operators; the result is {"approved": true or false, "by": …, "reason": …, "at": …}."""
     if not call.call_id:
         return Refused("NoWorkflow: a rule cannot ask for approval; let it start a workflow that does.")

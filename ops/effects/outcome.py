@@ -38,4 +38,4 @@ class Later:
     """It has begun something that will answer it: nothing is to be done until then. Only a workflow's call waits."""
 
 
-Outcome = Done | Retry | Refused | Later
+Outcome = Done | Retry | Refused

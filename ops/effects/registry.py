@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ops.effects.outcome import Outcome, Refused
+from ops.effects.outcome import Later, Outcome, Refused
 
 ARN = "arn:aws:states:local:000000000000:activity:"
 
@@ -35,7 +35,7 @@ class Call:
     depth: int = 1  # events that the effect publishes carry it: chains of rules must end
 
 
-Run = Callable[[Any, Call], Outcome]
+Run = Callable[[Any, Call], Outcome | Later]
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Effect:
     def arn(self) -> str:
         return ARN + self.name
 
-    def call(self, text: str, call: Call) -> Outcome:
+    def call(self, text: str, call: Call) -> Outcome | Later:
         """Call it with JSON text; Refused where that is not what it takes."""
         try:
             given = msgspec.json.decode(text, type=self.takes)
