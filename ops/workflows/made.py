@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ops.effects.outcome import Later as Later  # what a call that is answered later comes to
+
 Json = Any
 
 
@@ -22,8 +24,3 @@ class Made:
     call: int = 0  # the row's id
     started_at: datetime | None = None  # the execution
     until: datetime | None = None  # the Task's time-out
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """The call has begun something that will answer it: nothing is to be done for it until then."""
