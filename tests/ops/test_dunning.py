@@ -33,7 +33,11 @@ class World:
         self.test_clock = stripe.v1.test_helpers.test_clocks.create({"frozen_time": frozen})
         self.customer = stripe.v1.customers.create({"email": "alice@example.com", "test_clock": self.test_clock.id})
         CustomerLink.objects.create(
-            organization=acme, livemode=False, idempotency_key="k", keyed_at=timezone.now(), customer_id=self.customer.id
+            organization=acme,
+            livemode=False,
+            idempotency_key="k",
+            keyed_at=timezone.now(),
+            customer_id=self.customer.id,
         )
         self.pay_by(GOOD)
         product = stripe.v1.products.create({"name": "Business"})
