@@ -128,7 +128,11 @@ class Execution(models.Model):
 class HistoryEvent(models.Model):
     """One event of an execution, in Step Functions' types and order."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="history")
+    # No constraint and no index of its own: a dozen rows are written for each execution, always with it, and the
+    # unique index below finds them.
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="history", db_index=False, db_constraint=False
+    )
     number = models.PositiveIntegerField()
     previous = models.PositiveIntegerField()
     type = models.CharField(max_length=40)
@@ -158,7 +162,7 @@ class CallState(models.TextChoices):
 class TaskCall(models.Model):
     """One call of a Task state. The key is the same however often it is made."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls", db_index=False)
     number = models.PositiveIntegerField()  # of the execution's calls
     walker = models.PositiveIntegerField()
     state_name = models.CharField(max_length=80)
