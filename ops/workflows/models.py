@@ -107,6 +107,7 @@ class Execution(models.Model):
         "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
     )
     untold = models.BooleanField(default=False, db_default=False)
+    has_history = models.BooleanField(default=True, db_default=True)  # until it is pruned
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -119,6 +120,11 @@ class Execution(models.Model):
             models.Index(fields=["machine", "-started_at"], name="execution_newest"),
             models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
             models.Index(fields=["id"], condition=Q(untold=True), name="execution_untold"),
+            models.Index(
+                fields=["finished_at"], condition=Q(has_history=True, finished_at__isnull=False), name="execution_told"
+            ),
+            models.Index(fields=["finished_at"], condition=Q(has_history=False), name="execution_old"),
+            models.Index(fields=["-finished_at"], condition=Q(status="FAILED"), name="execution_failed"),
         ]
 
     def __str__(self) -> str:
