@@ -14,6 +14,7 @@ from ops.rules.prune import prune as prune_rules
 from ops.workflows.engine import advance_due as advance
 from ops.workflows.engine import waiting as executions_waiting
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.prune import prune as prune_histories
 
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
@@ -64,6 +65,12 @@ def advance_due() -> None:
     """Advance executions that are due, and make their calls."""
     ADVANCE.taken()
     advance(clock.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
+
+
+@shared_task(name="ops.tasks.prune_executions")
+def prune_executions() -> None:
+    """Delete histories and executions that are older than they are kept."""
+    prune_histories(now=timezone.now(), budget_seconds=BUDGET_SECONDS)
 
 
 @shared_task(name="ops.tasks.sweep_executions")
