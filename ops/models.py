@@ -21,7 +21,7 @@ from ops.effects.destinations.models import (
     TokenMethod,
 )
 from ops.effects.mail.models import Mail, MailState
-from ops.remediation.models import Finding, FindingKind, Severity
+from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.models import (
     CallState,
@@ -35,6 +35,7 @@ from ops.workflows.models import (
 )
 
 __all__ = [
+    "Approval",
     "Authorization",
     "BreakerState",
     "CallState",
@@ -43,6 +44,7 @@ __all__ = [
     "Connection",
     "ConnectionParameter",
     "ConnectionToken",
+    "Decision",
     "Delivery",
     "DeliveryState",
     "Destination",

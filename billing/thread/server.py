@@ -99,8 +99,8 @@ def of_ended(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
     if server.state is State.DELETED:
         gone = _("Your server was deleted on %(day)s, with everything on it.")
         again = _("You can choose a plan again at any time.")
-        said = (gone % {"day": say_day(server.since, situation)}, owed or again)
-        return replace(now, reason=join_sentences(said, situation.language))
+        deleted = (gone % {"day": say_day(server.since, situation)}, owed or again)
+        return replace(now, reason=join_sentences(deleted, situation.language))
     return now
 
 

@@ -17,10 +17,11 @@ from ops.audit import (
     STOP_EXECUTION,
     record_act,
 )
-from ops.workflows import calls, history
+from ops.workflows import history
 from ops.workflows.asl.running import Phase
 from ops.workflows.models import Execution, HistoryEvent, Status
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.settling import settle
 
 Json = Any
 REDRIVABLE = (Status.FAILED, Status.TIMED_OUT, Status.ABORTED)
@@ -38,8 +39,9 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         act(row, actor, STOP_EXECUTION, reason, now=now, after={"status": Status.ABORTED})
         row.status, row.error, row.cause = Status.ABORTED, "Stopped", reason
         row.walkers, row.due_at, row.finished_at = [], None, now
+        row.untold = row.parent_call_id is not None
         row.save()
-        calls.settle([], [], [row.pk])
+        settle([], [], [row.pk], now=now)
 
 
 def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:

@@ -18,8 +18,9 @@ from django.db import connection, connections, transaction
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.workflows.asl.history import submits
 from ops.workflows.asl.walking import Asked
-from ops.workflows.models import CallState, EventWait, Execution, TaskCall
-from ops.workflows.resources import Later, Made, is_at_home, make
+from ops.workflows.made import Later, Made
+from ops.workflows.models import CallState, Execution, TaskCall
+from ops.workflows.resources import is_at_home, make
 from ops.workflows.tokens import hash_of
 
 log = structlog.get_logger(__name__)
@@ -51,22 +52,6 @@ ANSWER = """
 # Executions before their calls, and in the order of their ids: as everybody locks them.
 LOCK = "SELECT id FROM ops_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
 WAKE = "UPDATE ops_execution SET due_at = %s WHERE id = ANY(%s) AND status = 'RUNNING' AND paused_at IS NULL"
-SETTLE = """
-    UPDATE ops_taskcall AS call SET state = 'taken'
-    FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)
-    WHERE call.execution_id = new.execution AND call.number = new.number
-"""
-DROP = """
-    UPDATE ops_taskcall AS call SET state = 'dropped', due_at = NULL, claimed_until = NULL
-    FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)
-    WHERE call.execution_id = new.execution AND call.number = new.number AND call.state IN ('due', 'waiting')
-    RETURNING call.id
-"""
-DROP_ALL = """
-    UPDATE ops_taskcall SET state = 'dropped', due_at = NULL, claimed_until = NULL
-    WHERE execution_id = ANY(%s) AND state IN ('due', 'waiting') RETURNING id
-"""
-
 Clock = Callable[[], datetime]
 Make = Callable[..., Outcome | Later]  # (made, now=)
 
@@ -180,28 +165,3 @@ def wait_after(attempts: int) -> timedelta:
     """Exponential, with jitter."""
     wait = min(FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 20), LONGEST_WAIT)
     return wait * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-
-
-Places = Sequence[tuple[int, int]]  # an execution, and the number of a call of its
-
-
-def settle(taken: Places, dropped: Places, ended: Sequence[int]) -> None:
-    """Mark calls whose answers were taken, and drop those that nobody wants any more: `dropped`, and all that ended
-    executions still had.
-    """
-    with connection.cursor() as cursor:
-        if taken:
-            cursor.execute(SETTLE, [as_rows(taken)])
-        left: list[int] = []
-        if dropped:
-            cursor.execute(DROP, [as_rows(dropped)])
-            left += [pk for (pk,) in cursor.fetchall()]
-        if ended:
-            cursor.execute(DROP_ALL, [list(ended)])
-            left += [pk for (pk,) in cursor.fetchall()]
-    if left:
-        EventWait.objects.filter(call_id__in=left).delete()
-
-
-def as_rows(places: Places) -> str:
-    return orjson.dumps([{"execution": execution, "number": number} for execution, number in places]).decode()

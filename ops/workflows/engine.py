@@ -18,7 +18,7 @@ import structlog
 from django.db import connection, transaction
 
 from ops import metrics
-from ops.workflows import calls, resources
+from ops.workflows import calls, children, resources
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.history import HistoryFull
 from ops.workflows.asl.running import Ended, from_json, states_of
@@ -27,6 +27,7 @@ from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
 from ops.workflows.machines import ARN, compiled
 from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall, written_states
+from ops.workflows.settling import settle
 from ops.workflows.tokens import token_of
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,8 @@ WRITE = """
     UPDATE ops_execution AS execution
     SET status = new.status, output = new.output, error = new.error, cause = new.cause, walkers = new.walkers,
         standing = new.standing, next_walker = new.next_walker, calls = new.calls, events = new.events,
-        due_at = new.due_at, finished_at = new.finished_at
+        due_at = new.due_at, finished_at = new.finished_at,
+        untold = new.status <> 'RUNNING' AND execution.parent_call_id IS NOT NULL
     FROM jsonb_to_recordset(%s::jsonb) AS new (
         id bigint, status text, output jsonb, error text, cause text, walkers jsonb, standing text, next_walker int,
         calls int, events int, due_at timestamptz, finished_at timestamptz)
@@ -77,8 +79,9 @@ def advance_due(
         if taken.executions == BATCH:
             on_full_batch()
         made = calls.make_due(clock, make=make)
+        told = children.tell_parents(now=clock()) + children.stop_strays(now=clock())
         steps += taken.steps
-        if not taken.executions and not made:
+        if not taken.executions and not made and not told:
             break
     return steps
 
@@ -86,7 +89,7 @@ def advance_due(
 def waiting(now: datetime) -> bool:
     """Whether an execution or one of its calls is due."""
     due = Execution.objects.filter(status=Status.RUNNING, due_at__lte=now).exists()
-    return due or TaskCall.objects.filter(state=CallState.DUE, due_at__lte=now).exists()
+    return due or TaskCall.objects.filter(state=CallState.DUE, due_at__lte=now).exists() or children.waiting(now)
 
 
 @dataclass
@@ -174,7 +177,7 @@ class Written:
         with connection.cursor() as cursor:
             cursor.execute(WRITE, [orjson.dumps(self.executions).decode()])
         TaskCall.objects.bulk_create(self.asked)
-        calls.settle(self.taken, self.dropped, self.ended)
+        settle(self.taken, self.dropped, self.ended, now=now)
 
 
 def advance_one(execution: Execution, answers: Answers, written: Written, *, now: datetime) -> int:

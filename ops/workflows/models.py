@@ -106,6 +106,11 @@ class Execution(models.Model):
     event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
     depth = models.PositiveSmallIntegerField(default=0)
+    # The call of another execution that waits for this one; `untold` until it was told how this one ended.
+    parent_call = models.ForeignKey(
+        "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
+    )
+    untold = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -119,6 +124,7 @@ class Execution(models.Model):
             # Counts by state read this index alone, at a million rows too; its entries repeat and are stored once.
             models.Index(fields=["machine", "status", "standing"], name="execution_standing"),
             models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
+            models.Index(fields=["id"], condition=Q(untold=True), name="execution_untold"),
         ]
 
     def __str__(self) -> str:
@@ -194,6 +200,7 @@ class TaskCall(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
+            models.Index(fields=["due_at"], condition=Q(state="dropped", due_at__isnull=False), name="task_call_stray"),
             models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
         ]
 
