@@ -22,6 +22,7 @@ from ops.effects.destinations.models import (
 )
 from ops.remediation.models import Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
+from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
 from ops.workflows.models import (
     CallState,
     Execution,
@@ -33,6 +34,7 @@ from ops.workflows.models import (
 )
 
 __all__ = [
+    "ActivityTask",
     "Authorization",
     "BreakerState",
     "CallState",
@@ -43,6 +45,7 @@ __all__ = [
     "ConnectionToken",
     "Delivery",
     "DeliveryState",
+    "DeployedMachine",
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
@@ -66,6 +69,7 @@ __all__ = [
     "Target",
     "TargetKind",
     "TaskCall",
+    "TaskState",
     "TokenMethod",
 ]
 

@@ -98,6 +98,8 @@ def give_result(execution: Execution, result: Json, actor: User, *, reason: str,
 
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
+    if row.arn:
+        raise CannotAct("The execution runs on AWS: do this there, in Step Functions. It is seen here within minutes.")
     if row.status not in states:
         raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
     return row
