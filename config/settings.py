@@ -130,6 +130,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
     # Timers of executions are as exact as this.
     "sweep-executions": {"task": "ops.tasks.sweep_executions", "schedule": 1.0},
+    "read-executions-on-aws": {"task": "ops.tasks.read_executions_on_aws", "schedule": 60.0},
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "prune-rule-log": {"task": "ops.tasks.prune_rule_log", "schedule": 3600.0},
     "prune-executions": {"task": "ops.tasks.prune_executions", "schedule": 3600.0},

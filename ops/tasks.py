@@ -11,6 +11,7 @@ from ops.rules.deliver import deliver_due as deliver
 from ops.rules.dispatch import dispatch_due as dispatch
 from ops.rules.nudge import DELIVER, DISPATCH
 from ops.rules.prune import prune as prune_rules
+from ops.workflows.aws.executions import read_all as read_executions
 from ops.workflows.engine import advance_due as advance
 from ops.workflows.engine import waiting as executions_waiting
 from ops.workflows.nudge import ADVANCE
@@ -80,3 +81,9 @@ def sweep_executions() -> None:
     """Look for executions whose time has come, and for calls whose worker died."""
     if executions_waiting(clock.now()):
         ADVANCE.soon()
+
+
+@shared_task(name="ops.tasks.read_executions_on_aws")
+def read_executions_on_aws() -> None:
+    """Read what is new of executions on AWS; nothing is asked where nothing was deployed."""
+    read_executions(timezone.now)

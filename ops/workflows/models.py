@@ -83,7 +83,7 @@ class Execution(models.Model):
     """One run of a state machine. `walkers` is where it stands; whoever changes it holds the row's lock."""
 
     version = models.ForeignKey(StateMachineVersion, on_delete=models.PROTECT, related_name="executions")
-    # Unique for each machine: starting one again by its name gives the one that was started.
+    # Unique for each machine at each place: starting one again by its name gives the one that was started.
     machine = models.ForeignKey(StateMachine, on_delete=models.PROTECT, related_name="executions")
     name = models.CharField(_("name"), max_length=80)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.RUNNING)
@@ -102,6 +102,8 @@ class Execution(models.Model):
     ends_by = models.DateTimeField(null=True, blank=True)  # the machine's TimeoutSeconds
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
     redrives = models.PositiveSmallIntegerField(default=0)
+    # Of one that runs on AWS, its ARN there; empty for those that run here. Nothing here advances one on AWS.
+    arn = models.CharField("ARN", max_length=2048, blank=True, default="")
     # What it goes back to, for people: the event and the customer.
     event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
@@ -118,7 +120,10 @@ class Execution(models.Model):
     class Meta:
         verbose_name = _("execution")
         verbose_name_plural = _("executions")
-        constraints = [models.UniqueConstraint(fields=["machine", "name"], name="execution_name_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["machine", "name"], condition=Q(arn=""), name="execution_name_once"),
+            models.UniqueConstraint(fields=["arn"], condition=~Q(arn=""), name="execution_on_aws_once"),
+        ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(status="RUNNING", due_at__isnull=False), name="execution_due"),
             models.Index(fields=["machine", "-started_at"], name="execution_newest"),
