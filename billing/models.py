@@ -8,6 +8,7 @@ from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, Resy
 from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
+from billing.provisioning.models import Provision
 from billing.retention.models import ArchivedHour, ArchivePart
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "OrderState",
     "PollCursor",
     "PollState",
+    "Provision",
     "RawObject",
     "ResyncPart",
     "ResyncRun",

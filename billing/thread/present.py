@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from billing.entitlements.access import SuspensionFacts
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
+from billing.thread.server import with_server
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
 from billing.thread.situation import OrderFacts, Situation
 from billing.thread.words import day_words, join_sentences, moment_words, reason_words
@@ -24,7 +25,7 @@ def what_is_so(situation: Situation) -> Now:
         return say_no_plan()
     if situation.suspended:
         return say_suspended(sub, situation.suspended, situation)
-    return SAYINGS[sub.status](sub, situation)
+    return with_server(SAYINGS[sub.status](sub, situation), sub, situation)
 
 
 def is_being_confirmed(sub: SubscriptionFacts, order: OrderFacts) -> bool:

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from billing.activity import verbs
 from billing.mirror.facts import PaymentFailure, PaymentMethodFacts, SubscriptionStatus
 from billing.money import format_money
+from billing.thread import server
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Moment
 from billing.thread.situation import ActivityFacts, Situation
 from billing.thread.words import day_words, method_words, reason_words
@@ -128,6 +129,7 @@ TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.ACCESS_SUSPENDED: tell_suspended,
     verbs.ACCESS_RESTORED: tell_restored,
     verbs.NOTICE_PUBLISHED: tell_notice,
+    **server.TELLERS,
 }
 
 

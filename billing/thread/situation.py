@@ -13,6 +13,7 @@ from billing.mirror.facts import (
     ScheduleFacts,
     SubscriptionFacts,
 )
+from billing.provisioning.facts import ProvisionFacts
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Situation:
     order: OrderFacts | None = None
     schedule: ScheduleFacts | None = None
     activities: tuple[ActivityFacts, ...] = ()
+    provision: ProvisionFacts | None = None  # what the subscription has at AWS
     suspensions: tuple[SuspensionFacts, ...] = ()
     product_names: Mapping[str, str] = field(default_factory=dict)
     price_products: Mapping[str, str] = field(default_factory=dict)

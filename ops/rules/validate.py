@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from billing.inbox.intake import storable
 from billing.stripe_accounts import configured
 from ops.effects.destinations.models import Destination
+from ops.effects.known import EFFECTS
 from ops.rules import transform
 from ops.rules.documents import KEYS, STATES, TARGET_KEYS, Document
 from ops.rules.models import NAME, Mode, Target
 from ops.rules.paths import InvalidPath, compile_path
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import EFFECT, Resource, read_arn
-from ops.rules.targets.effect import EFFECTS
 from ops.workflows.models import StateMachine
 
 MOST_TARGETS = 5  # AWS docs, "EventBridge quotas": targets per rule

@@ -5,9 +5,10 @@
 
 from datetime import datetime
 
-from ops.effects import access, approval, email, local, stripe
+from ops.effects.known import by_arn
+from ops.effects.known import is_at_home as ends_here
 from ops.effects.outcome import Done, Outcome, Refused, Retry
-from ops.effects.registry import ARN, Call, by_arn
+from ops.effects.registry import ARN, Call
 from ops.rules.patterns import InvalidPattern
 from ops.workflows import integrations
 from ops.workflows.asl.written import written
@@ -15,17 +16,13 @@ from ops.workflows.made import Later, Made
 from ops.workflows.waits import wanted as waits
 from ops.workflows.waits.register import Waiter, wait_for
 
-REGISTERED = (access, approval, email, local, stripe)  # importing a module of effects registers them
-
-AT_HOME = frozenset(module.__name__ for module in (access, approval, local))  # each ends inside this database
-
 
 def is_at_home(resource: str) -> bool:
     """Whether a call ends inside this database: it is made at once, without a thread of its own."""
     if resource == waits.ARN or integrations.is_at_home(resource):
         return True
     effect = by_arn(resource)
-    return effect is not None and effect.run.__module__ in AT_HOME
+    return effect is not None and ends_here(effect)
 
 
 def make(made: Made, *, now: datetime) -> Outcome | Later:

@@ -55,6 +55,7 @@ def start(
         name=name,
         input=given,
         walkers=[jsonable(walker)],
+        standing=flow.flow.start_at,
         events=1,
         due_at=now,
         ends_by=now + timedelta(seconds=flow.timeout_seconds) if flow.timeout_seconds else None,
@@ -66,7 +67,7 @@ def start(
     )
     with transaction.atomic():
         Execution.objects.bulk_create([row], ignore_conflicts=True)
-        started = Execution.objects.get(machine=machine, name=name)
+        started = Execution.objects.get(machine=machine, name=name, arn="")
         history.begin(started, now=now)
         transaction.on_commit(ADVANCE.soon)
     return started

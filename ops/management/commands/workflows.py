@@ -5,12 +5,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 from django.utils import timezone
 
 from ops.management.commands.run_workflow import read_json, read_text
 from ops.workflows.asl.validate import InvalidDefinition, check_text
+from ops.workflows.aws import command
 from ops.workflows.machines import NoVersion, save_version
 from ops.workflows.models import Execution, StateMachine, Status
 from ops.workflows.start import InputTooLarge, start
@@ -36,11 +38,22 @@ class Command(BaseCommand):
         showing = acts.add_parser("show", help="an execution with its history")
         showing.add_argument("machine")
         showing.add_argument("name")
-        for one in (listing, checking, saving, starting, showing):
+        deploying = acts.add_parser(
+            "deploy", help="bring state machines to AWS Step Functions, with all they need there"
+        )
+        command.add_arguments(deploying)
+        reading = acts.add_parser("sync", help="read executions on AWS now, so that they appear among those here")
+        reading.add_argument("--region", default=settings.AWS_REGION, help="default: AWS_REGION")
+        for one in (listing, checking, saving, starting, showing, deploying, reading):
             one.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        told = ACTS[options["act"]](options)
+        if options["act"] == "deploy":
+            told = command.deploy(options, self.stdout, self.stderr)
+            if not options["json"]:
+                return
+        else:
+            told = ACTS[options["act"]](options)
         if options["json"]:
             self.stdout.write(json.dumps(told, ensure_ascii=False, default=str))
         else:
@@ -97,10 +110,11 @@ def start_one(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(options: dict[str, Any]) -> list[dict[str, Any]]:
-    execution = Execution.objects.filter(machine=machine_of(options["machine"]), name=options["name"]).first()
+    found = Execution.objects.filter(machine=machine_of(options["machine"]), name=options["name"])
+    execution = found.order_by("arn").first()
     if execution is None:
         raise CommandError(f"The state machine {options['machine']} has no execution named {options['name']}.")
-    head = {"status": execution.status, "input": execution.input, "output": execution.output}
+    head = {"arn": execution.arn, "status": execution.status, "input": execution.input, "output": execution.output}
     head |= {"error": execution.error, "cause": execution.cause, "started_at": execution.started_at}
     events = execution.history.order_by("number")
     return [head, *({"at": event.at, "type": event.type, "name": event.name, **event.details} for event in events)]
@@ -119,4 +133,11 @@ def lines_of(told: Any) -> list[str]:
     return ["  ".join(f"{name}: {value}" for name, value in row.items() if value not in ("", None)) for row in rows]
 
 
-ACTS = {"list": list_machines, "check": check_file, "save": save, "start": start_one, "show": show}
+ACTS = {
+    "list": list_machines,
+    "check": check_file,
+    "save": save,
+    "start": start_one,
+    "show": show,
+    "sync": command.sync,
+}

@@ -1,19 +1,9 @@
 """Call an effect: one of `ops.effects.registry`. News for an organization and findings are effects too."""
 
-from ops.effects import access, approval, email, local, stripe
+from ops.effects.known import by_arn
 from ops.effects.outcome import Done, Later, Outcome, Refused
-from ops.effects.registry import EFFECTS, Call, by_arn
+from ops.effects.registry import Call
 from ops.rules.targets.call import TargetCall
-
-__all__ = [
-    "EFFECTS",
-    "access",
-    "approval",
-    "call",
-    "email",
-    "local",
-    "stripe",
-]  # importing a module of effects registers them
 
 
 def call(target: TargetCall) -> Outcome:
