@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,23 @@ def test_unpaid_to_the_end(world) -> None:
     assert world.invoice.status == "void"
     assert not Finding.objects.exists()
     assert len(mail.outbox) == 4
+    tried = backtest()
+    assert (tried["executions"], tried["repeated"]) == (1, world.invoice.attempt_count - 1)
+    assert (tried["endings"], tried["money"]) == ({"Cancelled": 1}, {"Cancelled": {"jpy": 5000}})
+    assert [each["state"] for each in tried["runs"][0]["touched"]] == [
+        "Say that it failed", "Suspend access", "Say that access rests", "Last notice", "Try a last time",
+        "Cancel the plan", "Void the invoice", "Say that it is cancelled",
+    ]  # fmt: skip
+
+
+def backtest(*more: str) -> dict[str, Any]:
+    """The playbook on what was received so far; nothing is written by it."""
+    before = Execution.objects.count(), Mail.objects.count()
+    out = StringIO()
+    call_command("backtest_playbook", "dunning", "--json", *more, stdout=out)
+    assert (Execution.objects.count(), Mail.objects.count()) == before
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
 
 
 @pytest.mark.parametrize("days", [1, 15])
@@ -141,6 +159,10 @@ def test_money_at_any_moment_ends_it(world, days) -> None:
     world.listen()
     assert (world.ended(), world.state) == ("paid", State.ACTIVE)
     assert letters()[before:] == ["dunning/thanks"]
+    tried = backtest()
+    assert (tried["endings"], tried["runs"][0]["organization"]) == ({"Paid": 1}, "Acme")
+    assert tried["effects"]["send-email"] == len(letters())
+    assert tried["effects"].get("suspend-access", 0) == (days > 1)
     world.pass_time(22)
     assert (world.state, len(letters())) == (State.ACTIVE, before + 1)
 
