@@ -16,6 +16,7 @@ from ops.console import (
     subscriptions,
     truth,
 )
+from ops.console.workflows import executions, machines
 
 __all__ = [
     "calls",
@@ -23,8 +24,10 @@ __all__ = [
     "destination_log",
     "destinations",
     "doors",
+    "executions",
     "findings",
     "inbox",
+    "machines",
     "mirror",
     "people",
     "records",

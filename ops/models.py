@@ -23,6 +23,7 @@ from ops.effects.destinations.models import (
 from ops.effects.mail.models import Mail, MailState
 from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
+from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
 from ops.workflows.models import (
     CallState,
     EventWait,
@@ -35,6 +36,7 @@ from ops.workflows.models import (
 )
 
 __all__ = [
+    "ActivityTask",
     "Approval",
     "Authorization",
     "BreakerState",
@@ -47,6 +49,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "DeployedMachine",
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
@@ -73,6 +76,7 @@ __all__ = [
     "Target",
     "TargetKind",
     "TaskCall",
+    "TaskState",
     "TokenMethod",
 ]
 

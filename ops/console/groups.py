@@ -15,17 +15,22 @@ VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
     "ops.view_rule", "ops.view_match", "ops.view_delivery",
+    "ops.view_statemachine", "ops.view_execution",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
 GROUPS: Mapping[str, Sequence[str]] = {
     # answers customers: sees all about them, the events behind it, and what rules did with these
-    "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
+    "Support": (
+        *VIEW_CUSTOMERS,
+        *("billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
+        *("ops.view_statemachine", "ops.view_execution"),
+    ),
     # answers for the money: sees all about customers
     "Finance": VIEW_CUSTOMERS,
-    # keeps it running: sees all, replays events, sees to findings, writes rules and redrives their calls, tests
-    # destinations. Where destinations lead and with which credentials is not theirs to change: whoever may could send
-    # the credentials to themselves.
+    # keeps it running: sees all, replays events, sees to findings, writes rules and state machines, redrives calls and
+    # executions, tests destinations. Where destinations lead and with which credentials is not theirs to change:
+    # whoever may could send the credentials to themselves.
     "On-call": (
         *VIEW_CUSTOMERS,
         *VIEW_MACHINERY,
@@ -34,6 +39,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "ops.change_finding",
         "ops.change_rule",
         "ops.change_delivery",
+        "ops.change_statemachine",
+        "ops.change_execution",
         "ops.add_destinationrequest",
     ),
 }

@@ -1,5 +1,6 @@
 """Rows as the inbox and the mirror would have written them, from small dicts of Stripe's shapes."""
 
+import json
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -33,6 +34,9 @@ from ops.effects.sealing import seal
 from ops.models import Delivery, DeliveryState, Match, Rule
 from ops.remediation.findings import look
 from ops.rules.edit import save_rule
+from ops.workflows.machines import save_version
+from ops.workflows.models import Execution
+from ops.workflows.start import start
 
 NUMBERS = count(1)
 
@@ -59,6 +63,14 @@ def make_event(now: datetime, **fields: Any) -> InboxEvent:
         values.setdefault("due_at", values["received_at"])
     values["payload"] = values["payload"] or stripe_payload(values)
     return InboxEvent.objects.create(**values)
+
+
+def make_execution(now: datetime) -> Execution:
+    """An execution that waits, of a state machine of its own."""
+    states = {"Sleep": {"Type": "Wait", "Seconds": 60, "End": True}}
+    text = json.dumps({"StartAt": "Sleep", "States": states})
+    version = save_version(f"sleeper-{next(NUMBERS)}", text, reason="a test", now=now)
+    return start(version.machine, "one", {}, now=now)
 
 
 def stripe_payload(values: dict[str, Any]) -> dict[str, Any]:

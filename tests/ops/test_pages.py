@@ -19,6 +19,7 @@ from tests.cast import make_user, sign_in
 from tests.ops.rows import (
     make_customer,
     make_event,
+    make_execution,
     make_invoice,
     make_machinery,
     make_plan,
@@ -46,6 +47,7 @@ def furnished(acme, alice, olga):
     Group.objects.create(name="Night shift")
     make_machinery(now)
     make_rule(now)
+    make_execution(now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 
