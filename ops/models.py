@@ -20,10 +20,12 @@ from ops.effects.destinations.models import (
     Place,
     TokenMethod,
 )
-from ops.remediation.models import Finding, FindingKind, Severity
+from ops.effects.mail.models import Mail, MailState
+from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.models import (
     CallState,
+    EventWait,
     Execution,
     HistoryEvent,
     StateMachine,
@@ -33,6 +35,7 @@ from ops.workflows.models import (
 )
 
 __all__ = [
+    "Approval",
     "Authorization",
     "BreakerState",
     "CallState",
@@ -41,15 +44,19 @@ __all__ = [
     "Connection",
     "ConnectionParameter",
     "ConnectionToken",
+    "Decision",
     "Delivery",
     "DeliveryState",
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
+    "EventWait",
     "Execution",
     "Finding",
     "FindingKind",
     "HistoryEvent",
+    "Mail",
+    "MailState",
     "Match",
     "Method",
     "Mode",

@@ -30,12 +30,13 @@ def save_version(
     notes: str = "",
     percent: int = 100,
     seen_version: int | None = None,
+    path: str = "",
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
-    With fewer than 100 `percent` it is tried on that part of new executions, beside the current version.
+    With fewer than 100 `percent` it is tried on that part of new executions, beside the current version. `path` is the
+    file that says so, below the playbooks. Executions that run keep the version that they began with.
     Raises InvalidDefinition with every fault, ChangedMeanwhile where `seen_version` is not the latest.
-    Executions that run keep the version that they began with.
     """
     read_definition(definition)
     with transaction.atomic():
@@ -53,6 +54,7 @@ def save_version(
             changed_by=actor,
             reason=reason,
             changed_at=now,
+            path=path,
         )
         share(machine, version, percent if current else 100)
         if actor:  # at the command line the version itself says all that is known

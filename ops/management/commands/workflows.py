@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from ops.management.commands.run_workflow import read_json, read_text
 from ops.workflows.asl.validate import InvalidDefinition, check_text
+from ops.workflows.aws import command
 from ops.workflows.machines import NoVersion, save_version
 from ops.workflows.models import Execution, StateMachine, Status
 from ops.workflows.start import InputTooLarge, start
@@ -36,11 +37,20 @@ class Command(BaseCommand):
         showing = acts.add_parser("show", help="an execution with its history")
         showing.add_argument("machine")
         showing.add_argument("name")
-        for one in (listing, checking, saving, starting, showing):
+        deploying = acts.add_parser(
+            "deploy", help="bring state machines to AWS Step Functions, with all they need there"
+        )
+        command.add_arguments(deploying)
+        for one in (listing, checking, saving, starting, showing, deploying):
             one.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        told = ACTS[options["act"]](options)
+        if options["act"] == "deploy":
+            told = command.deploy(options, self.stdout, self.stderr)
+            if not options["json"]:
+                return
+        else:
+            told = ACTS[options["act"]](options)
         if options["json"]:
             self.stdout.write(json.dumps(told, ensure_ascii=False, default=str))
         else:

@@ -94,6 +94,10 @@ class Walking:
                 return True
         return False
 
+    def waited(self) -> set[int]:
+        """The numbers of the calls that somebody waits for."""
+        return {walker.call_number for walker in self.walkers.values() if walker.phase is Phase.CALL}
+
     def act(self, walker: Walker) -> None:
         state = self.state_of(walker)
         try:

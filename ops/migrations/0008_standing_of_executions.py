@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0005_workflows'),
+        ('ops', '0007_mails_approvals_and_machine_files'),
     ]
 
     operations = [

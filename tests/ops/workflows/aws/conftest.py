@@ -1,0 +1,48 @@
+"""An AWS of these tests' own whose Step Functions run what they are given."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from ops.workflows.aws.places import Place
+from tests.aws import AWS
+from tests.billing.inbox.conftest import wait_until
+
+HERE = Place("us-east-1", "123456789012")
+
+
+@pytest.fixture(scope="session")
+def states_url() -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tests.ops.workflows.aws.moto_states", str(port)]
+    environment = os.environ | AWS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(url), seconds=60)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def states_aws(states_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of the AWS, which boto3 finds in the environment as it would in a deployment."""
+    for name, value in (AWS | {"AWS_ENDPOINT_URL": states_url}).items():
+        monkeypatch.setitem(os.environ, name, value)
+    return states_url

@@ -1,0 +1,67 @@
+"""moto's server with Step Functions that run, activities included; as a program, it takes its port.
+
+moto 5.2.5 runs definitions and knows how to wait for activities, but gives each execution an empty set of them and has
+no door for GetActivityTask. This joins its own parts: nothing of how a state runs is changed.
+"""
+
+import sys
+import time
+
+from moto.core.config import default_user_config
+from moto.core.responses import ActionResult
+from moto.server import main
+from moto.stepfunctions.parser import models
+from moto.stepfunctions.parser.asl.eval.callback.callback import ActivityCallbackEndpoint
+from moto.stepfunctions.parser.backend.activity import Activity
+from moto.stepfunctions.parser.backend.execution import Execution
+from moto.stepfunctions.responses import StepFunctionResponse
+
+POLL_SECONDS = 2  # Step Functions' own takes 60; a worker must not care
+
+
+class Activities(dict):
+    """The queues of tasks of all activities."""
+
+    def get(self, arn, default=None):
+        return self.setdefault(arn, Activity(arn, arn.rpartition(":")[2]))
+
+
+ACTIVITIES = Activities()
+
+
+class ExecutionWithActivities(Execution):
+    def __init__(self, **given):
+        super().__init__(**given | {"activity_store": ACTIVITIES})
+
+
+def get_activity_task(self):
+    arn, worker = self._get_param("activityArn"), self._get_param("workerName")
+    self.stepfunction_backend.describe_activity(arn)  # or says that it is not there
+    deadline = time.monotonic() + POLL_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            task = ACTIVITIES.get(arn).get_task()
+        except IndexError:
+            time.sleep(0.02)
+            continue
+        started(self.stepfunction_backend, task.task_token, worker)
+        return ActionResult({"taskToken": task.task_token, "input": task.task_input})
+    return ActionResult({})
+
+
+def started(backend, token, worker):
+    """Tell the execution that somebody has the task; it may be putting the token down at this very moment."""
+    for _ in range(200):
+        for execution in backend._get_executions():
+            endpoint = execution.exec_worker.env.callback_pool_manager.get(token)
+            if isinstance(endpoint, ActivityCallbackEndpoint):
+                endpoint.notify_activity_task_start(worker_name=worker)
+                return
+        time.sleep(0.005)
+
+
+if __name__ == "__main__":
+    models.Execution = ExecutionWithActivities
+    StepFunctionResponse.get_activity_task = get_activity_task
+    default_user_config["stepfunctions"] = {"execute_state_machine": True}
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
