@@ -99,6 +99,12 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     page(_("State machines"), "account_tree", "ops.statemachine"),
                     page(_("Executions"), "play_circle", "ops.execution"),
+                    page(
+                        _("Approvals"),
+                        "approval_delegation",
+                        "ops.approval",
+                        badge="ops.console.workflows.approvals.open_approvals_badge",
+                    ),
                 ],
             },
             {
