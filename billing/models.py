@@ -2,11 +2,13 @@
 
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
+from billing.entitlements.models import Suspension
 from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
+from billing.provisioning.models import Provision
 from billing.retention.models import ArchivedHour, ArchivePart
 
 __all__ = [
@@ -25,8 +27,10 @@ __all__ = [
     "OrderState",
     "PollCursor",
     "PollState",
+    "Provision",
     "RawObject",
     "ResyncPart",
     "ResyncRun",
     "SubscriptionRow",
+    "Suspension",
 ]

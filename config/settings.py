@@ -158,6 +158,8 @@ STRIPE_POLL_GRACE_SECONDS = env.int("STRIPE_POLL_GRACE_SECONDS", default=120)
 STRIPE_POLL_OVERLAP_SECONDS = env.int("STRIPE_POLL_OVERLAP_SECONDS", default=300)
 # Only a sandbox is reached by another address; without it every call goes to Stripe itself.
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
+# An address that tells what time it is for workflows and pages, for the demo and for tests alone: billing/clock.py.
+CLOCK_URL = "" if STRIPE_LIVE_MODE else env.str("CLOCK_URL", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
 # Calls a second, all processes together; Stripe allows 100 in live and 25 in test mode (Stripe docs: "Rate limits").
 # The rest is left to whatever else uses the account. A sandbox has no limit: it need only not be drowned.

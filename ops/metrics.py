@@ -13,3 +13,4 @@ delivered = Counter("kessai_rules_calls", "Calls of rules' targets.", ["kind", "
 call_seconds = Histogram("kessai_rules_call_seconds", "Time of one call of a target.", ["kind"], buckets=CALL_SECONDS)
 
 workflow_steps = Counter("kessai_workflow_steps", "Steps of executions.")
+waits_met = Counter("kessai_workflow_waits_met", "Waits for an event that an event met.")

@@ -20,11 +20,13 @@ from ops.effects.destinations.models import (
     Place,
     TokenMethod,
 )
-from ops.remediation.models import Finding, FindingKind, Severity
+from ops.effects.mail.models import Mail, MailState
+from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
 from ops.workflows.models import (
     CallState,
+    EventWait,
     Execution,
     HistoryEvent,
     StateMachine,
@@ -35,6 +37,7 @@ from ops.workflows.models import (
 
 __all__ = [
     "ActivityTask",
+    "Approval",
     "Authorization",
     "BreakerState",
     "CallState",
@@ -43,16 +46,20 @@ __all__ = [
     "Connection",
     "ConnectionParameter",
     "ConnectionToken",
+    "Decision",
     "Delivery",
     "DeliveryState",
     "DeployedMachine",
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
+    "EventWait",
     "Execution",
     "Finding",
     "FindingKind",
     "HistoryEvent",
+    "Mail",
+    "MailState",
     "Match",
     "Method",
     "Mode",

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils import timezone
 
+from billing import clock
 from ops.effects.destinations.log import prune
 from ops.remediation.findings import look
 from ops.rules import due, take
@@ -63,13 +64,13 @@ def prune_destination_log() -> None:
 def advance_due() -> None:
     """Advance executions that are due, and make their calls."""
     ADVANCE.taken()
-    advance(timezone.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
+    advance(clock.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
 
 
 @shared_task(name="ops.tasks.sweep_executions")
 def sweep_executions() -> None:
     """Look for executions whose time has come, and for calls whose worker died."""
-    if executions_waiting(timezone.now()):
+    if executions_waiting(clock.now()):
         ADVANCE.soon()
 
 

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from billing import clock
 from ops.workflows import answers
 from ops.workflows.answers import Answered
 from ops.workflows.asl.written import LARGEST_PAYLOAD
@@ -28,7 +28,7 @@ def answer_call(request: HttpRequest, token: str) -> HttpResponse:
     if given is None:
         sentence = 'Send JSON: {"result": …}, {"error": "Name", "cause": "…"}, or {"heartbeat": true}; at most 256 KiB.'
         return JsonResponse({"message": sentence}, status=400)
-    now = timezone.now()
+    now = clock.now()
     if "result" in given:
         answered = answers.succeed(token, given["result"], now=now)
     elif "error" in given:

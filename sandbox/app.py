@@ -28,11 +28,11 @@ from sandbox.engine import Engine
 from sandbox.errors import ApiError, unrecognized_url
 from sandbox.expand import expand
 from sandbox.idempotency import Stored
+from sandbox.json_text import dumps_indented
 from sandbox.older_shapes import dressed
 from sandbox.params import check, parse_form, parse_json
 from sandbox.routes import PageRequest, Route
 from sandbox.scheduler import Scheduler
-from sandbox.store import dumps_indented
 
 METHODS = ["GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"]
 VERSION = re.compile(r"20\d\d-\d\d-\d\d(\.[a-z]+)?(; ?\w+=v\d+)*", re.ASCII)

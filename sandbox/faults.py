@@ -15,8 +15,9 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from sandbox.context import Context
+from sandbox.json_text import dumps
 from sandbox.kinds import Doc
-from sandbox.store import Transaction, dumps
+from sandbox.store import Transaction
 
 
 class Effect(StrEnum):

@@ -11,7 +11,6 @@
 happens. `doc` arguments are not changed in place: go on with what is returned.
 """
 
-import sqlite3
 from typing import Any
 
 from sandbox import clocks, events
@@ -24,12 +23,11 @@ from sandbox.kinds import KINDS, Doc
 def create(ctx: Context, kind: str, fields: Doc, *, event: str | None = None) -> Doc:
     """Store a new object. `id` is minted unless `fields` has one. An id that is taken is Stripe's error."""
     clocks.check_still(ctx)
-    doc = new_document(ctx, kind, fields | clocks.mark(ctx, fields))
-    try:
-        ctx.tx.insert(ctx.scope, doc)
-    except sqlite3.IntegrityError:
+    if "id" in fields and ctx.tx.get(ctx.scope, kind, fields["id"]) is not None:
         label = KINDS[kind].label.capitalize()
-        raise ApiError(f"{label} already exists.", code="resource_already_exists", param="id") from None
+        raise ApiError(f"{label} already exists.", code="resource_already_exists", param="id")
+    doc = new_document(ctx, kind, fields | clocks.mark(ctx, fields))
+    ctx.tx.insert(ctx.scope, doc)
     if event:
         events.emit(ctx, event, render(doc))
     return doc

@@ -10,7 +10,7 @@ import httpx
 
 from sandbox import jobs, webhooks
 from sandbox.engine import Engine
-from sandbox.store import dumps
+from sandbox.json_text import dumps
 
 LONGEST_NAP = 1.0
 SIDE_BY_SIDE = 16

@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from sandbox.store import Transaction, dumps
+from sandbox.json_text import dumps
+from sandbox.store import Transaction
 
 EVERYWHERE = ""
 CLOCK_OFFSET = "clock.offset"

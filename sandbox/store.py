@@ -14,60 +14,60 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from sandbox import schema, search_index
-from sandbox.kinds import KINDS, Doc
-from sandbox.page_query import TIMELESS, Cursor, as_values, page_query
+from sandbox.json_text import dumps, load
+from sandbox.kinds import Doc
+from sandbox.page_query import TIMELESS, Cursor, page_query
+from sandbox.unwritten import INDEX, UNINDEX, Key, Row, Unwritten, index_changes
 
 Entry = tuple[str, str] | None
 """A field and a value of the index."""
 
 
-@dataclass(frozen=True)
-class Known:
-    """A row of the objects as this transaction has it."""
-
-    seq: int
-    created: int
-    doc: Doc
-
-
 class Transaction:
     """Reads and writes documents. Use `sql` for the other tables.
 
-    What was read once is not decoded again in the same transaction, so nobody may change what lies inside a document;
-    its own fields are a copy each time."""
+    What was read once is not decoded again in the same transaction, and what was changed is written when a statement
+    asks or at the end, so nobody may change what lies inside a document; its own fields are a copy each time."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._known: dict[tuple[str, str, str], Known] = {}
+        self._unwritten = Unwritten(connection)
+        self._last_seq: int | None = None
+        self._known: dict[Key, Row] = {}
         self._listed: dict[tuple[str, str], dict[Any, list[Doc]]] = {}
 
     def sql(self, statement: str, *values: Any) -> sqlite3.Cursor:
         if statement.startswith("ROLLBACK"):
+            self._unwritten.drop()
             self.forget()
+        elif statement.startswith("SAVEPOINT") or "object" in statement:
+            self._unwritten.write()
         return self._connection.execute(statement, values)
+
+    def finish(self) -> None:
+        """Write what is still unwritten: the transaction is about to be committed."""
+        self._unwritten.write()
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """What is done inside is undone at the end; what was known before is known still."""
-        known, listed = dict(self._known), {place: dict(lists) for place, lists in self._listed.items()}
+        unwritten, known = self._unwritten.copied(), dict(self._known)
+        listed = {place: dict(lists) for place, lists in self._listed.items()}
         self._connection.execute("SAVEPOINT rehearsal")
         try:
             yield
         finally:
             self._connection.execute("ROLLBACK TO rehearsal")
             self._connection.execute("RELEASE rehearsal")
-            self._known, self._listed = known, listed
+            self._unwritten, self._known, self._listed = unwritten, known, listed
 
     def forget(self) -> None:
         """What is asked for is read anew from here on."""
+        self._unwritten.write()
         self._known.clear()
         self._listed.clear()
 
@@ -78,12 +78,13 @@ class Transaction:
 
     def read(self, scope: str, kind: str, id: str) -> Doc | None:
         """The stored document as nobody else has it: what lies inside it may be changed."""
-        row = self.sql("SELECT body FROM objects WHERE scope=? AND kind=? AND id=?", scope, kind, id).fetchone()
-        return _load(row[0]) if row else None
+        self._unwritten.write(kind)
+        row = self._connection.execute(BODY, (scope, kind, id)).fetchone()
+        return load(row[0]) if row else None
 
     def get_any(self, scope: str, id: str) -> Doc | None:
         row = self.sql("SELECT body FROM objects WHERE id=? AND +scope=?", id, scope).fetchone()
-        return _load(row[0]) if row else None
+        return load(row[0]) if row else None
 
     def locate(self, kind: str, id: str) -> str | None:
         """The scope an object lives in."""
@@ -91,27 +92,22 @@ class Transaction:
         return row[0] if row else None
 
     def insert(self, scope: str, doc: Doc) -> None:
-        """Store a new document. Raises sqlite3.IntegrityError when the id is taken."""
-        kind, created = doc["object"], int(doc.get("created") or doc.get("_created") or 0)
-        cursor = self.sql(
-            "INSERT INTO objects (scope, kind, id, created, body) VALUES (?,?,?,?,?)",
-            scope, kind, doc["id"], created, dumps(doc),
-        )  # fmt: skip
-        known = Known(int(cursor.lastrowid or 0), created, {})
-        self._index(scope, known, doc)
-        self._keep(scope, known, doc)
+        """Store a new document, whose id nobody has."""
+        created = int(doc.get("created") or doc.get("_created") or 0)
+        self._keep(scope, Row(self._next_seq(), created, None, dict(doc)))
 
     def save(self, scope: str, doc: Doc) -> None:
         """Write a changed document back. Raises KeyError when there is none."""
         known = self._existing(scope, doc)
-        self.sql("UPDATE objects SET body=? WHERE seq=?", dumps(doc), known.seq)
-        self._index(scope, known, doc)
-        self._keep(scope, known, doc)
+        self._keep(scope, Row(known.seq, known.created, known.written, dict(doc)))
 
     def delete(self, scope: str, doc: Doc, stub: Doc | None) -> None:
         """Take an object out of all lists; `stub` is what it answers from now on, None when it is gone for good."""
+        self._unwritten.write(doc["object"])
         known = self._existing(scope, doc)
-        self._index(scope, known, {"object": doc["object"], "deleted": True})
+        gone, _ = index_changes(doc["object"], known.doc, {"deleted": True})
+        place = (known.created, known.seq)
+        self._connection.executemany(UNINDEX, [(scope, doc["object"], *entry, *place) for entry in gone])
         if stub is None:
             self.sql("DELETE FROM objects WHERE seq=?", known.seq)
         else:
@@ -146,12 +142,13 @@ class Transaction:
         """Documents newest first. `filters` are indexed fields: a value, or a list of values of which one must fit.
         `created` has gt, gte, lt, lte. With `before` the page ends just before that place. `timeless` leaves out what
         lives in the time of a test clock."""
+        self._unwritten.write(kind)
         statement, values = page_query(scope, kind, filters or {}, created or {}, after, before)
         if timeless:
             statement += f" AND {TIMELESS}"
         order = "ASC" if before else "DESC"
-        rows = self.sql(f"{statement} ORDER BY t.created {order}, t.seq {order} LIMIT ?", *values, limit).fetchall()
-        docs = [_load(row[0]) for row in rows]
+        paged = f"{statement} ORDER BY t.created {order}, t.seq {order} LIMIT ?"
+        docs = [load(row[0]) for row in self._connection.execute(paged, (*values, limit))]
         return docs[::-1] if before else docs
 
     def matching(
@@ -164,7 +161,7 @@ class Transaction:
             f"SELECT t.body {source} AND ({condition}) ORDER BY c.created DESC, c.seq DESC LIMIT ? OFFSET ?",
             *wanted, *values, limit, offset,
         )  # fmt: skip
-        return [_load(row[0]) for row in rows.fetchall()]
+        return [load(row[0]) for row in rows.fetchall()]
 
     def count_matching(self, scope: str, kind: str, condition: str, values: Sequence[Any], *, entry: Entry) -> int:
         source, wanted = _candidates(scope, kind, entry)
@@ -179,43 +176,44 @@ class Transaction:
         for kind in search_index.WORDS:
             rows = self.sql("SELECT scope, created, seq, body FROM objects WHERE kind=? AND deleted=0", kind)
             for scope, created, seq, body in rows.fetchall():
-                new = [(scope, kind, *entry, created, seq) for entry in search_index.entries(kind, _load(body))]
+                new = [(scope, kind, *entry, created, seq) for entry in search_index.entries(kind, load(body))]
                 self._connection.executemany(INDEX.replace("INSERT", "INSERT OR IGNORE"), new)
 
-    def _row(self, scope: str, kind: str, id: str) -> Known | None:
-        if known := self._known.get((scope, kind, id)):
+    def _row(self, scope: str, kind: str, id: str) -> Row | None:
+        key = (scope, kind, id)
+        if known := self._unwritten.find(key) or self._known.get(key):
             return known
-        statement = "SELECT seq, created, body FROM objects WHERE scope=? AND kind=? AND id=?"
-        row = self.sql(statement, scope, kind, id).fetchone()
+        row = self._connection.execute(ROW, key).fetchone()
         if row is None:
             return None
-        known = self._known[scope, kind, id] = Known(row[0], row[1], _load(row[2]))
+        doc = load(row[2])
+        known = self._known[key] = Row(row[0], row[1], doc, doc)
         return known
 
-    def _existing(self, scope: str, doc: Doc) -> Known:
+    def _existing(self, scope: str, doc: Doc) -> Row:
         known = self._row(scope, doc["object"], doc["id"])
         if known is None:
             raise KeyError(doc["id"])
         return known
 
-    def _keep(self, scope: str, known: Known, doc: Doc) -> None:
-        kind = doc["object"]
+    def _next_seq(self) -> int:
+        if self._last_seq is None:
+            row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name='objects'").fetchone()
+            self._last_seq = row[0] if row else 0
+        self._last_seq += 1
+        return self._last_seq
+
+    def _keep(self, scope: str, row: Row) -> None:
+        kind = row.doc["object"]
+        key = (scope, kind, row.doc["id"])
         self._listed.pop((scope, kind), None)
+        self._unwritten.add(key, row)
         if kind != "event":
-            self._known[scope, kind, doc["id"]] = Known(known.seq, known.created, dict(doc))
-
-    def _index(self, scope: str, known: Known, doc: Doc) -> None:
-        """Bring the index from what is known of the row to what it is now."""
-        kind, place = doc["object"], (known.created, known.seq)
-        gone, new = _index_changes(kind, known.doc, doc)
-        if gone:
-            self._connection.executemany(UNINDEX, [(scope, kind, *entry, *place) for entry in gone])
-        if new:
-            self._connection.executemany(INDEX, [(scope, kind, *entry, *place) for entry in new])
+            self._known[key] = Row(row.seq, row.created, row.doc, row.doc)
 
 
-INDEX = "INSERT INTO object_index VALUES (?,?,?,?,?,?)"
-UNINDEX = "DELETE FROM object_index WHERE scope=? AND kind=? AND field=? AND value=? AND created=? AND seq=?"
+ROW = "SELECT seq, created, body FROM objects WHERE scope=? AND kind=? AND id=?"
+BODY = "SELECT body FROM objects WHERE scope=? AND kind=? AND id=?"
 
 
 def _candidates(scope: str, kind: str, entry: Entry) -> tuple[str, list[Any]]:
@@ -226,54 +224,6 @@ def _candidates(scope: str, kind: str, entry: Entry) -> tuple[str, list[Any]]:
         "FROM object_index c JOIN objects t ON t.seq=c.seq WHERE c.scope=? AND c.kind=? AND c.field=? AND c.value=?",
         [scope, kind, *entry],
     )
-
-
-def _index_changes(kind: str, old: Doc, new: Doc) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
-    """The entries (field, value) that a document no longer has, and those that it has now. A deleted one has none."""
-    gone: set[tuple[str, str]] = set()
-    come: set[tuple[str, str]] = set()
-    for field in _indexed(kind):
-        before, after = dig(old, field), dig(new, field)
-        if before != after:
-            gone |= _entries(field, before)
-            come |= _entries(field, after)
-    if kind in search_index.WORDS:
-        gone |= search_index.entries(kind, old)
-        come |= search_index.entries(kind, new)
-    return (gone - come, come - gone) if gone else (gone, come)
-
-
-@cache
-def _indexed(kind: str) -> tuple[str, ...]:
-    return (*KINDS[kind].indexed, "_clock") if kind in KINDS else ("_clock",)
-
-
-def _entries(field: str, value: Any) -> set[tuple[str, str]]:
-    return set() if value is None else {(field, text) for text in as_values(value)}
-
-
-def dig(doc: Mapping[str, Any], path: str) -> Any:
-    """The value at a dotted path, None where the way ends early."""
-    if "." not in path:
-        return doc.get(path)
-    value: Any = doc
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
-def _load(body: str) -> Doc:
-    doc: Doc = orjson.loads(body)
-    return doc
-
-
-def dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
-def dumps_indented(value: Any) -> str:
-    """As Stripe writes its answers: a line for each field, two spaces for each level."""
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 class Store:
@@ -304,7 +254,9 @@ class Store:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                yield Transaction(self._writer)
+                transaction = Transaction(self._writer)
+                yield transaction
+                transaction.finish()
             except BaseException:
                 self._writer.execute("ROLLBACK")
                 raise

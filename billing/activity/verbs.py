@@ -24,4 +24,17 @@ PAYMENT_METHOD_DETACHED = "payment_method:detached"
 REFUND_SUCCEEDED = "refund:succeeded"
 REFUND_FAILED = "refund:failed"
 
+ACCESS_SUSPENDED = "access:suspended"
+ACCESS_RESTORED = "access:restored"
+
 NOTICE_PUBLISHED = "notice:published"  # a rule tells the organization something, in its own words
+
+PROVISION_BUILDING = "provision:building"  # what the subscription pays for is being built at AWS
+PROVISION_READY = "provision:ready"
+PROVISION_TO_BE_STOPPED = "provision:to_be_stopped"  # unless a payment arrives
+PROVISION_KEPT = "provision:kept"  # it is not to be stopped any more
+PROVISION_STOPPED = "provision:stopped"  # a payment is missing
+PROVISION_STARTED = "provision:started"  # it was stopped, and serves again
+PROVISION_FAILED = "provision:failed"  # it could not be built
+PROVISION_ENDING = "provision:ending"  # the subscription has ended; it is kept for a while
+PROVISION_DELETED = "provision:deleted"

@@ -13,7 +13,10 @@ from billing.inbox.nudge import mirror_soon
 from billing.stripe_accounts import PRIMARY
 
 SOURCE = "kessai"
+APPROVAL_ASKED = "approval.asked"  # a workflow waits for a person's decision
 DRIFT_FOUND = "drift.found"  # a check found objects that differ from Stripe
+ACCESS_SUSPENDED = "access.suspended"  # an organization's access rests
+ACCESS_RESTORED = "access.restored"
 FINDING_OPENED = "finding.opened"
 FINDING_CLOSED = "finding.closed"
 RULE_DEAD_LETTER = "rule.dead-letter"  # the call of a rule's target was given up

@@ -24,6 +24,7 @@ from billing.mirror.compare import Difference, differences
 from billing.mirror.failing import describe
 from billing.mirror.fetch import Fetched, fetch_many
 from billing.mirror.history import DriftCheck, DriftDifference
+from billing.mirror.inside import look_inside
 from billing.mirror.kinds import KINDS, RAW, Kind, Ref
 from billing.mirror.resync_parts import rows_of
 from billing.mirror.write import Change, stored_of
@@ -71,6 +72,7 @@ def check_drift(
     for group in groups(dict.fromkeys(refs), AT_ONCE):
         found = look(group, account=account)
         healed = heal_all(found.differing, account=account, clock=clock) if heal else set()
+        healed |= add_inside(found, group, account=account, now=clock(), heal=heal)
         record(check, group, found, healed, now=clock())
         away = [error for error in found.errors.values() if asks_no_more(error)]
         if away:
@@ -181,6 +183,17 @@ def heal_all(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> se
         if change not in (Change.REFUSED, Change.STALE):
             healed.add(ref)
     return healed
+
+
+def add_inside(found: Looked, refs: Sequence[Ref], *, account: StripeAccount, now: datetime, heal: bool) -> set[Ref]:
+    """Add the objects that are right while columns or the read model say another thing; return those that were healed.
+
+    What differs from Stripe has been written anew, with all that is made of it.
+    """
+    right = [ref for ref in refs if ref not in found.differing and ref not in found.errors]
+    inside = look_inside(right, account=account, now=now, heal=heal)
+    found.differing |= inside
+    return set(inside) if heal else set()
 
 
 def record(check: DriftCheck, refs: Sequence[Ref], found: Looked, healed: set[Ref], *, now: datetime) -> None:

@@ -68,6 +68,8 @@ BY_CUSTOMER = (
     "checkout.session", "credit_note", "promotion_code", "quote",
 )  # fmt: skip
 BY_CLOCK = ("customer", "subscription")
+# Those that know no customer, but a charge.
+BY_CHARGE = ("refund", "dispute", "radar.early_fraud_warning")
 # Lists that leave objects out: that a row is not listed says nothing (API reference: closed reviews, inline prices).
 PARTIAL = frozenset({"review", "price"})
 # A call for each customer, for what few customers have: only when asked for by name.

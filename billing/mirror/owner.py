@@ -6,9 +6,14 @@ from functools import lru_cache
 from typing import Any
 
 import stripe
+from django.db import transaction
+from django.utils import timezone
 from djstripe.models import Account
 
+from billing.mirror import tables
+from billing.mirror.columns import rows_of
 from billing.mirror.fetch import get
+from billing.mirror.kinds import kind_for
 from billing.stripe_accounts import StripeAccount
 
 _remembered: dict[StripeAccount, str | None] = {}
@@ -38,7 +43,8 @@ def owner_id(account: StripeAccount) -> str | None:
         return _remembered[account]
     data = {"id": account.account_id, "object": "account"} if account.account_id else account_of(account)
     if data is not None and not Account.objects.filter(id=data["id"]).exists():
-        Account.objects.get_or_create(id=data["id"], defaults={"stripe_data": data, "livemode": account.livemode})
+        with transaction.atomic():
+            tables.write(rows_of(kind_for("account"), data, owner_id=data["id"], now=timezone.now()))
     found = str(data["id"]) if data is not None else None
     if _remembering:
         _remembered[account] = found

@@ -119,6 +119,12 @@ def invoices_for_thread(organization: Organization, *, latest: int) -> list[Invo
     return sorted({invoice.id: invoice for invoice in found}.values(), key=lambda i: (i.created, i.id), reverse=True)
 
 
+def unsettled_invoices(organization: Organization) -> list[InvoiceFacts]:
+    """Return what lacks money, given up or not, newest first; at most 20."""
+    rows = InvoiceRow.objects.filter(customer_id__in=customer_ids_of(organization)).unsettled()
+    return read_invoices(rows.order_by(*NEWEST)[:MOST_OWED])
+
+
 def read_invoices(rows: InvoiceQuestions) -> list[InvoiceFacts]:
     return [invoice_facts(data) for data in rows.values_list("invoice__stripe_data", flat=True)]
 

@@ -105,6 +105,10 @@ class InvoiceQuestions(QuerySet[Any]):
         """Those to be paid."""
         return self.filter(status="open")
 
+    def unsettled(self) -> Self:
+        """Those that lack money: to be paid, or given up."""
+        return self.filter(status__in=["open", "uncollectible"], amount_remaining__gt=0)
+
     def overdue(self, *, now: datetime) -> Self:
         """Open ones whose due date is over, the longest first."""
         return self.open().filter(due_at__lt=now).order_by("due_at")

@@ -11,14 +11,14 @@ from typing import Any
 
 import stripe
 from django.db import connection
-from djstripe.models import ProductFeature
+from djstripe.models import Charge, ProductFeature
 
 from billing.mirror.columns import layout_for
 from billing.mirror.fetch import list_pages
 from billing.mirror.history import ResyncPart, ResyncRun
 from billing.mirror.kinds import Kind, Under, kind_for
 from billing.mirror.layout import OWNER
-from billing.mirror.listing import BY_CLOCK, BY_CUSTOMER, by_created
+from billing.mirror.listing import BY_CHARGE, BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
 from billing.stripe_accounts import StripeAccount
 
@@ -60,7 +60,7 @@ def stages_of(wanted: Wanted, accounts: Sequence[StripeAccount]) -> dict[int, se
     found: dict[int, set[tuple[str, str]]] = {}
     for account in accounts:
         for name in wanted.kinds:
-            stages = {planned_in(name)} | ({1} if by_customers_of_clocks(name, wanted, account) else set())
+            stages = {stage_of(name, wanted)} | ({1} if by_customers_of_clocks(name, wanted, account) else set())
             for stage in stages:
                 found.setdefault(stage, set()).add((account.name, name))
     return dict(sorted(found.items()))
@@ -76,17 +76,24 @@ def planned_in(name: str) -> int:
     return 1 + max(map(planned_in, after), default=-1)
 
 
+def stage_of(name: str, wanted: Wanted) -> int:
+    """One customer's refunds are asked for by the charges, when these are there."""
+    return planned_in(name) + (bool(wanted.customer) and name in BY_CHARGE)
+
+
 def looked_into(stage: int, wanted: Wanted) -> set[str]:
     """The kinds that must be in the mirror before a stage is planned: its parts are made from them."""
     unders = [kind_for(name).under for name in wanted.kinds]
     kinds = {under.kind for under in unders if under} | {"customer", "product_feature"}
+    if wanted.customer and set(BY_CHARGE) & set(wanted.kinds):
+        kinds.add("charge")
     return {name for name in kinds if planned_in(name) < stage}
 
 
 def plan(run: ResyncRun, wanted: Wanted, account: StripeAccount, stage: int) -> list[ResyncPart]:
     """The parts of a stage, unsaved: all that Stripe lists, or what one customer has."""
     kinds = [kind_for(name) for name in wanted.kinds]
-    parts = [part for kind in kinds if planned_in(kind.name) == stage for part in parts_of(kind, wanted, account)]
+    parts = [part for kind in kinds if stage_of(kind.name, wanted) == stage for part in parts_of(kind, wanted, account)]
     if not account.livemode and not wanted.customer:
         parts += list(parts_of_clocks(kinds, account)) if stage == 0 else []
         parts += list(parts_of_clocked_customers(kinds, account)) if stage == 1 else []
@@ -99,6 +106,9 @@ def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[Res
     if wanted.customer:
         if kind.name in BY_CUSTOMER:
             yield ResyncPart(kind=kind.name, params={"customer": wanted.customer}, since=wanted.since)
+        elif kind.name in BY_CHARGE:
+            for charge in charges_of(wanted.customer):
+                yield ResyncPart(kind=kind.name, params={"charge": charge}, since=wanted.since)
         elif kind.under and kind.under.kind == "customer":
             yield ResyncPart(kind=kind.name, params={"parent": wanted.customer})
     elif kind.under:
@@ -112,6 +122,10 @@ def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[Res
             yield ResyncPart(kind=kind.name, since=since, until=until)
     else:
         yield ResyncPart(kind=kind.name)
+
+
+def charges_of(customer: str) -> list[str]:
+    return list(Charge.objects.filter(customer_id=customer).order_by("id").values_list("id", flat=True))
 
 
 def needless(kind: Kind, wanted: Wanted) -> bool:

@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
 from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money
+from billing.thread.server import coming_of_server
 from billing.thread.shapes import ATTENTION, STOPPED, WAITING, Moment
 from billing.thread.situation import Situation
 from billing.thread.words import clock_words, join_sentences, method_words
@@ -21,7 +22,7 @@ def what_comes(situation: Situation) -> list[Moment]:
     sub, order = situation.subscription, situation.order
     if sub and order and is_being_confirmed(sub, order):
         return []
-    moments = [*coming_of_order(situation), *coming_of_invoices(situation)]
+    moments = [*coming_of_order(situation), *coming_of_invoices(situation), *coming_of_server(situation)]
     if situation.subscription:
         moments += coming_of_subscription(situation.subscription, situation)
     future = [moment for moment in moments if moment.at is None or moment.at > situation.now]
@@ -82,8 +83,16 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
     if sub.living and sub.ends_at:
         yield coming_end(sub, sub.ends_at, situation)
     yield from coming_of_schedule(sub, situation)
+    if situation.suspended and situation.suspended.cancels_at:
+        yield coming_cancellation(situation.suspended.cancels_at, sub, situation)
+        return
     if sub.status in RENEWING and not sub.collection_paused:
         yield from coming_renewals(sub, situation)
+
+
+def coming_cancellation(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
+    title = _("%(plan)s is cancelled if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
+    return Moment(at, title, _("Nothing more is charged."), STOPPED)
 
 
 def coming_end(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Moment:

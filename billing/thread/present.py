@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
+from billing.entitlements.access import SuspensionFacts
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
+from billing.thread.server import with_server
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
 from billing.thread.situation import OrderFacts, Situation
 from billing.thread.words import day_words, join_sentences, moment_words, reason_words
@@ -21,7 +23,9 @@ def what_is_so(situation: Situation) -> Now:
         return say_order(order, situation)
     if sub is None:
         return say_no_plan()
-    return SAYINGS[sub.status](sub, situation)
+    if situation.suspended:
+        return say_suspended(sub, situation.suspended, situation)
+    return with_server(SAYINGS[sub.status](sub, situation), sub, situation)
 
 
 def is_being_confirmed(sub: SubscriptionFacts, order: OrderFacts) -> bool:
@@ -52,6 +56,23 @@ def say_order(order: OrderFacts, situation: Situation) -> Now:
         tone=WAITING,
         word=_("Checkout open"),
     )
+
+
+def say_suspended(sub: SubscriptionFacts, suspension: SuspensionFacts, situation: Situation) -> Now:
+    title = _("Access to %(plan)s is suspended.") % {"plan": plan_name(sub, situation)}
+    return Now(title, reason_of_suspended(suspension, situation), STOPPED, _("Suspended"))
+
+
+def reason_of_suspended(suspension: SuspensionFacts, situation: Situation) -> str:
+    awaited = next((invoice for invoice in situation.invoices if invoice.id == suspension.invoice_id), None)
+    if awaited is None:
+        return _("We are looking into something. Your data are safe; write to us if you need access now.")
+    owed = _("An invoice of %(money)s of %(day)s is not paid. Your data are safe.") % {
+        "money": say_money(awaited.amount_remaining, awaited.currency, situation),
+        "day": say_day(awaited.finalized_at or awaited.created, situation),
+    }
+    opens = _("Access comes back by itself as soon as it is paid.")
+    return join_sentences((owed, reason_words(situation.failure), opens), situation.language)
 
 
 def say_trialing(sub: SubscriptionFacts, situation: Situation) -> Now:

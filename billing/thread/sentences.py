@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from billing.activity import verbs
 from billing.mirror.facts import PaymentFailure, PaymentMethodFacts, SubscriptionStatus
 from billing.money import format_money
+from billing.thread import server
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Moment
 from billing.thread.situation import ActivityFacts, Situation
 from billing.thread.words import day_words, method_words, reason_words
@@ -104,6 +105,15 @@ def tell_notice(data: Mapping[str, Any], situation: Situation) -> Telling:
     return str(text), "", GOOD
 
 
+def tell_suspended(data: Mapping[str, Any], situation: Situation) -> Telling:
+    detail = _("%(money)s was not paid.") % {"money": name_money(data, situation)} if data.get("amount") else ""
+    return _("Access was suspended."), detail, STOPPED
+
+
+def tell_restored(data: Mapping[str, Any], situation: Situation) -> Telling:
+    return _("Access came back."), "", GOOD
+
+
 TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.SUBSCRIPTION_ACTIVATED: tell_activated,
     verbs.SUBSCRIPTION_CHANGED: tell_changed,
@@ -116,7 +126,10 @@ TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.INVOICE_PAYMENT_FAILED: tell_failed,
     verbs.CHECKOUT_COMPLETED: tell_ordered,
     verbs.PAYMENT_METHOD_CHANGED: tell_method,
+    verbs.ACCESS_SUSPENDED: tell_suspended,
+    verbs.ACCESS_RESTORED: tell_restored,
     verbs.NOTICE_PUBLISHED: tell_notice,
+    **server.TELLERS,
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from billing.entitlements.access import SuspensionFacts, suspension_in_force
 from billing.mirror.facts import (
     InvoiceFacts,
     PaymentFailure,
@@ -12,6 +13,7 @@ from billing.mirror.facts import (
     ScheduleFacts,
     SubscriptionFacts,
 )
+from billing.provisioning.facts import ProvisionFacts
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Situation:
     order: OrderFacts | None = None
     schedule: ScheduleFacts | None = None
     activities: tuple[ActivityFacts, ...] = ()
+    provision: ProvisionFacts | None = None  # what the subscription has at AWS
+    suspensions: tuple[SuspensionFacts, ...] = ()
     product_names: Mapping[str, str] = field(default_factory=dict)
     price_products: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,6 +62,11 @@ class Situation:
         """The invoice whose payment is in question: a failed one first, else the newest that is owed."""
         failed = [invoice for invoice in self.owed if invoice.failed]
         return next(iter(failed or self.owed), None)
+
+    @property
+    def suspended(self) -> SuspensionFacts | None:
+        """Why access to the subscription rests; None where it does not."""
+        return suspension_in_force(self.subscription, self.invoices, self.suspensions) if self.subscription else None
 
     @property
     def last_paid(self) -> InvoiceFacts | None:

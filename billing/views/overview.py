@@ -5,19 +5,22 @@ from dataclasses import dataclass, replace
 
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
 from accounts.permissions import Act, may
 from accounts.viewer import OrganizationRequest, organization_page
+from billing import clock
 from billing.mirror import querysets
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
 from billing.plans.prices import interval_words, price_words
+from billing.provisioning.facts import ProvisionFacts
+from billing.provisioning.states import WORDS
 from billing.subscriptions.cancel import can_cancel, can_resume
 from billing.thread import Situation, build_thread
 from billing.thread.load import load_situation
 from billing.thread.present import plan_name, what_is_so
+from billing.thread.server import TONES
 from billing.thread.shapes import Now
 from billing.thread.words import method_words
 from billing.views.addresses import live_url
@@ -44,6 +47,15 @@ class OtherLine:
 
 
 @dataclass(frozen=True)
+class Server:
+    """The server that the subscription pays for, with its state in a word."""
+
+    provision: ProvisionFacts
+    tone: str
+    word: str
+
+
+@dataclass(frozen=True)
 class Trouble:
     """A payment in question, with the page of Stripe's on which it can be paid."""
 
@@ -58,7 +70,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
     subscriptions = querysets.subscriptions_of(request.organization)
     situation = load_situation(
         request.organization,
-        now=timezone.now(),
+        now=clock.now(),
         language=get_language() or "en",
         subscription=next(iter(subscriptions), None),
     )
@@ -78,6 +90,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         "method_facts": situation.method,
         "trouble": trouble_of(situation) if sees_invoices else None,
         "invoices": latest_invoices(situation) if sees_invoices else [],
+        "server": describe_server(situation),
         "can_cancel": can_cancel(subscription),
         "can_resume": can_resume(subscription),
     }
@@ -91,6 +104,14 @@ def plan_lines(situation: Situation) -> list[PlanLine]:
     return [
         PlanLine(situation.product_names.get(item.product_id, ""), say_price(item, situation)) for item in sub.items
     ]
+
+
+def describe_server(situation: Situation) -> Server | None:
+    """Tell of the server, while there is one."""
+    provision = situation.provision
+    if provision is None or not provision.state.is_there:
+        return None
+    return Server(provision, TONES[provision.state], str(WORDS[provision.state]))
 
 
 def describe_other(other: SubscriptionFacts, situation: Situation) -> OtherLine:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from config.demo.places import Places, read_json, write_private
 from config.demo.trouble import Trouble
 
-STRIPE_NAMES = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE")
+STRIPE_NAMES = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "CLOCK_URL")
 AWS_NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
 # What a second terminal needs for `manage.py` to speak to the services of this run.
 SHARED_NAMES = (

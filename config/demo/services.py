@@ -49,6 +49,7 @@ class Demo:
         self.env["PROMETHEUS_MULTIPROC_DIR"] = str(self.places.metrics)
         if not self.given.stripe:
             self.env["STRIPE_API_BASE"] = self.sandbox_url
+            self.env["CLOCK_URL"] = f"{self.sandbox_url}/_sandbox/health"
         if not self.given.aws:
             self.env["AWS_ENDPOINT_URL"] = self.aws_url
 

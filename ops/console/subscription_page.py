@@ -4,14 +4,15 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 from django.utils.translation import get_language
 from djstripe.models import Subscription
 
 from accounts.customers import organization_of
 from accounts.models import Organization
+from billing import clock
+from billing.entitlements.resolve import access_of
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, invoice_facts, subscription_facts
-from billing.models import CheckoutOrder, InboxEvent, InvoiceRow
+from billing.models import CheckoutOrder, InboxEvent, InvoiceRow, Suspension
 from billing.thread import Thread, build_thread
 from billing.thread.load import load_situation
 from ops.console.event_page import matches_of
@@ -27,7 +28,7 @@ def subscription_context(row: Subscription) -> dict[str, Any]:
     invoices = invoices_of(facts.id)
     events = events_of(facts.id, facts.customer_id, [invoice.id for invoice in invoices])
     organization = row.customer.subscriber or organization_of(facts.customer_id)
-    now = timezone.now()
+    now = clock.now()
     return {
         "now": now,
         "subscription": row,
@@ -35,6 +36,8 @@ def subscription_context(row: Subscription) -> dict[str, Any]:
         "status": row.stripe_data.get("status"),
         "organization": organization,
         "thread": thread_of(organization, facts, now) if organization else None,
+        "access": access_of(organization) if organization else None,
+        "suspensions": suspensions_of(facts),
         "invoices": invoices,
         "events": events,
         "matches": matches_of(customer_id=facts.customer_id) if facts.customer_id else [],
@@ -48,6 +51,12 @@ def thread_of(organization: Organization, facts: SubscriptionFacts, now: datetim
     """Tell the same thread that the customer reads on their own page."""
     language = get_language() or "en"
     return build_thread(load_situation(organization, now=now, language=language, subscription=facts))
+
+
+def suspensions_of(facts: SubscriptionFacts) -> QuerySet[Suspension]:
+    """Return what let access to a subscription rest, the newest first; lifted ones too."""
+    rows = Suspension.objects.filter(customer_id=facts.customer_id, subscription_id__in=["", facts.id])
+    return rows.order_by("-since")[:EVENTS]
 
 
 def invoices_of(subscription_id: str) -> list[InvoiceFacts]:

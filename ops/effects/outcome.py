@@ -33,4 +33,9 @@ class Refused:
     error: str
 
 
+@dataclass(frozen=True)
+class Later:
+    """It has begun something that will answer it: nothing is to be done until then. Only a workflow's call waits."""
+
+
 Outcome = Done | Retry | Refused

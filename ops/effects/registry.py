@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from ops.effects.outcome import Outcome, Refused
+from ops.effects.outcome import Later, Outcome, Refused
 
 ARN = "arn:aws:states:local:000000000000:activity:"
 
@@ -29,10 +29,14 @@ class Call:
     cause: str  # who calls, for people: the rule's or the state machine's name
     event_id: str = ""  # the event that it goes back to
     customer_id: str = ""  # the customer of that event, where it has one
+    step: str = ""  # execution and state: the same however often that state tries again; empty outside a workflow
+    call_id: int = 0  # the row of a workflow's call, for what answers later; 0: nobody would get an answer
+    task_id: int = 0  # the same, where the workflow runs on Step Functions
+    until: datetime | None = None  # how long a workflow waits for an answer; None: for ever
     depth: int = 1  # events that the effect publishes carry it: chains of rules must end
 
 
-Run = Callable[[Any, Call], Outcome]
+Run = Callable[[Any, Call], Outcome | Later]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Effect:
     def arn(self) -> str:
         return ARN + self.name
 
-    def call(self, text: str, call: Call) -> Outcome:
+    def call(self, text: str, call: Call) -> Outcome | Later:
         """Call it with JSON text; Refused where that is not what it takes."""
         try:
             given = msgspec.json.decode(text, type=self.takes)

@@ -1,1 +1,1 @@
-"""One folder a problem: rules, later workflows and e-mails, and a README. Files here are the source of rules."""
+"""One folder a problem: rules, workflows, letters, and a README. Files here are their source (docs/playbooks.md)."""

@@ -65,3 +65,44 @@ class Finding(models.Model):
     @property
     def open(self) -> bool:
         return self.closed_at is None
+
+
+class Decision(models.TextChoices):
+    APPROVED = "approved", _("Approved")
+    REFUSED = "refused", _("Refused")
+
+
+class Approval(models.Model):
+    """A question that a workflow asks people. Its call waits until somebody decides, or until its time is over."""
+
+    # Who asks: the call of an execution here, or a task of Step Functions.
+    call = models.OneToOneField("ops.TaskCall", null=True, on_delete=models.CASCADE, related_name="approval")
+    task = models.OneToOneField("ops.ActivityTask", null=True, on_delete=models.CASCADE, related_name="approval")
+    key = models.CharField(max_length=255, unique=True)  # of the call
+    by = models.CharField(_("asked by"), max_length=255)  # the state machine
+    question = models.CharField(_("question"), max_length=300)
+    note = models.TextField(blank=True, default="")
+    amount = models.BigIntegerField(_("amount"), null=True, blank=True)  # minor units; None: it is not about money
+    currency = models.CharField(max_length=3, blank=True, default="")
+    customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
+    subject = models.CharField(_("about"), max_length=255, blank=True, default="")  # in_…, sub_…
+    evidence: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+    asked_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField(_("asked"))
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    decision = models.CharField(_("decision"), max_length=8, choices=Decision.choices, blank=True, default="")
+    decided_by: "models.ForeignKey[Any, Any]" = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    decided_at = models.DateTimeField(_("decided"), null=True, blank=True)
+    reason = models.TextField(_("reason"), blank=True, default="")
+
+    class Meta:
+        verbose_name = _("approval")
+        verbose_name_plural = _("approvals")
+        indexes = [
+            models.Index(fields=["-asked_at"], name="approval_newest"),
+            models.Index(fields=["asked_at"], condition=Q(decision=""), name="approval_open"),
+        ]
+
+    def __str__(self) -> str:
+        return self.question

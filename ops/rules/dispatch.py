@@ -1,4 +1,4 @@
-"""Events to matches: each settled event is held against all rules, once, and what follows is made due.
+"""Events to matches: each settled event is held against all rules and waits, once, and what follows is made due.
 
 Taking an event, writing its matches and marking it are one transaction: killed anywhere, the next worker begins it
 again, and any number of workers may run. What was made due is called by `ops.rules.deliver`.
@@ -19,6 +19,7 @@ from ops.rules import book, matches, take
 from ops.rules.book import Book
 from ops.rules.envelopes import OWN, Received
 from ops.rules.matches import Found
+from ops.workflows.waits import met
 
 log = structlog.get_logger(__name__)
 
@@ -81,11 +82,14 @@ def match_batch(*, now: datetime) -> Dispatched:
     pks = take.take(BATCH)
     if not pks:
         return Dispatched()
-    rules = book.current()  # after the events were taken: see there
+    # After the events were taken: see `book`, and `waits.register`.
+    rules, waited = book.current(), met.names()
     made, due = 0, 0
-    if rules:
+    if rules or waited:
         rows = take.read(pks)
         made, due = matches.write(find(rows, rules), now=now)
+        if waited:
+            met.wake(rows, waited, now=now)
         for row in rows:
             metrics.dispatch_lag.observe(max(0.0, (now - row.received_at).total_seconds()))
     take.mark(pks, now=now)

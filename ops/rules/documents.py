@@ -17,10 +17,19 @@ STATES = {"ENABLED": RuleState.ON, "TRIAL": RuleState.TRIAL, "DISABLED": RuleSta
 STATE_WORDS = {state: word for word, state in STATES.items()}
 KEYS = ("Name", "Description", "State", "Account", "Mode", "EventPattern", "Targets")
 TARGET_KEYS = (
-    *("Id", "Arn", "Input", "InputPath", "InputTransformer", "HttpParameters", "SqsParameters"),
+    *(
+        "Id",
+        "Arn",
+        "Input",
+        "InputPath",
+        "InputTransformer",
+        "HttpParameters",
+        "SqsParameters",
+        "StateMachineParameters",
+    ),
     *("RetryPolicy", "DeadLetterConfig"),
 )
-PARAMETER_KEYS = ("HttpParameters", "SqsParameters")
+PARAMETER_KEYS = ("HttpParameters", "SqsParameters", "StateMachineParameters")
 
 
 def document_of(rule: Rule, targets: Sequence[Target] | None = None) -> Document:

@@ -4,7 +4,7 @@ A rule's file is `<playbook>/rules/<name>.json` (or `<playbook>/rule.json`) belo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from ops.rules.edit import File, delete_rule, normal, remember_file, save_rule
 from ops.rules.merging import Compared, Stand, compare
 from ops.rules.models import Rule, RuleVersion
 from ops.rules.validate import Problem, problems_of
+from ops.workflows.files import machine_names
 
 CONSOLE = "console"  # the playbook into whose folder rules go that were made in the console
 
@@ -65,7 +66,8 @@ def read_files() -> list[RuleFile]:
     """Read every rule's file, each by itself: one that cannot be read says so, and spoils no other."""
     place = directory()
     paths = sorted({*place.glob("*/rule.json"), *place.glob("*/rules/*.json")})
-    files = [read_file(path, str(path.relative_to(place))) for path in paths]
+    machines = machine_names()
+    files = [read_file(path, str(path.relative_to(place)), machines) for path in paths]
     seen: dict[str, str] = {}
     for number, file in enumerate(files):
         if file.name in seen:
@@ -75,12 +77,12 @@ def read_files() -> list[RuleFile]:
     return files
 
 
-def read_file(path: Path, shown: str) -> RuleFile:
+def read_file(path: Path, shown: str, machines: Collection[str] = ()) -> RuleFile:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         return RuleFile(shown, {}, (Problem("", f"The file cannot be read: {error}."),))
-    problems = tuple(problems_of(document))
+    problems = tuple(problems_of(document, machines=machines))
     if not problems:
         document = normal(document)
     return RuleFile(shown, document if isinstance(document, dict) else {}, problems)

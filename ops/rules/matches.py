@@ -139,12 +139,16 @@ def key_of(found: Found, target: ReadyTarget, *, replay: str) -> str:
     return f"{key}:{replay}" if replay else key
 
 
+DYNAMIC = ("HttpParameters", "StateMachineParameters")
+
+
 def parameters_of(target: ReadyTarget, event: Event) -> dict[str, Any]:
-    """A destination's values may be paths into the event (AWS docs, "Dynamic path parameters")."""
-    given = target.parameters.get("HttpParameters")
-    if not given:
-        return target.parameters
-    return target.parameters | {"HttpParameters": resolved(given, event)}
+    """A destination's values, and an execution's name, may be paths into the event.
+
+    AWS docs, "Dynamic path parameters"; that a rule names executions is the portal's own.
+    """
+    dynamic = {key: target.parameters[key] for key in DYNAMIC if target.parameters.get(key)}
+    return target.parameters | resolved(dynamic, event) if dynamic else target.parameters
 
 
 def resolved(given: Any, event: Event) -> Any:

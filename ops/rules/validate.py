@@ -5,7 +5,7 @@ move there; what could only fail here is refused too.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,13 @@ from django.utils.translation import gettext as _
 from billing.inbox.intake import storable
 from billing.stripe_accounts import configured
 from ops.effects.destinations.models import Destination
+from ops.effects.known import EFFECTS
 from ops.rules import transform
 from ops.rules.documents import KEYS, STATES, TARGET_KEYS, Document
 from ops.rules.models import NAME, Mode, Target
 from ops.rules.paths import InvalidPath, compile_path
 from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import EFFECT, Resource, read_arn
-from ops.rules.targets.effect import EFFECTS
 from ops.workflows.models import StateMachine
 
 MOST_TARGETS = 5  # AWS docs, "EventBridge quotas": targets per rule
@@ -42,8 +42,11 @@ class Problem:
         return f"{said} ({self.example})" if self.example else said
 
 
-def problems_of(document: Any) -> list[Problem]:
-    """Return everything that is wrong with a rule's document; none: it can be saved."""
+def problems_of(document: Any, *, machines: Collection[str] = ()) -> list[Problem]:
+    """Return everything that is wrong with a rule's document; none: it can be saved.
+
+    `machines` are state machines that are not here yet and will be, before the rule is.
+    """
     if not isinstance(document, Mapping):
         return [Problem("", _("A rule is a JSON object with Name, EventPattern and Targets."))]
     if not is_storable(document):
@@ -54,7 +57,7 @@ def problems_of(document: Any) -> list[Problem]:
         *of_description(document.get("Description", "")),
         *of_scope(document),
         *of_pattern(document.get("EventPattern")),
-        *of_targets(document.get("Targets", [])),
+        *of_targets(document.get("Targets", []), machines),
     ]
 
 
@@ -109,7 +112,7 @@ def of_pattern(pattern: Any) -> Iterator[Problem]:
         yield Problem(path, _(error.sentence) % error.values, error.example)
 
 
-def of_targets(targets: Any) -> Iterator[Problem]:
+def of_targets(targets: Any, machines: Collection[str]) -> Iterator[Problem]:
     if not isinstance(targets, list):
         yield Problem("Targets", _("A list of targets."))
         return
@@ -122,14 +125,14 @@ def of_targets(targets: Any) -> Iterator[Problem]:
         if not isinstance(given, Mapping):
             yield Problem(where, _("A target is an object with Id and Arn."))
             continue
-        yield from of_target(f"{where}.", given)
+        yield from of_target(f"{where}.", given, machines)
         name = given.get("Id")
         if isinstance(name, str) and name in names:
             yield Problem(f"{where}.Id", _("Another target of this rule has this Id."))
         names.add(name if isinstance(name, str) else number)
 
 
-def of_target(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
+def of_target(where: str, given: Mapping[str, Any], machines: Collection[str]) -> Iterator[Problem]:
     yield from unknown_keys(where, given, TARGET_KEYS)
     if not is_name(given.get("Id")):
         yield Problem(f"{where}Id", _("Use at most 64 letters, digits, dots, hyphens and underscores."), "tell-finance")
@@ -139,7 +142,7 @@ def of_target(where: str, given: Mapping[str, Any]) -> Iterator[Problem]:
     if resource is None:
         yield Problem(f"{where}Arn", _("This names nothing that a rule can call."), f"{EFFECT}open-finding")
     else:
-        yield from of_resource(where, resource, given)
+        yield from of_resource(where, resource, given, machines)
         yield from of_parameters(where, resource, given)
         if not flaws and resource.kind in ("effect", "activity", "finding"):
             yield from of_effect_input(where, resource.name, given)
@@ -174,9 +177,11 @@ def transform_parts(given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def of_resource(where: str, resource: Resource, given: Mapping[str, Any]) -> Iterator[Problem]:
+def of_resource(
+    where: str, resource: Resource, given: Mapping[str, Any], machines: Collection[str]
+) -> Iterator[Problem]:
     if resource.kind == "state-machine" and resource.is_local:
-        if not StateMachine.objects.filter(name=resource.name).exists():
+        if resource.name not in machines and not StateMachine.objects.filter(name=resource.name).exists():
             yield Problem(f"{where}Arn", _("There is no state machine “%(name)s”.") % {"name": resource.name})
     elif resource.kind in ("effect", "activity", "finding"):
         if not resource.is_local or resource.name not in EFFECTS:
@@ -220,6 +225,7 @@ def fields_of(struct: Any) -> Any:
 
 
 def of_parameters(where: str, resource: Resource, given: Mapping[str, Any]) -> Iterator[Problem]:
+    yield from of_execution(f"{where}StateMachineParameters", resource, given.get("StateMachineParameters"))
     http, sqs = given.get("HttpParameters"), given.get("SqsParameters")
     if http and resource.kind != "destination":
         yield Problem(f"{where}HttpParameters", _("Only an API destination takes these."))
@@ -233,6 +239,17 @@ def of_parameters(where: str, resource: Resource, given: Mapping[str, Any]) -> I
     elif sqs is None and resource.kind == "queue" and resource.is_fifo:
         sentence = _("A FIFO queue needs a message group.")
         yield Problem(f"{where}SqsParameters", sentence, '{"MessageGroupId": "billing"}')
+
+
+def of_execution(where: str, resource: Resource, given: Any) -> Iterator[Problem]:
+    if given is None:
+        return
+    name = given.get("ExecutionName") if isinstance(given, Mapping) and len(given) == 1 else None
+    if not isinstance(name, str) or not name.startswith("$.") or not is_path(name):
+        sentence = _("An object with ExecutionName, a path into the event.")
+        yield Problem(where, sentence, '{"ExecutionName": "$.detail.data.object.id"}')
+    elif resource.kind != "state-machine":
+        yield Problem(where, _("Only a state machine takes these."))
 
 
 def of_http(where: str, http: Any) -> Iterator[Problem]:

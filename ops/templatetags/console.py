@@ -11,8 +11,9 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from djstripe.models.base import StripeModel
 
+from billing.entitlements.access import Access
 from billing.models import CheckoutOrder, InboxEvent
-from ops.console import display
+from ops.console import access_words, display
 from ops.console.rule_words import delivery_pill, parsed
 from ops.models import DestinationRequest, Finding
 from ops.remediation.words import words_of
@@ -38,6 +39,16 @@ def subscription_state(status: str | None) -> SafeString:
 @register.simple_tag
 def invoice_state(status: str | None) -> SafeString:
     return display.stripe_pill(display.INVOICE_STATES, status)
+
+
+@register.simple_tag
+def access_state(access: Access) -> SafeString:
+    return display.stripe_pill(access_words.STATES, access.state)
+
+
+@register.filter
+def access_reason(access: Access) -> str:
+    return access_words.reason_of(access)
 
 
 @register.simple_tag

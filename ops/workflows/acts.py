@@ -17,10 +17,11 @@ from ops.audit import (
     STOP_EXECUTION,
     record_act,
 )
-from ops.workflows import calls, history
+from ops.workflows import history
 from ops.workflows.asl.running import Phase
 from ops.workflows.models import Execution, HistoryEvent, Status
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.settling import settle
 
 Json = Any
 REDRIVABLE = (Status.FAILED, Status.TIMED_OUT, Status.ABORTED)
@@ -38,8 +39,9 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         act(row, actor, STOP_EXECUTION, reason, now=now, after={"status": Status.ABORTED})
         row.status, row.error, row.cause = Status.ABORTED, "Stopped", reason
         row.walkers, row.due_at, row.finished_at = [], None, now
+        row.untold = row.parent_call_id is not None
         row.save()
-        calls.settle([], [row.pk])
+        settle([], [], [row.pk], now=now)
 
 
 def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
@@ -142,6 +144,7 @@ def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetim
     given: dict[str, Json] = {"parent": None, "index": 0, "item": None, "used": {}, "call_number": 0, "quiet": False}
     nothing = {"answer": None, "failure": None, "gathering": None}
     row.walkers = [{**given, **nothing, **walker, "last_id": row.events, "phase": phase.value, "due": now.isoformat()}]
+    row.standing = walker["state"]
     row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
     row.due_at, row.finished_at, row.ends_by = now, None, None
 

@@ -1,16 +1,31 @@
 """Answers from outside: by its task token a call is answered once, or says that it is still at it."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from ops.workflows.asl.written import written
 from ops.workflows.models import CallState, Execution, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
 from ops.workflows.tokens import hash_of, place_of
 
 Json = Any
+# Executions before calls, and in the order of their ids: as everybody locks them.
+LOCK = """
+    SELECT id FROM ops_execution WHERE status = 'RUNNING' AND id IN (
+        SELECT execution_id FROM ops_taskcall WHERE id = ANY(%s))
+    ORDER BY id FOR UPDATE
+"""
+# An answer may come before its call is known to have been made.
+ANSWER = """
+    UPDATE ops_taskcall AS call SET state = 'answered', answer = new.answer, due_at = NULL, claimed_until = NULL
+    FROM jsonb_to_recordset(%s::jsonb) AS new (id bigint, answer jsonb)
+    WHERE call.id = new.id AND call.execution_id = ANY(%s) AND call.state IN ('due', 'waiting')
+    RETURNING call.execution_id
+"""
 
 
 class Answered(Enum):
@@ -36,14 +51,24 @@ def answer(token: str, told: dict[str, Json], *, now: datetime) -> Answered:
         return Answered.INVALID
     with transaction.atomic():
         waiting = waiting_call(token)
-        if waiting is None:
+        if waiting is None or not answer_calls({waiting.pk: told}, now=now):
             return Answered.LATE
-        TaskCall.objects.filter(pk=waiting.pk).update(
-            state=CallState.ANSWERED, answer=told, due_at=None, claimed_until=None
-        )
-        Execution.objects.filter(pk=waiting.execution_id, paused_at=None).update(due_at=now)
-        transaction.on_commit(ADVANCE.soon)
     return Answered.TAKEN
+
+
+def answer_calls(told: Mapping[int, dict[str, Json]], *, now: datetime) -> int:
+    """Answer calls by their ids, in the caller's transaction; return how many still waited for one."""
+    if not told:
+        return 0
+    rows = [{"id": pk, "answer": answer} for pk, answer in told.items()]
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK, [list(told)])
+        running = [pk for (pk,) in cursor.fetchall()]
+        cursor.execute(ANSWER, [written(rows), running])
+        answered = [pk for (pk,) in cursor.fetchall()]
+    Execution.objects.filter(pk__in=answered, paused_at=None).update(due_at=now)
+    transaction.on_commit(ADVANCE.soon)
+    return len(answered)
 
 
 def heartbeat(token: str, *, now: datetime) -> Answered:
@@ -67,7 +92,7 @@ def waiting_call(token: str) -> TaskCall | None:
     # The execution first, as whoever advances it does.
     if not Execution.objects.select_for_update().filter(pk=place[0], status=Status.RUNNING).exists():
         return None
-    open_states = [CallState.WAITING, CallState.DUE]  # an answer may come before its call is known to have been made
+    open_states = [CallState.WAITING, CallState.DUE]
     calls = TaskCall.objects.filter(execution_id=place[0], number=place[1], token_hash=hash_of(token))
     return calls.filter(state__in=open_states).first()
 

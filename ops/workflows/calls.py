@@ -18,8 +18,9 @@ from django.db import connection, connections, transaction
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.workflows.asl.history import submits
 from ops.workflows.asl.walking import Asked
+from ops.workflows.made import Later, Made
 from ops.workflows.models import CallState, Execution, TaskCall
-from ops.workflows.resources import Made, is_at_home, make
+from ops.workflows.resources import is_at_home, make
 from ops.workflows.tokens import hash_of
 
 log = structlog.get_logger(__name__)
@@ -38,8 +39,8 @@ CLAIM = """
     FROM chosen, ops_execution AS execution, ops_statemachine AS machine
     WHERE call.id = chosen.id AND execution.id = call.execution_id AND machine.id = execution.machine_id
     RETURNING call.id, call.execution_id, call.number, call.state_name, call.resource, call.arguments::text,
-        call.attempts, machine.name, execution.name, execution.event_id, execution.customer_id, execution.depth,
-        execution.redrives
+        call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id, execution.customer_id,
+        execution.depth, execution.started_at
 """
 ANSWER = """
     UPDATE ops_taskcall AS call SET state = new.state, answer = new.answer, due_at = new.due_at, error = new.error,
@@ -48,19 +49,11 @@ ANSWER = """
         id bigint, state text, answer jsonb, due_at timestamptz, error text, attempts int)
     WHERE call.id = new.id AND call.state = 'due'
 """
-WAKE = """
-    UPDATE ops_execution SET due_at = %s WHERE id IN (
-        SELECT id FROM ops_execution WHERE id = ANY(%s) AND status = 'RUNNING' AND paused_at IS NULL
-        ORDER BY id FOR UPDATE)
-"""
-SETTLE = """
-    UPDATE ops_taskcall AS call SET state = 'taken'
-    FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)
-    WHERE call.execution_id = new.execution AND call.number = new.number
-"""
-
+# Executions before their calls, and in the order of their ids: as everybody locks them.
+LOCK = "SELECT id FROM ops_execution WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+WAKE = "UPDATE ops_execution SET due_at = %s WHERE id = ANY(%s) AND status = 'RUNNING' AND paused_at IS NULL"
 Clock = Callable[[], datetime]
-Make = Callable[..., Outcome]  # (made, now=)
+Make = Callable[..., Outcome | Later]  # (made, now=)
 
 
 def intent(execution: Execution, asked: Asked, *, now: datetime) -> TaskCall:
@@ -95,7 +88,7 @@ def make_due(clock: Clock, *, make: Make = make) -> int:
     return len(claimed)
 
 
-def make_apart(claimed: "Claimed", clock: Clock, make: Make) -> Outcome:
+def make_apart(claimed: "Claimed", clock: Clock, make: Make) -> Outcome | Later:
     try:
         return make(claimed.made, now=clock())
     finally:
@@ -120,7 +113,8 @@ def claim(*, limit: int, now: datetime) -> list[Claimed]:
 
 
 def claimed(row: Sequence[Any]) -> Claimed:
-    pk, execution, number, state, resource, arguments, attempts, machine, name, event_id, customer_id, depth, _ = row
+    pk, execution, number, state, resource, arguments, attempts, until, *about = row
+    machine, name, event_id, customer_id, depth, started_at = about
     made = Made(
         key=f"{machine}:{name}:{number}",
         machine=machine,
@@ -130,11 +124,14 @@ def claimed(row: Sequence[Any]) -> Claimed:
         event_id=event_id,
         customer_id=customer_id,
         depth=depth,
+        call=pk,
+        started_at=started_at,
+        until=until,
     )
     return Claimed(pk, execution, attempts, made)
 
 
-def record(finished: Sequence[tuple[Claimed, Outcome]], *, now: datetime) -> None:
+def record(finished: Sequence[tuple[Claimed, Outcome | Later]], *, now: datetime) -> None:
     """Write what came of calls, and wake the executions that wait for them."""
     if not finished:
         return
@@ -143,13 +140,16 @@ def record(finished: Sequence[tuple[Claimed, Outcome]], *, now: datetime) -> Non
         claimed.execution for (claimed, _), row in zip(finished, rows, strict=True) if row["state"] == "answered"
     }
     with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK, [[claimed.execution for claimed, _ in finished]])
         cursor.execute(ANSWER, [orjson.dumps(rows).decode()])
-        cursor.execute(WAKE, [now, sorted(answered)])
+        cursor.execute(WAKE, [now, list(answered)])
 
 
-def row_of(claimed: Claimed, outcome: Outcome, *, now: datetime) -> dict[str, Any]:
+def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict[str, Any]:
     attempts = claimed.attempts + (not isinstance(outcome, Retry) or outcome.tried)
     row = {"id": claimed.pk, "state": "answered", "answer": None, "due_at": None, "error": "", "attempts": attempts}
+    if isinstance(outcome, Later):
+        return {**row, "state": CallState.WAITING.value}
     if isinstance(outcome, Done):
         if submits(claimed.made.resource):
             return {**row, "state": CallState.WAITING.value}
@@ -165,14 +165,3 @@ def wait_after(attempts: int) -> timedelta:
     """Exponential, with jitter."""
     wait = min(FIRST_WAIT * 2.0 ** min(max(attempts - 1, 0), 20), LONGEST_WAIT)
     return wait * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-
-
-def settle(taken: Sequence[tuple[int, int]], ended: Sequence[int]) -> None:
-    """Mark calls whose answers were taken, and drop those that ended executions still had."""
-    if taken:
-        rows = [{"execution": execution, "number": number} for execution, number in taken]
-        with connection.cursor() as cursor:
-            cursor.execute(SETTLE, [orjson.dumps(rows).decode()])
-    if ended:
-        left = TaskCall.objects.filter(execution_id__in=ended, state__in=[CallState.DUE, CallState.WAITING])
-        left.update(state=CallState.DROPPED, due_at=None, claimed_until=None)

@@ -18,15 +18,16 @@ import structlog
 from django.db import connection, transaction
 
 from ops import metrics
-from ops.workflows import calls, resources
+from ops.workflows import calls, children, resources
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.history import HistoryFull
-from ops.workflows.asl.running import Ended, from_json
+from ops.workflows.asl.running import Ended, from_json, states_of
 from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
 from ops.workflows.machines import ARN, compiled
-from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall
+from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall, written_states
+from ops.workflows.settling import settle
 from ops.workflows.tokens import token_of
 
 log = structlog.get_logger(__name__)
@@ -48,11 +49,12 @@ READ = """
 WRITE = """
     UPDATE ops_execution AS execution
     SET status = new.status, output = new.output, error = new.error, cause = new.cause, walkers = new.walkers,
-        next_walker = new.next_walker, calls = new.calls, events = new.events, due_at = new.due_at,
-        finished_at = new.finished_at
+        standing = new.standing, next_walker = new.next_walker, calls = new.calls, events = new.events,
+        due_at = new.due_at, finished_at = new.finished_at,
+        untold = new.status <> 'RUNNING' AND execution.parent_call_id IS NOT NULL
     FROM jsonb_to_recordset(%s::jsonb) AS new (
-        id bigint, status text, output jsonb, error text, cause text, walkers jsonb, next_walker int, calls int,
-        events int, due_at timestamptz, finished_at timestamptz)
+        id bigint, status text, output jsonb, error text, cause text, walkers jsonb, standing text, next_walker int,
+        calls int, events int, due_at timestamptz, finished_at timestamptz)
     WHERE execution.id = new.id
 """
 
@@ -77,8 +79,9 @@ def advance_due(
         if taken.executions == BATCH:
             on_full_batch()
         made = calls.make_due(clock, make=make)
+        told = children.tell_parents(now=clock()) + children.stop_strays(now=clock())
         steps += taken.steps
-        if not taken.executions and not made:
+        if not taken.executions and not made and not told:
             break
     return steps
 
@@ -86,7 +89,7 @@ def advance_due(
 def waiting(now: datetime) -> bool:
     """Whether an execution or one of its calls is due."""
     due = Execution.objects.filter(status=Status.RUNNING, due_at__lte=now).exists()
-    return due or TaskCall.objects.filter(state=CallState.DUE, due_at__lte=now).exists()
+    return due or TaskCall.objects.filter(state=CallState.DUE, due_at__lte=now).exists() or children.waiting(now)
 
 
 @dataclass
@@ -166,6 +169,7 @@ class Written:
     executions: list[dict[str, Any]] = field(default_factory=list)
     asked: list[TaskCall] = field(default_factory=list)
     taken: list[tuple[int, int]] = field(default_factory=list)  # calls whose answers were taken
+    dropped: list[tuple[int, int]] = field(default_factory=list)  # calls that nobody waits for any more
     ended: list[int] = field(default_factory=list)
 
     def write(self, *, now: datetime) -> None:
@@ -173,7 +177,7 @@ class Written:
         with connection.cursor() as cursor:
             cursor.execute(WRITE, [orjson.dumps(self.executions).decode()])
         TaskCall.objects.bulk_create(self.asked)
-        calls.settle(self.taken, self.ended)
+        settle(self.taken, self.dropped, self.ended, now=now)
 
 
 def advance_one(execution: Execution, answers: Answers, written: Written, *, now: datetime) -> int:
@@ -181,8 +185,10 @@ def advance_one(execution: Execution, answers: Answers, written: Written, *, now
     before = execution.events, len(written.pages.rows)
     walking = walking_of(execution, written, now=now)
     steps = 0
+    waited: set[int] = set()
     try:
         walking.walkers = {walker.id: walker for walker in map(from_json, execution.walkers)}
+        waited = walking.waited()
         for number, answer in answers:
             walking.answer(number, **answer_of(answer))
         if execution.ends_by and execution.ends_by <= now:
@@ -197,12 +203,16 @@ def advance_one(execution: Execution, answers: Answers, written: Written, *, now
         walking.ended = None
         fail(walking, f"The engine could not go on: {type(error).__name__}.")
     lay_down(execution, walking, written, now=now)
-    written.taken += [(execution.pk, number) for number, _ in answers]
+    taken = {number for number, _ in answers}
+    written.taken += [(execution.pk, number) for number in sorted(taken)]
+    if not walking.ended:
+        written.dropped += [(execution.pk, number) for number in waited - walking.waited() - taken]
     return steps
 
 
 def fail(walking: Walking, cause: str) -> None:
     """End an execution that cannot go on; what its last walk began is not called."""
+    walking.failed_in = states_of(walking.walkers.values())
     walking.walkers.clear()
     walking.end("FAILED", failure=Failure(RUNTIME, cause))
 
@@ -244,12 +254,15 @@ def lay_down(execution: Execution, walking: Walking, written: Written, *, now: d
     if ended:
         written.ended.append(execution.pk)
     else:
-        written.asked += [calls.intent(execution, asked, now=now) for asked in walking.asked]
+        waited = walking.waited() if walking.asked else ()
+        asked = [asked for asked in walking.asked if asked.number in waited]
+        written.asked += [calls.intent(execution, each, now=now) for each in asked]
     due = None if ended else soonest(walking.due_at(), execution.ends_by)
     written.executions.append(
         {
             "id": execution.pk,
             "walkers": [] if ended else list(walking.walkers.values()),
+            "standing": written_states(ended.states if ended else states_of(walking.walkers.values())),
             "next_walker": walking.next_walker,
             "calls": walking.calls,
             "events": execution.events,

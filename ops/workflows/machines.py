@@ -16,11 +16,19 @@ ARN = "arn:aws:states:local:000000000000:stateMachine:"
 
 
 def save_version(
-    name: str, definition: str, *, reason: str, now: datetime, actor: User | None = None, notes: str = ""
+    name: str,
+    definition: str,
+    *,
+    reason: str,
+    now: datetime,
+    actor: User | None = None,
+    notes: str = "",
+    path: str = "",
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
-    Raises InvalidDefinition with every fault. Executions that run keep the version that they began with.
+    `path` is the file that says so, below the playbooks. Raises InvalidDefinition with every fault. Executions that run
+    keep the version that they began with.
     """
     read_definition(definition)
     with transaction.atomic():
@@ -36,6 +44,7 @@ def save_version(
             changed_by=actor,
             reason=reason,
             changed_at=now,
+            path=path,
         )
         machine.current, machine.tried, machine.tried_percent = version, None, 0
         machine.save(update_fields=["current", "tried", "tried_percent"])

@@ -1,9 +1,12 @@
 """State machines, their versions, and executions: where each stands, what it has called, what happened in it."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -49,6 +52,7 @@ class StateMachineVersion(models.Model):
     )
     reason = models.TextField(_("reason"), blank=True, default="")
     changed_at = models.DateTimeField(_("changed"))
+    path = models.CharField(max_length=255, blank=True, default="")  # its file below the playbooks; empty: saved here
 
     class Meta:
         verbose_name = _("version of a state machine")
@@ -89,6 +93,8 @@ class Execution(models.Model):
     cause = models.TextField(_("cause"), blank=True, default="")
     walkers: "models.JSONField[Any, Any]" = models.JSONField(default=list)
     next_walker = models.PositiveIntegerField(default=1)
+    # The states in which it stands, or in which it failed, a line each: what is counted for each state of a machine.
+    standing = models.TextField(blank=True, default="")
     calls = models.PositiveIntegerField(default=0)  # that it has made
     events = models.PositiveIntegerField(default=0)  # in its history
     # When somebody must look at it next; None while it only waits for answers, is paused, or has ended.
@@ -102,6 +108,11 @@ class Execution(models.Model):
     event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
     depth = models.PositiveSmallIntegerField(default=0)
+    # The call of another execution that waits for this one; `untold` until it was told how this one ended.
+    parent_call = models.ForeignKey(
+        "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
+    )
+    untold = models.BooleanField(default=False, db_default=False)
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
@@ -115,11 +126,29 @@ class Execution(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(status="RUNNING", due_at__isnull=False), name="execution_due"),
             models.Index(fields=["machine", "-started_at"], name="execution_newest"),
+            # Counts by state read this index alone, at a million rows too; its entries repeat and are stored once.
+            models.Index(fields=["machine", "status", "standing"], name="execution_standing"),
             models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
+            models.Index(fields=["id"], condition=Q(untold=True), name="execution_untold"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+LONGEST_STANDING = 2_000  # bytes; an entry of an index must fit a page
+
+
+def written_states(names: Iterable[str]) -> str:
+    """Write the names of states a line each, as `Execution.standing` holds them; as many as fit an index's entry."""
+    lines: list[str] = []
+    room = LONGEST_STANDING
+    for name in names:
+        room -= len(name.encode()) + 1
+        if room < 0:
+            break
+        lines.append(name)
+    return "\n".join(lines)
 
 
 class HistoryEvent(models.Model):
@@ -176,8 +205,42 @@ class TaskCall(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
+            models.Index(fields=["due_at"], condition=Q(state="dropped", due_at__isnull=False), name="task_call_stray"),
             models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
         ]
 
     def __str__(self) -> str:
         return f"{self.execution_id}:{self.number}"
+
+
+class EventWait(models.Model):
+    """A call that waits for an event. Gone once it is met; what was met stands in the call's answer."""
+
+    # Who waits: a call of an execution here, or a task of Step Functions by its token.
+    call = models.OneToOneField(TaskCall, null=True, blank=True, on_delete=models.CASCADE, related_name="wait")
+    foreign_token = models.TextField(blank=True, default="")
+    pattern = models.TextField()  # JSON
+    object_id = models.CharField(max_length=255, blank=True, default="")  # only events about it count
+    since = models.DateTimeField()  # what arrived before does not count
+    not_event = models.CharField(max_length=255, blank=True, default="")  # the event that began the execution
+    # Every event that meets it has one of `keys`, which are all of one name (`waits.wanted`).
+    key_name = models.CharField(max_length=512)
+    keys: "ArrayField[list[str], list[str]]" = ArrayField(models.TextField())
+    until = models.DateTimeField(_("at most until"), null=True, blank=True)
+    created_at = models.DateTimeField(_("since"))
+    # The event, where a task of Step Functions has yet to be told of it.
+    met: "models.JSONField[Any, Any]" = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["foreign_token"], condition=~Q(foreign_token=""), name="event_wait_abroad_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["key_name"], condition=Q(met__isnull=True), name="event_wait_names"),
+            GinIndex(fields=["keys"], name="event_wait_keys", fastupdate=False),
+        ]
+
+    def __str__(self) -> str:
+        return self.pattern

@@ -18,8 +18,8 @@ from ops.workflows.asl.errors import Failure
 from ops.workflows.asl.history import Event
 from ops.workflows.asl.running import Answer, Ended, World
 from ops.workflows.asl.step import Call
+from ops.workflows.made import Made
 from ops.workflows.models import CallState, Execution, StateMachine, StateMachineVersion, Status, TaskCall
-from ops.workflows.resources import Made
 from ops.workflows.start import start
 
 Json = Any

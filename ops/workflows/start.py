@@ -29,10 +29,19 @@ class InputTooLarge(ValueError):
     """The input is larger than 256 KiB."""
 
 
-def start(machine: StateMachine, name: str, given: Json, *, now: datetime, cause: Cause | None = None) -> Execution:
+def start(
+    machine: StateMachine,
+    name: str,
+    given: Json,
+    *,
+    now: datetime,
+    cause: Cause | None = None,
+    parent_call: int | None = None,
+) -> Execution:
     """Start an execution, or return the one of this name that was started before, whatever its input.
 
-    It runs once the caller's transaction has committed. Raises InputTooLarge, NoVersion.
+    `parent_call`: the call that is answered when it has ended. It runs once the caller's transaction has committed.
+    Raises InputTooLarge, NoVersion.
     """
     if size(given) > LARGEST_PAYLOAD:
         raise InputTooLarge(InputTooLarge.__doc__)
@@ -46,12 +55,14 @@ def start(machine: StateMachine, name: str, given: Json, *, now: datetime, cause
         name=name,
         input=given,
         walkers=[jsonable(walker)],
+        standing=flow.flow.start_at,
         events=1,
         due_at=now,
         ends_by=now + timedelta(seconds=flow.timeout_seconds) if flow.timeout_seconds else None,
         event_id=cause.event_id,
         customer_id=cause.customer_id,
         depth=cause.depth,
+        parent_call_id=parent_call,
         started_at=now,
     )
     with transaction.atomic():

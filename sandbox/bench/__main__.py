@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.bench.machine import described, resident, worked
+from sandbox.bench.machine import described, resident, worked, yardstick
 from sandbox.fill.command import Order, fill
 
 KEY = "sk_test_123"
@@ -150,6 +150,7 @@ def measure_month(sandbox: Running) -> None:
     seconds, after = time.monotonic() - begun, worked(sandbox.process)
     jobs, events = sum(went["jobs"].values()), sum(went["events"].values())
     used = "" if before is None or after is None else f" ({after - before:,.1f} s of a processor)"
+    say("the yardstick", f"{yardstick():,.2f} s of a processor")
     say("one month forward", f"{seconds:,.1f} s{used} for {jobs:,} jobs and {events:,} events")
 
 

@@ -1,7 +1,10 @@
 """What was measured on, and how much memory a process takes."""
 
+import json
 import os
 import platform
+import sqlite3
+import time
 from pathlib import Path
 
 
@@ -41,3 +44,18 @@ def worked(process: int) -> float | None:
     except OSError:
         return None
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def yardstick() -> float:
+    """Seconds of a processor that a fixed piece of work takes here and now: documents in and out of SQLite. A machine
+    that is shared does the same work at half its speed an hour later: numbers of two sessions can be compared by this
+    one alone."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE pieces (id INTEGER PRIMARY KEY, body TEXT)")
+    begun = time.process_time()
+    for number in range(20_000):
+        piece = {"id": f"piece_{number}", "lines": [{"amount": amount, "number": number} for amount in range(10)]}
+        connection.execute("INSERT INTO pieces (body) VALUES (?)", (json.dumps(piece),))
+    for (body,) in connection.execute("SELECT body FROM pieces"):
+        json.loads(body)
+    return time.process_time() - begun

@@ -149,7 +149,7 @@ def _customer_fields(ctx: Context, customer: Doc) -> Doc:
         "customer_tax_exempt": customer["tax_exempt"],
         "customer_tax_ids": [
             {"type": tax_id["type"], "value": tax_id["value"]}
-            for tax_id in objects.query(ctx, "tax_id", customer=customer["id"])
+            for tax_id in ctx.tx.listed(ctx.scope, "tax_id", customer=customer["id"])
         ],
     }
 

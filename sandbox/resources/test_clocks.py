@@ -12,7 +12,7 @@ from sandbox.billing.periods import DAY, Cycle, months_later
 from sandbox.clocks import CLOCK
 from sandbox.context import Context
 from sandbox.errors import ApiError
-from sandbox.kinds import Doc, kind
+from sandbox.kinds import KINDS, Doc, kind
 from sandbox.pagination import list_page, paging
 from sandbox.params import Int, Str
 from sandbox.resources import customers
@@ -25,8 +25,9 @@ MOST = 100
 STEP = 20
 """The jobs of a clock that share a transaction."""
 RUNNING = ["active", "incomplete", "past_due", "paused", "trialing", "unpaid"]
-GONE = ("subscription", "invoice", "invoiceitem", "invoice_payment", "subscription_schedule", "credit_note")
-"""What is deleted with a clock, besides its customers. Payments and events stay."""
+STAY = (CLOCK, "customer", "balance_transaction", "event")
+"""What is not deleted without a trace with a clock: customers leave their stub, what was told stays told, and what the
+account has stays in its balance, with the ledger's rows and the transactions that say where it came from."""
 
 
 @route("POST", PATH, params={"customer": Str(), "frozen_time": Int(min=0, required=True), "name": Str(max_length=300)})
@@ -62,7 +63,7 @@ def _attach(ctx: Context, clock: Doc, id: str) -> None:
         raise ApiError("This customer is attached to a test clock already.", param="customer")
     owned = {"test_clock": clock["id"], "_clock": clock["id"]}
     objects.update(ctx, customer, owned, event="customer.updated")
-    for name in ("subscription", "invoice", "invoiceitem", "payment_method", "subscription_schedule"):
+    for name in (name for name, known in KINDS.items() if "customer" in known.indexed):
         for doc in objects.query(ctx, name, customer=id):
             objects.update(ctx, doc, owned if "test_clock" in doc else {"_clock": clock["id"]})
             ctx.tx.sql("UPDATE jobs SET clock=? WHERE scope=? AND name=?", clock["id"], ctx.scope, doc["id"])
@@ -151,12 +152,13 @@ def delete_test_clock(ctx: Context, params: dict[str, Any], id: str) -> Doc:
 
 
 def _delete(ctx: Context, clock: Doc) -> Doc:
-    """With its customers and everything that they had."""
+    """With its customers and everything that they had, payments too. It is told that the customers are deleted (and so
+    their subscriptions canceled) and the clock; of the rest nothing is told."""
     outside, id = ctx.now, clock["id"]
     ctx.clock, ctx.now = id, clock["frozen_time"]
     for customer in objects.query(ctx, "customer", test_clock=id):
         customers.delete_customer(ctx, {}, customer["id"])
-    for name in GONE:
+    for name in KINDS.keys() - set(STAY):
         for doc in objects.query(ctx, name, _clock=id):
             ctx.tx.delete(ctx.scope, doc, None)
     ctx.tx.sql("DELETE FROM jobs WHERE scope=? AND clock=?", ctx.scope, id)

@@ -10,7 +10,7 @@ import pytest
 from billing.inbox.models import AsideMessage, InboxEvent
 from config.env import BASE_DIR
 from tests.billing.events import an_event
-from tests.billing.inbox.conftest import aws, aws_url, left, put, queue, sqs_client, wait_until  # noqa: F401 - fixtures
+from tests.billing.inbox.conftest import left, put, queue, sqs_client, wait_until  # noqa: F401 - fixtures
 from tests.billing.inbox.test_bus import an_envelope
 from tests.processes import portal_environment
 

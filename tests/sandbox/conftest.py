@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import stripe
-from hypothesis import HealthCheck, settings
 
 from sandbox.clock import Clock
 from sandbox.discovery import discover
@@ -14,10 +13,6 @@ from sandbox.store import Store
 from tests.sandbox import legal
 from tests.sandbox.running import Receiver, RunningSandbox
 from tests.sandbox.travel import Travel
-
-settings.register_profile("sandbox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("sandbox")
-"""How quick a machine is that has other work is nothing that a test should find out."""
 
 
 @pytest.fixture(scope="session")

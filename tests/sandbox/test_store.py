@@ -105,3 +105,35 @@ def test_what_jobs_know_of_a_document_is_what_is_stored(travel: Travel, monkeypa
     assert {"subscription", "invoice", "payment_intent", "customer"} <= set(asked)
     with travel.engine.store.read() as tx:
         assert tx.sql("SELECT error FROM jobs WHERE error NOT NULL").fetchall() == []
+
+
+def test_what_is_not_written_yet_is_found_by_every_question(store: Store) -> None:
+    with store.write() as tx:
+        tx.insert(SCOPE, ALICE)
+        tx.save(SCOPE, ALICE | {"email": "bob@example.com"})
+        assert [doc["id"] for doc in tx.page(SCOPE, "customer", {"email": "bob@example.com"})] == ["cus_1"]
+        tx.save(SCOPE, ALICE | {"email": "charlie@example.com"})
+        assert tx.count(SCOPE, "customer", {"email": "bob@example.com"}) == 0
+        assert tx.locate("customer", "cus_1") == SCOPE
+        tx.delete(SCOPE, ALICE, None)
+        assert tx.get(SCOPE, "customer", "cus_1") is None
+        assert tx.sql("SELECT count(*) FROM object_index").fetchone() == (0,)
+
+
+def test_a_rehearsal_leaves_what_was_not_written_yet(store: Store) -> None:
+    with store.write() as tx:
+        tx.insert(SCOPE, ALICE)
+        with tx.rehearsal():
+            tx.save(SCOPE, ALICE | {"email": "bob@example.com"})
+            tx.insert(SCOPE, ALICE | {"id": "cus_2"})
+            assert tx.count(SCOPE, "customer") == 2
+    with store.read() as tx:
+        assert tx.page(SCOPE, "customer") == [ALICE]
+
+
+def test_an_exception_leaves_nothing(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as tx:
+        tx.insert(SCOPE, ALICE)
+        raise RuntimeError
+    with store.read() as tx:
+        assert tx.count(SCOPE, "customer") == 0

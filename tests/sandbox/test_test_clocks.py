@@ -178,6 +178,28 @@ def test_deleting_a_clock_deletes_what_lives_in_its_time(travel: Travel) -> None
     assert {"customer.deleted", "test_helpers.test_clock.deleted"} <= set(types(travel))
 
 
+def test_payments_go_with_the_clock_and_the_ledger_still_balances(travel: Travel) -> None:
+    clock = frozen(travel)
+    subscription = subscribed(travel, clock)
+    [charge] = travel.get("/v1/charges", customer=subscription["customer"])["data"]
+    refund = travel.post("/v1/refunds", charge=charge["id"], amount=100)
+    before = travel.get("/_sandbox/ledger")
+    travel.ask("DELETE", f"{CLOCKS}/{clock['id']}")
+    for path in (
+        f"/v1/charges/{charge['id']}", f"/v1/payment_intents/{charge['payment_intent']}", f"/v1/refunds/{refund['id']}",
+        f"/v1/payment_methods/{charge['payment_method']}",
+    ):  # fmt: skip
+        assert travel.ask("GET", path)[0] == 404, path
+    after = travel.get("/_sandbox/ledger")
+    assert (after["data"], after["sums"]) == (before["data"], before["sums"])
+    assert all(sum(accounts.values()) == 0 for accounts in after["sums"].values())
+    there = {one["currency"]: one["amount"] for one in travel.get("/v1/balance")["available"]}
+    for currency, accounts in after["sums"].items():
+        assert there.get(currency, 0) == accounts["balance"]
+    booked = travel.get("/v1/balance_transactions")["data"]
+    assert sum(one["net"] for one in booked) == sum(there.values())
+
+
 def test_a_clock_is_deleted_after_seven_days(travel: Travel) -> None:
     clock = frozen(travel)
     travel.advance(7 * DAY)

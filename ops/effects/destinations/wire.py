@@ -67,12 +67,12 @@ class AddressRefused(Exception):
     """An address that may not be called."""
 
 
-def exchange(request: Request, *, seconds: float) -> Answer | Failure:
+def exchange(request: Request, *, seconds: float, most_bytes: int = KEPT_BYTES) -> Answer | Failure:
     """Send a request and read the answer within `seconds`. Never raises for what the other side does."""
     began = time.monotonic()
     backend = CheckedBackend(began + seconds, encrypted=request.url.startswith("https:"))
     try:
-        answered = speak(request, backend)
+        answered = speak(request, backend, most_bytes)
     except httpcore.UnsupportedProtocol:
         return Failure("NoWebAddress", "The address is neither http nor https.", final=True)
     except (AddressRefused, NameNotFound, LookupTimedOut, httpcore.LocalProtocolError) as error:
@@ -83,7 +83,9 @@ def exchange(request: Request, *, seconds: float) -> Answer | Failure:
     return Answer(status, headers, body, cut, backend.address, time.monotonic() - began)
 
 
-def speak(request: Request, backend: "CheckedBackend") -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
+def speak(
+    request: Request, backend: "CheckedBackend", most_bytes: int
+) -> tuple[int, tuple[tuple[str, str], ...], bytes, bool]:
     # A connection for each request: a kept one would go to an address that was checked long ago.
     with (
         httpcore.ConnectionPool(
@@ -100,18 +102,18 @@ def speak(request: Request, backend: "CheckedBackend") -> tuple[int, tuple[tuple
         ) as response,
     ):
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
-        body, cut = read(response)
+        body, cut = read(response, most_bytes)
         return response.status, headers, body, cut
 
 
-def read(response: httpcore.Response) -> tuple[bytes, bool]:
+def read(response: httpcore.Response, most_bytes: int) -> tuple[bytes, bool]:
     """Read what is kept of an answer. One that breaks off or dawdles is cut: its status says what came of the call."""
     body = b""
     try:
         for piece in response.iter_stream():
             body += piece
-            if len(body) > KEPT_BYTES:
-                return body[:KEPT_BYTES], True
+            if len(body) > most_bytes:
+                return body[:most_bytes], True
     except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
         return body, True
     return body, False

@@ -16,6 +16,7 @@ from accounts.models import User
 from billing.inbox.selection import Selection
 from billing.inbox.since import moment_of
 from ops.effects.destinations.models import Destination
+from ops.playbooks.apply import BadPlaybooks, bring_machines
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
 from ops.rules.cloudformation.reading import destinations_of, documents_of
@@ -131,7 +132,10 @@ class Command(BaseCommand):
 
     def do_apply(self, options: dict[str, Any]) -> None:
         entries = chosen(options["names"])
+        folders = {entry.path.partition("/")[0] for entry in entries}
         try:
+            if not options["dry_run"] and not any(entry.problems for entry in entries):
+                bring_machines(folders, reason=options["reason"], actor=actor_of(options), now=timezone.now())
             applied = files.apply(
                 entries,
                 force=options["force"],
@@ -141,6 +145,8 @@ class Command(BaseCommand):
                 now=timezone.now(),
                 dry_run=options["dry_run"],
             )
+        except BadPlaybooks as error:
+            raise CommandError("\n".join([*error.faults, NOTHING]))
         except BadFiles as error:
             raise CommandError("\n".join([*(line for entry in error.entries for line in refused(entry)), NOTHING]))
         told = [{"name": each.name, "did": each.did, "parts": each.parts} for each in applied]

@@ -14,6 +14,7 @@ from ops.rules.patterns import InvalidPattern, compile_pattern
 from ops.rules.resources import Resource, resource_of
 
 EFFECTS = ("effect", "activity", "finding")
+EXECUTION = "StateMachineParameters"  # AWS knows nothing like it
 INPUT_KEYS = ("Input", "InputPath", "InputTransformer")
 # Keys of the envelope that are the bus's own to fill: here they hold the portal's values, or Stripe's id.
 BUS_FILLS = ("id", "account", "region", "resources", "time")
@@ -52,7 +53,7 @@ def move_of(document: Document, destinations: Mapping[str, Destination]) -> Move
             move.calls_effects |= resource.kind in EFFECTS
         else:
             move.said += differences(move.name, resource, target)
-            move.targets.append(target)
+            move.targets.append({key: value for key, value in target.items() if key != EXECUTION})
     return move
 
 
@@ -151,6 +152,11 @@ def differences(name: str, resource: Resource, target: Document) -> list[str]:
     if dead.endswith(".fifo"):
         said.append(
             f"{name}: {target['Id']}: EventBridge's dead letters go to no FIFO queue; one of the stack's is used."
+        )
+    if target.get(EXECUTION):
+        said.append(
+            f"{name}: {target['Id']}: EventBridge names executions itself, so that each event starts one; here one is "
+            f"started for each {target[EXECUTION].get('ExecutionName')}."
         )
     if has_quoted_hole(target):
         said.append(

@@ -1,18 +1,16 @@
 """Call an effect: one of `ops.effects.registry`. News for an organization and findings are effects too."""
 
-from ops.effects import local, stripe
-from ops.effects.outcome import Outcome, Refused
-from ops.effects.registry import EFFECTS, Call, by_arn
+from ops.effects.known import by_arn
+from ops.effects.outcome import Done, Later, Outcome, Refused
+from ops.effects.registry import Call
 from ops.rules.targets.call import TargetCall
-
-__all__ = ["EFFECTS", "call", "local", "stripe"]  # importing a module of effects registers them
 
 
 def call(target: TargetCall) -> Outcome:
     effect = by_arn(target.arn)
     if effect is None:
         return Refused(f"NoSuchEffect: nothing is registered under {target.arn}.")
-    return effect.call(
+    outcome = effect.call(
         target.input,
         Call(
             key=target.key,
@@ -23,3 +21,5 @@ def call(target: TargetCall) -> Outcome:
             depth=target.depth,
         ),
     )
+    # Only a workflow's call waits: such an effect refuses a rule's.
+    return Done() if isinstance(outcome, Later) else outcome

@@ -1,7 +1,14 @@
-"""Start a state machine, here or on AWS. The execution is named after the call's key, so that it starts once."""
+"""Start a state machine, here or on AWS, once: the execution is named after the call's key, or as the rule says.
+
+A rule that names executions after what they are about (`StateMachineParameters`, `$.detail.data.object.id`) starts one
+for each of these things, however many events tell of it.
+"""
+
+import re
 
 import orjson
 
+from billing import clock
 from ops.effects import aws
 from ops.effects.outcome import Done, Outcome, Refused
 from ops.rules.resources import Resource, resource_of
@@ -10,13 +17,23 @@ from ops.workflows.machines import NoVersion
 from ops.workflows.models import StateMachine
 from ops.workflows.start import Cause, InputTooLarge, start
 
+NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 THERE = "ExecutionAlreadyExists"
 
 
 def call(target: TargetCall) -> Outcome:
     resource = resource_of(target.arn)
-    name = f"{target.rule_name[:40]}-{target.short_key[:32]}"  # at most 80 characters
+    name = name_of(target)
+    if not NAME.fullmatch(name):
+        return Refused(f"InvalidName: “{name[:100]}” is no name of an execution: 1 to 80 letters, digits, ., -, _.")
     return start_here(target, resource, name) if resource.is_local else start_on_aws(target, resource, name)
+
+
+def name_of(target: TargetCall) -> str:
+    given = target.parameters.get("StateMachineParameters")
+    if given:
+        return str(given.get("ExecutionName", ""))
+    return f"{target.rule_name[:40]}-{target.short_key[:32]}"  # at most 80 characters
 
 
 def start_here(target: TargetCall, resource: Resource, name: str) -> Outcome:
@@ -25,7 +42,7 @@ def start_here(target: TargetCall, resource: Resource, name: str) -> Outcome:
         return Refused(f"NoSuchStateMachine: there is no state machine named {resource.name}.")
     cause = Cause(event_id=target.event_id, customer_id=target.customer_id, depth=target.depth)
     try:
-        start(machine, name, orjson.loads(target.input), now=target.now, cause=cause)
+        start(machine, name, orjson.loads(target.input), now=target.now + clock.ahead(), cause=cause)
     except (InputTooLarge, NoVersion) as error:
         return Refused(f"{type(error).__name__}: {error}")
     except orjson.JSONDecodeError:

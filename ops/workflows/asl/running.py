@@ -3,7 +3,7 @@
 All of it is data that JSON can hold, so that an execution can be laid aside between any two steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,12 +33,13 @@ class World(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How an execution ended: SUCCEEDED with its output, or FAILED, TIMED_OUT or ABORTED with why."""
+    """How an execution ended: SUCCEEDED with its output; FAILED, TIMED_OUT or ABORTED with why, and in which states."""
 
     status: str
     output: Json = None
     failure: Failure = field(default_factory=Failure)
     history: tuple[Event, ...] = ()
+    states: tuple[str, ...] = ()
 
 
 class Phase(StrEnum):
@@ -98,6 +99,11 @@ class Walker:
     def attempts(self) -> int:
         """How often the state was tried again."""
         return sum(self.used.values())
+
+
+def states_of(walkers: Iterable[Walker]) -> tuple[str, ...]:
+    """The names of the states in which walkers stand."""
+    return tuple(sorted({walker.state for walker in walkers}))
 
 
 def to_json(walker: Walker) -> dict[str, Json]:

@@ -17,7 +17,7 @@ from ops.workflows.asl.expressions import View
 from ops.workflows.asl.fork import EXCEEDED, Branch, Fork, Tolerance
 from ops.workflows.asl.history import call_word, submits
 from ops.workflows.asl.retry import Again
-from ops.workflows.asl.running import Ended, Gathering, Phase, Walker
+from ops.workflows.asl.running import Ended, Gathering, Phase, Walker, states_of
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
 
@@ -52,6 +52,7 @@ class Walking:
     next_walker: int = 1
     calls: int = 0  # how many were made
     asked: list[Asked] = field(default_factory=list)
+    failed_in: tuple[str, ...] = ()  # the states that a failure has come through, the innermost first
     ended: Ended | None = None
 
     # --- beginning and going on ---
@@ -92,6 +93,10 @@ class Walking:
                 walker.phase, walker.due, walker.answer = Phase.ANSWER, self.now, told
                 return True
         return False
+
+    def waited(self) -> set[int]:
+        """The numbers of the calls that somebody waits for."""
+        return {walker.call_number for walker in self.walkers.values() if walker.phase is Phase.CALL}
 
     def act(self, walker: Walker) -> None:
         state = self.state_of(walker)
@@ -237,6 +242,7 @@ class Walking:
             what = recover(state, self.view(walker, state), failure, used=used, draw=self.draw)
         except StateFailed as failed:
             failure, what = failed.failure(state.name, walker.entered_id), None
+        self.failed_in = () if what else (*self.failed_in, state.name)
         if isinstance(what, Again):
             walker.used[str(what.retrier)] = what.attempt
             walker.phase, walker.due = Phase.AGAIN, self.now + timedelta(seconds=min(what.delay_seconds, 3e9))
@@ -332,6 +338,7 @@ class Walking:
         gathering.failed += 1
         tolerance = Tolerance(gathering.tolerated_count, gathering.tolerated_percentage)
         if gathering.distributed and not tolerance.exceeded(gathering.failed, gathering.branches):
+            self.failed_in = ()
             gathering.outputs[str(walker.index)] = failure.output()
             self.one_less(walker, owner, gathering)
             return
@@ -368,7 +375,8 @@ class Walking:
         details = {"output": output} if status == "SUCCEEDED" else {"error": failure.error, "cause": failure.cause}
         last = max((walker.last_id for walker in self.walkers.values()), default=0)
         self.record(ENDINGS[status], at=self.now, previous=last, **details)
-        self.ended = Ended(status, output, failure)
+        states = () if status == "SUCCEEDED" else self.failed_in or states_of(self.walkers.values())
+        self.ended = Ended(status, output, failure, states=states)
         self.walkers.clear()
 
     def tell(self, walker: Walker, type_: str, **details: Any) -> int:

@@ -14,7 +14,7 @@ from botocore.exceptions import UnknownServiceError
 
 from ops.workflows.aws.moving import Task, tasks_of
 from ops.workflows.aws.places import Place
-from ops.workflows.resources import BOTO, INTEGRATION, SERVICES, WAYS
+from ops.workflows.integrations import BOTO, INTEGRATION, SERVICES, SYNC, TOKEN
 
 Json = Any
 Statement = dict[str, Any]
@@ -104,7 +104,7 @@ def statements_of(task: Task, place: Place) -> Sequence[Statement]:
 def parted(resource: str) -> tuple[str, str]:
     """`sqs:sendMessage.waitForTaskToken` → what is called, and how its end is known."""
     name = resource.removeprefix(INTEGRATION)
-    how = next((way for way in WAYS if name.endswith(way)), "")
+    how = next((way for way in (TOKEN, *SYNC) if name.endswith(way)), "")
     return name.removesuffix(how), how
 
 

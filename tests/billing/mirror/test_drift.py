@@ -17,6 +17,7 @@ from billing.mirror.compare import differences
 from billing.mirror.drift import changed_lately, check_drift, comparable, sampled
 from billing.mirror.history import DriftCheck, DriftDifference
 from billing.mirror.kinds import Ref, kind_for
+from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db
@@ -93,6 +94,54 @@ def test_it_may_be_left_as_it_is(shop, mirror_events):
     assert (done.differing, done.healed) == (1, 0)
     assert DriftDifference.objects.get().healed_at is None
     assert djstripe.Product.objects.get().stripe_data["name"] == "Wrong"
+
+
+def falsify_columns(subscription_id: str) -> None:
+    """What pages and lists filter on, while the objects stay right."""
+    djstripe.Subscription.objects.filter(id=subscription_id).update(created=None)
+    SubscriptionRow.objects.filter(pk=subscription_id).update(status="canceled", monthly_amount=1)
+    djstripe.SubscriptionItem.objects.filter(subscription_id=subscription_id).update(metadata={"seats": "99"})
+
+
+def test_columns_and_read_model_that_say_another_thing_than_the_object_are_drift(shop, mirror_events):
+    customer = shop.customer()
+    shop.give_card(customer.id)
+    subscription = shop.subscription(customer.id, shop.price(shop.product().id).id)
+    mirror_events()
+    stamp = djstripe.Subscription.objects.get().created.isoformat()
+    falsify_columns(subscription.id)
+    done = check("subscription")
+    assert (done.looked_at, done.differing, done.healed) == (1, 1, 1)
+    item = djstripe.SubscriptionItem.objects.get()
+    assert {difference.path: (difference.ours, difference.theirs) for difference in done.differences.all()} == {
+        f"djstripe_subscription[{subscription.id}].created": (None, stamp),
+        f"djstripe_subscriptionitem[{item.id}].metadata": ({"seats": "99"}, {}),
+        f"billing_subscriptionrow[{subscription.id}].monthly_amount": (1, 5000),
+        f"billing_subscriptionrow[{subscription.id}].status": ("canceled", "active"),
+    }
+    assert SubscriptionRow.objects.get().status == "active"
+    assert item.metadata == {}
+    assert check("subscription").differing == 0
+
+
+def test_columns_too_may_be_left_as_they_are(shop, mirror_events):
+    product = shop.product("Right")
+    mirror_events()
+    djstripe.Product.objects.update(name="Wrong")
+    done = check("product", heal=False)
+    assert (done.differing, done.healed) == (1, 0)
+    assert done.differences.get().path == f"djstripe_product[{product.id}].name"
+    assert djstripe.Product.objects.get().name == "Wrong"
+
+
+def test_a_row_that_was_lost_from_the_read_model_comes_back(shop, mirror_events):
+    customer = shop.customer()
+    shop.give_card(customer.id)
+    shop.subscription(customer.id, shop.price(shop.product().id).id)
+    mirror_events()
+    InvoiceRow.objects.all().delete()
+    assert check("invoice").healed == 1
+    assert InvoiceRow.objects.get().status == "paid"
 
 
 def test_an_object_that_stripe_has_no_more_is_drift(shop, mirror_events):

@@ -66,6 +66,28 @@ def test_a_second_resync_finds_everything_unchanged_and_asks_for_no_single_objec
     assert not any(path.endswith((customer.id, price.id, subscription.id)) for path in asked)
 
 
+def pay(shop, customer: str, card: str) -> Any:
+    method = shop.stripe.v1.payment_methods.attach(card, {"customer": customer})
+    given = {"amount": 900, "currency": "usd", "customer": customer, "payment_method": method.id, "confirm": True}
+    return shop.stripe.v1.payment_intents.create({**given, "off_session": True})
+
+
+def test_one_customer_is_brought_with_refunds_and_disputes_which_only_charges_know(shop):
+    customer, other = shop.customer(), shop.customer()
+    disputed, refunded = (pay(shop, customer.id, card) for card in ("pm_card_createDispute", "pm_card_visa"))
+    foreign = pay(shop, other.id, "pm_card_createDispute")
+    for payment, amount in ((refunded, 100), (refunded, 200)):
+        shop.stripe.v1.refunds.create({"payment_intent": payment.id, "amount": amount})
+    done = run("--customer", customer.id)
+    assert done["refund"] == counts(created=2)
+    assert done["dispute"] == counts(created=1)
+    assert djstripe.Dispute.objects.get().stripe_data["payment_intent"] == disputed.id != foreign.id
+    assert {refund.stripe_data["amount"] for refund in djstripe.Refund.objects.all()} == {100, 200}
+    again = run("--customer", customer.id)
+    assert (again["refund"], again["dispute"]) == (counts(unchanged=2), counts(unchanged=1))
+    assert djstripe.Customer.objects.count() == 1
+
+
 @pytest.mark.parametrize("option", ["--check", "--dry-run"])
 def test_a_check_says_what_differs_field_by_field_and_changes_nothing(shop, option):
     known = shop.product("Old")

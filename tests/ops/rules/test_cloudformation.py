@@ -16,7 +16,6 @@ from ops.rules.cloudformation.template import Template, template_of
 from ops.rules.documents import Document, document_of
 from ops.rules.resources import DESTINATION
 from tests.billing.events import an_event
-from tests.billing.inbox.conftest import aws, aws_url  # noqa: F401 - fixtures
 from tests.ops.rules.made import make_rule
 from tests.ops.rules.stacks import ARN, BUS, DEAD, FIFO, MACHINE, PAID, QUEUE, TELL, TOPIC, a_rule, crm, to
 from tests.ops.rules.test_chain import one_round
@@ -179,7 +178,7 @@ def test_too_much_for_one_stack_is_said() -> None:
 
 
 @pytest.fixture
-def stack(aws: str) -> Any:  # noqa: F811
+def stack(aws: str) -> Any:
     """Make a stack on an AWS that moto plays; returns its outputs."""
     formation = boto3.client("cloudformation")
 

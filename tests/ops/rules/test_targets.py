@@ -20,7 +20,6 @@ from ops.rules.resources import ACTIVITY_ARN, DESTINATION, EFFECT, FINDING_ARN, 
 from ops.rules.targets import queue as queue_target
 from ops.rules.targets.call import TargetCall
 from ops.rules.targets.kinds import CALLS
-from tests.billing.inbox.conftest import aws, aws_url  # noqa: F401 - fixtures
 from tests.ops.rows import make_customer, make_destination
 
 ACCOUNT = "arn:aws:{}:us-east-1:123456789012:{}"
@@ -69,7 +68,7 @@ def forget_clients() -> Any:
 
 
 @pytest.fixture
-def queue(aws: str) -> Any:  # noqa: F811
+def queue(aws: str) -> Any:
     def make_queue(name: str = "", **attributes: str) -> tuple[str, Any]:
         sqs = boto3.client("sqs")
         name = f"paid-{secrets.token_hex(4)}{name}"
@@ -101,13 +100,13 @@ def test_a_fifo_queue_takes_the_same_call_once(queue) -> None:
     assert len(received()) == 2
 
 
-def test_a_queue_that_is_not_there_is_refused_for_good(aws) -> None:  # noqa: F811
+def test_a_queue_that_is_not_there_is_refused_for_good(aws) -> None:
     outcome = make(call_of(ACCOUNT.format("sqs", "never-made")))
     assert isinstance(outcome, Refused)
     assert "NonExistentQueue" in outcome.error
 
 
-def test_a_topic_hands_it_on(queue, aws) -> None:  # noqa: F811
+def test_a_topic_hands_it_on(queue, aws) -> None:
     arn, received = queue()
     sns = boto3.client("sns")
     topic = sns.create_topic(Name=f"paid-{secrets.token_hex(4)}")["TopicArn"]
@@ -119,7 +118,7 @@ def test_a_topic_hands_it_on(queue, aws) -> None:  # noqa: F811
 
 
 @pytest.fixture
-def bus(queue, aws) -> Any:  # noqa: F811
+def bus(queue, aws) -> Any:
     """A bus whose every event goes to a queue."""
     arn, received = queue()
     events, name = boto3.client("events"), f"bus-{secrets.token_hex(4)}"
@@ -158,7 +157,7 @@ def test_a_bus_gets_other_input_as_the_detail_of_an_event_of_our_own(bus, text, 
     assert (event["source"], event["detail-type"], event["detail"]) == (source, kind, detail)
 
 
-def test_a_state_machine_is_started_once(aws) -> None:  # noqa: F811
+def test_a_state_machine_is_started_once(aws) -> None:
     states = boto3.client("stepfunctions")
     definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": True}}})
     arn = states.create_state_machine(

@@ -1,0 +1,162 @@
+"""What an execution's history tells of each state that was entered: how long, how often tried, how it was left. Pure.
+
+Histories of both engines read the same: Step Functions' event types, each pointing to the event that led to it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from ops.workflows.graph.shape import END, START
+
+FAILING = ("Failed", "TimedOut")
+ENDS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+REDRIVEN = "ExecutionRedriven"
+
+
+class Outcome(StrEnum):
+    """How a state was left, the worst last."""
+
+    STOPPED = "stopped"  # it was broken off: by a person, or since another branch failed
+    DONE = "done"
+    CAUGHT = "caught"  # it failed, and a catcher led on
+    RUNNING = "running"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An event without what it carries."""
+
+    id: int
+    previous: int
+    type: str
+    name: str
+    at: datetime
+
+
+@dataclass(slots=True)
+class Step:
+    """One visit to a state. Numbers are those of events, which carry its input, output and errors."""
+
+    entered: int
+    name: str
+    kind: str
+    entered_at: datetime
+    parent: int | None = None  # the step of the state that it lies in
+    came_from: int | None = None  # the step before it in its flow
+    exited: int | None = None
+    left_at: datetime | None = None
+    scheduled: list[int] = field(default_factory=list)  # its calls
+    answered: int | None = None  # the last of them that succeeded
+    failures: list[int] = field(default_factory=list)
+    outcome: Outcome = Outcome.RUNNING
+    failing: bool = False  # the last that was told of it is a failure
+
+    @property
+    def tries(self) -> int:
+        return len(self.scheduled)
+
+
+def steps_of(marks: Iterable[Mark]) -> list[Step]:
+    """Return the steps that a history tells of, in the order in which they were entered."""
+    reading = Reading()
+    for mark in marks:
+        reading.read(mark)
+    return list(reading.steps.values())
+
+
+class Reading:
+    """A history while it is read, from its beginning."""
+
+    def __init__(self) -> None:
+        self.steps: dict[int, Step] = {}
+        self.owner: dict[int, int | None] = {}  # event → the step that it belongs to
+        self.types: dict[int, str] = {}
+
+    def read(self, mark: Mark) -> None:
+        self.types[mark.id] = mark.type
+        owner = self.owner.get(mark.previous)
+        if mark.type.endswith("StateEntered"):
+            owner = self.enter(mark, owner)
+        elif mark.type == REDRIVEN:
+            owner = next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
+        elif mark.type in ENDS:
+            self.end(mark, owner)
+        elif owner is not None:
+            self.tell(mark, self.steps[owner])
+        self.owner[mark.id] = owner
+
+    def enter(self, mark: Mark, owner: int | None) -> int:
+        before = self.steps[owner] if owner is not None else None
+        follows = before is not None and (before.exited is not None or self.types[mark.previous] == REDRIVEN)
+        self.steps[mark.id] = Step(
+            entered=mark.id,
+            name=mark.name,
+            kind=mark.type.removesuffix("StateEntered"),
+            entered_at=mark.at,
+            parent=before.parent if before and follows else owner,
+            came_from=before.entered if before and before.exited is not None else None,
+        )
+        return mark.id
+
+    def tell(self, mark: Mark, step: Step) -> None:
+        if mark.type.endswith("StateExited"):
+            step.exited, step.left_at = mark.id, mark.at
+            step.outcome = Outcome.CAUGHT if step.failing else Outcome.DONE
+            self.leave_inner(step, mark.at)
+        elif mark.type.endswith("Scheduled"):
+            step.scheduled.append(mark.id)
+            step.failing = False
+        elif mark.type.endswith("Succeeded"):
+            step.answered, step.failing = mark.id, False
+        elif mark.type.endswith(FAILING) or mark.type == "MapIterationFailed":
+            step.failures.append(mark.id)
+            step.failing = True
+
+    def leave_inner(self, owner: Step, at: datetime) -> None:
+        """What is inside of a state that was left is over."""
+        for step in self.steps.values():
+            if step.parent == owner.entered and step.outcome is Outcome.RUNNING:
+                step.outcome, step.left_at = Outcome.FAILED if step.failing else Outcome.STOPPED, at
+                self.leave_inner(step, at)
+
+    def end(self, mark: Mark, owner: int | None) -> None:
+        """The execution has ended other than well: in the state that led to it, and those around that one."""
+        failed = set()
+        while owner is not None:
+            failed.add(owner)
+            owner = self.steps[owner].parent
+        for number, step in self.steps.items():
+            if step.outcome is Outcome.RUNNING:
+                broke = step.failing or (number in failed and mark.type != "ExecutionAborted")
+                step.outcome, step.left_at = Outcome.FAILED if broke else Outcome.STOPPED, mark.at
+
+
+def outcomes_of(steps: Sequence[Step]) -> Mapping[str, Outcome]:
+    """How each state stands: by its last visit; of those inside of one Map or Parallel, by the worst."""
+    last = {step.name: step for step in steps}
+    worst = list(Outcome)
+    found: dict[str, Outcome] = {}
+    for step in steps:
+        if step.parent == last[step.name].parent and (step.parent is not None or step is last[step.name]):
+            before = found.get(step.name, Outcome.STOPPED)
+            found[step.name] = max(before, step.outcome, key=worst.index)
+    return found
+
+
+def ways_of(steps: Sequence[Step], *, ended_well: bool) -> Mapping[tuple[str, str], set[bool]]:
+    """Which ways were gone: from and to which state, and whether by a catcher."""
+    by_number = {step.entered: step for step in steps}
+    ways: dict[tuple[str, str], set[bool]] = {}
+    if steps:
+        ways[START, steps[0].name] = {False}
+    for step in steps:
+        if step.came_from is not None:
+            before = by_number[step.came_from]
+            ways.setdefault((before.name, step.name), set()).add(before.outcome is Outcome.CAUGHT)
+    if ended_well:
+        last = [step for step in steps if step.parent is None][-1:]
+        ways |= {(step.name, END): {False} for step in last}
+    return ways
