@@ -1,6 +1,7 @@
 """The door by which Django finds the console's pages."""
 
 from ops.console import (
+    approvals,
     calls,
     connections,
     destination_log,
@@ -8,6 +9,7 @@ from ops.console import (
     doors,
     findings,
     inbox,
+    mails,
     mirror,
     people,
     records,
@@ -19,6 +21,7 @@ from ops.console import (
 from ops.console.workflows import executions, machines
 
 __all__ = [
+    "approvals",
     "calls",
     "connections",
     "destination_log",
@@ -28,6 +31,7 @@ __all__ = [
     "findings",
     "inbox",
     "machines",
+    "mails",
     "mirror",
     "people",
     "records",

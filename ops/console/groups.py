@@ -9,12 +9,12 @@ VIEW_CUSTOMERS = (
     "accounts.view_organization", "accounts.view_membership", "accounts.view_invitation",
     "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
-    "djstripe.view_price", "ops.view_staffact",
+    "djstripe.view_price", "ops.view_staffact", "ops.view_mail",
 )  # fmt: skip
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
-    "ops.view_rule", "ops.view_match", "ops.view_delivery",
+    "ops.view_rule", "ops.view_match", "ops.view_delivery", "ops.view_approval",
     "ops.view_statemachine", "ops.view_execution",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
@@ -26,8 +26,8 @@ GROUPS: Mapping[str, Sequence[str]] = {
         *("billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
         *("ops.view_statemachine", "ops.view_execution"),
     ),
-    # answers for the money: sees all about customers
-    "Finance": VIEW_CUSTOMERS,
+    # answers for the money: sees all about customers, decides what workflows ask
+    "Finance": (*VIEW_CUSTOMERS, "ops.view_approval", "ops.change_approval"),
     # keeps it running: sees all, replays events, sees to findings, writes rules and state machines, redrives calls and
     # executions, tests destinations. Where destinations lead and with which credentials is not theirs to change:
     # whoever may could send the credentials to themselves.
