@@ -1,7 +1,6 @@
 """The door by which Django finds the console's pages."""
 
 from ops.console import (
-    approvals,
     calls,
     connections,
     destination_log,
@@ -21,7 +20,6 @@ from ops.console import (
 from ops.console.workflows import executions, machines
 
 __all__ = [
-    "approvals",
     "calls",
     "connections",
     "destination_log",

@@ -42,7 +42,9 @@ def main() -> int:
         call_command("resync", "product", "price", verbosity=0)  # another database may have had their events
         return 0
     # Before there is a company: a renewal of its that fails is dunned.
-    call_command("playbooks", "apply", "dunning", "--on", reason="The demo shows it.", stdout=io.StringIO())
+    # Servers are built at the demo's own AWS alone: at another they would cost money.
+    playbooks = ["dunning", "hosting"] if "--servers" in sys.argv else ["dunning"]
+    call_command("playbooks", "apply", *playbooks, "--on", reason="The demo shows it.", stdout=io.StringIO())
     company.make_organizations(stripe, company.make_people(), now=datetime.now(tz=UTC))
     if not wait_for(company.is_mirrored):
         lacking = "; ".join(company.missing())

@@ -1,4 +1,4 @@
-"""The console's first page: what flows and what is stuck. Twelve queries, whatever the size of the tables."""
+"""The console's first page: what flows and what is stuck. Thirteen queries, whatever the size of the tables."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -14,8 +14,8 @@ VIEW_CUSTOMERS = (
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
-    "ops.view_rule", "ops.view_match", "ops.view_delivery", "ops.view_approval",
-    "ops.view_statemachine", "ops.view_execution",
+    "ops.view_rule", "ops.view_match", "ops.view_delivery",
+    "ops.view_statemachine", "ops.view_execution", "ops.view_approval",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
@@ -24,9 +24,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Support": (
         *VIEW_CUSTOMERS,
         *("billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
-        *("ops.view_statemachine", "ops.view_execution"),
+        *("ops.view_statemachine", "ops.view_execution", "ops.view_approval"),
     ),
-    # answers for the money: sees all about customers, decides what workflows ask
+    # answers for the money: sees all about customers, says yes or no to what workflows ask
     "Finance": (*VIEW_CUSTOMERS, "ops.view_approval", "ops.change_approval"),
     # keeps it running: sees all, replays events, sees to findings, writes rules and state machines, redrives calls and
     # executions, tests destinations. Where destinations lead and with which credentials is not theirs to change:
@@ -41,6 +41,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "ops.change_delivery",
         "ops.change_statemachine",
         "ops.change_execution",
+        "ops.change_approval",
         "ops.add_destinationrequest",
     ),
 }

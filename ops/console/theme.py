@@ -75,9 +75,6 @@ UNFOLD: dict[str, Any] = {
                     {"title": _("What flows"), "icon": "waves", "link": reverse_lazy("admin:index")},
                     page(_("Findings"), "flag", "ops.finding", badge="ops.console.findings.open_findings_badge"),
                     page(
-                        _("Approvals"), "approval", "ops.approval", badge="ops.console.approvals.open_approvals_badge"
-                    ),
-                    page(
                         _("Inbox events"), "inbox", "billing.inboxevent", badge="ops.console.flow.failed_events_badge"
                     ),
                     page(_("Messages aside"), "move_to_inbox", "billing.asidemessage"),
@@ -103,6 +100,12 @@ UNFOLD: dict[str, Any] = {
                     page(_("State machines"), "account_tree", "ops.statemachine"),
                     page(_("Executions"), "play_circle", "ops.execution"),
                     page(_("Mails"), "forward_to_inbox", "ops.mail"),
+                    page(
+                        _("Approvals"),
+                        "approval_delegation",
+                        "ops.approval",
+                        badge="ops.console.workflows.approvals.open_approvals_badge",
+                    ),
                 ],
             },
             {

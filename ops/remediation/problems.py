@@ -122,10 +122,11 @@ def drift(now: datetime) -> Iterator[Problem]:
 
 
 def polls(now: datetime) -> Iterator[Problem]:
-    for cursor in PollCursor.objects.order_by("owner", "livemode"):
+    for cursor in PollCursor.objects.order_by("owner", "livemode", "form"):
         evidence = {
             "account": cursor.owner,
             "mode": "live" if cursor.livemode else "test",
+            "events": cursor.form,
             "read_until": (cursor.read_until or cursor.started_at).isoformat(),
             "failures": cursor.failures,
             "error": cursor.error,

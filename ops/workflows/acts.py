@@ -22,8 +22,9 @@ from ops.audit import (
     record_act,
 )
 from ops.workflows import history
+from ops.workflows.answers import answer_calls
 from ops.workflows.asl.running import Phase
-from ops.workflows.models import CallState, Execution, HistoryEvent, Status, TaskCall
+from ops.workflows.models import CallState, EventWait, Execution, HistoryEvent, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
 from ops.workflows.settling import settle
 from ops.workflows.start import Cause, start
@@ -130,23 +131,22 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
 def succeed(row: Execution, output: Json, *, now: datetime) -> None:
     tell(row, "ExecutionSucceeded", now=now, output=output)
     row.status, row.error, row.cause, row.standing = Status.SUCCEEDED, "", "", ""
-    row.output, row.finished_at = output, now
+    row.output, row.finished_at, row.untold = output, now, row.parent_call_id is not None
 
 
 def answer_call(execution: Execution, number: int, result: Json, actor: User, *, reason: str, now: datetime) -> None:
     """Answer a call that waits for somebody outside, in their place. Raises CannotAct.
 
-    A call that is being made, or will be made again by itself, is left alone: what it does may have happened.
+    A call that is being made, or will be made again by itself, is left alone: what it does may have happened. What a
+    person is asked to approve is decided there.
     """
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
-        waiting = TaskCall.objects.filter(execution=row, number=number, state=CallState.WAITING)
-        answer = {"result": result}
-        if not waiting.update(state=CallState.ANSWERED, answer=answer, due_at=None, claimed_until=None):
+        call = TaskCall.objects.filter(execution=row, number=number, state=CallState.WAITING, approval=None).first()
+        if call is None or not answer_calls({call.pk: {"result": result}}, now=now):
             raise CannotAct("Nobody waits for an answer to this call any more.")
+        EventWait.objects.filter(call=call).delete()
         act(row, actor, ANSWER_CALL, reason, now=now, after={"call": number, "result": result})
-        Execution.objects.filter(pk=row.pk, paused_at=None).update(due_at=now)
-        transaction.on_commit(ADVANCE.soon)
 
 
 def start_again(execution: Execution, name: str, actor: User, *, reason: str, now: datetime) -> Execution:

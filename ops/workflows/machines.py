@@ -28,15 +28,15 @@ def save_version(
     now: datetime,
     actor: User | None = None,
     notes: str = "",
-    path: str = "",
     percent: int = 100,
     seen_version: int | None = None,
+    path: str = "",
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
     With fewer than 100 `percent` it is tried on that part of new executions, beside the current version. `path` is the
-    file that says so, below the playbooks. Raises InvalidDefinition with every fault, ChangedMeanwhile where
-    `seen_version` is not the latest. Executions that run keep the version that they began with.
+    file that says so, below the playbooks. Executions that run keep the version that they began with.
+    Raises InvalidDefinition with every fault, ChangedMeanwhile where `seen_version` is not the latest.
     """
     read_definition(definition)
     with transaction.atomic():

@@ -17,6 +17,7 @@ from ops.console.site import console
 from ops.models import StaffAct
 from tests.cast import make_user, sign_in
 from tests.ops.rows import (
+    make_approval,
     make_customer,
     make_event,
     make_execution,
@@ -48,6 +49,7 @@ def furnished(acme, alice, olga):
     make_machinery(now)
     make_rule(now)
     make_execution(now)
+    make_approval(now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 

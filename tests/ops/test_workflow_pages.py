@@ -21,7 +21,7 @@ from ops.workflows import acts, engine
 from ops.workflows.machines import save_version, set_share
 from ops.workflows.start import Cause, start
 from tests.cast import make_user, sign_in
-from tests.ops.rows import make_event
+from tests.ops.rows import make_approval, make_event
 from tests.ops.workflows.moving import Clock, World
 
 pytestmark = pytest.mark.django_db
@@ -309,6 +309,36 @@ def test_who_may_only_look_finds_no_buttons_and_can_do_nothing(machine):
     assert client.post(reverse("admin:ops_statemachine_edit", args=[machine.pk]), {}).status_code == 403
     execution.refresh_from_db()
     assert execution.status == Status.FAILED
+
+
+# --- approvals ---
+
+
+def test_what_a_workflow_asks_is_decided_once_with_who_and_why(olga):
+    approval = make_approval(timezone.now())
+    client = sign_in(olga)
+    assert "Approve · ¥9,000" in page(client, "ops_approval_change", approval.pk)
+    address = reverse("admin:ops_approval_answer", args=[approval.pk, "approve"])
+    assert "Say in a few words why" in client.post(address, {"reason": ""}).content.decode()
+    client.post(address, {"reason": "They paid twice."})
+    approval.refresh_from_db()
+    assert (approval.decision, approval.decided_by, approval.reason) == ("approved", olga, "They paid twice.")
+    assert approval.call.answer["result"]["approved"] is True
+    refuse = reverse("admin:ops_approval_answer", args=[approval.pk, "refuse"])
+    assert "has answered meanwhile" in client.post(refuse, {"reason": "No."}).content.decode()
+    shown = page(client, "ops_execution_change", approval.call.execution_id)
+    assert "Refund the second payment?" in shown
+    assert "answer-1" not in shown
+
+
+def test_who_may_only_look_at_approvals_decides_nothing():
+    approval = make_approval(timezone.now())
+    client = member("view_approval")
+    assert "Approve" not in re.findall(r"<a[^>]*>([^<]*)</a>", page(client, "ops_approval_change", approval.pk))
+    address = reverse("admin:ops_approval_answer", args=[approval.pk, "approve"])
+    assert client.post(address, {"reason": "me"}).status_code == 403
+    approval.refresh_from_db()
+    assert approval.decision == ""
 
 
 # --- written ---

@@ -147,7 +147,7 @@ def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
         if row.status in act.statuses and act.paused in (None, row.paused_at is not None)
     ]
     if row.status == Status.RUNNING:
-        waiting = [call for call in calls if call.state == CallState.WAITING][:3]
+        waiting = [call for call in calls if call.state == CallState.WAITING and not hasattr(call, "approval")][:3]
         found[:0] = [
             Button(_("Answer for %(state)s") % {"state": call.state_name}, address(row, f"answer-{call.number}"))
             for call in waiting

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.customers import organization_of
 from billing.models import InboxEvent
 from ops.console.workflows.execution_acts import acts_on
-from ops.console.workflows.origins import started_from
+from ops.console.workflows.origins import UNREAD, started_from
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.seen import Seen, seen_here
 from ops.console.workflows.step_rows import Row, rows_of
@@ -49,11 +50,11 @@ def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
 
 
 def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
-    """What of it changes while it runs. Five queries, however long its history is."""
+    """What of it changes while it runs. Six queries, however long its history is."""
     now = timezone.now()
     seen = seen_here(row)
     steps = steps_of(seen.history.marks())
-    calls = list(TaskCall.objects.filter(execution=row).order_by("-number")[:CALLS])
+    calls = calls_of(row)
     running = row.status == Status.RUNNING
     page = page_of(request, steps)
     return {
@@ -75,6 +76,16 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
         "most_attempts": GIVE_UP_AFTER,
         "buttons": acts_on(row, calls) if request.user.has_perm("ops.change_execution") else [],
     }
+
+
+def calls_of(row: Execution) -> list[TaskCall]:
+    """Its latest calls, each with what it waits for: an event, a person, executions of its own."""
+    found = (
+        TaskCall.objects.filter(execution=row)
+        .select_related("wait", "approval")
+        .prefetch_related(Prefetch("children", Execution.objects.select_related("machine").defer(*UNREAD)))
+    )
+    return list(found.order_by("-number")[:CALLS])
 
 
 def page_of(request: HttpRequest, steps: list[Step]) -> int:
@@ -117,6 +128,10 @@ def call_words(call: TaskCall | None) -> str:
     if call is None:
         return _("It waits for the answer to a call.")
     name = short_resource(call.resource)
+    if hasattr(call, "wait"):
+        return _("It waits for an event that fits the pattern of its call.")
+    if hasattr(call, "approval") and not call.approval.decision:
+        return _("It waits for somebody's decision: %(question)s") % {"question": call.approval.question}
     if call.state == CallState.WAITING:
         return _("It waits for an answer from outside to %(name)s.") % {"name": name}
     if call.error:

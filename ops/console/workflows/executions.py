@@ -145,7 +145,7 @@ class ExecutionAdmin(PageAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         if not object_id.isdigit():
             return None
-        return Execution.objects.select_related("machine", "version").filter(pk=object_id).first()
+        return Execution.objects.select_related("machine", "version", "parent_call").filter(pk=object_id).first()
 
     def page_context(self, request: HttpRequest, row: Execution) -> dict[str, Any]:
         return execution_context(request, row)

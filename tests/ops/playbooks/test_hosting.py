@@ -11,7 +11,7 @@ from django.core.management import call_command
 from billing.activity.models import Activity
 from billing.inbox.sqs import Receiver, open_queue
 from billing.stripe_accounts import primary
-from config.demo.aws.bus import queue_url
+from config.demo.aws.names import queue_url
 from ops.effects import aws as aws_calls
 from ops.models import Finding
 from ops.workflows.models import Execution
