@@ -8,6 +8,7 @@ import pytest
 from django.core import mail
 from django.core.management import call_command
 
+from accounts.models import CustomerLink
 from billing.activity.models import Activity
 from billing.inbox.sqs import Receiver, open_queue
 from billing.stripe_accounts import primary
@@ -79,6 +80,14 @@ def test_what_needs_no_server_gets_none(hosting):
     hosting.hear()
     hosting.hear()
     assert not Execution.objects.exists()
+
+
+def test_a_payer_whom_nobody_knows_is_left_to_a_person(hosting):
+    hosting.subscribe()
+    CustomerLink.objects.all().delete()
+    hosting.until(lambda: Finding.objects.exists())
+    assert Finding.objects.get().subject == hosting.subscription
+    assert set(hosting.executions.values()) == {"FAILED"}
 
 
 def test_a_build_that_fails_once_is_tried_again_after_ten_seconds(hosting, fail_builds):
