@@ -76,7 +76,9 @@ class Decision(models.TextChoices):
 class Approval(models.Model):
     """A question that a workflow asks people. Its call waits until somebody decides, or until its time is over."""
 
-    call = models.OneToOneField("ops.TaskCall", on_delete=models.CASCADE, related_name="approval")
+    # Who asks: the call of an execution here, or a task of Step Functions.
+    call = models.OneToOneField("ops.TaskCall", null=True, on_delete=models.CASCADE, related_name="approval")
+    task = models.OneToOneField("ops.ActivityTask", null=True, on_delete=models.CASCADE, related_name="approval")
     key = models.CharField(max_length=255, unique=True)  # of the call
     by = models.CharField(_("asked by"), max_length=255)  # the state machine
     question = models.CharField(_("question"), max_length=300)

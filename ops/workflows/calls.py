@@ -16,10 +16,13 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 
 from ops.effects.outcome import Done, Outcome, Refused, Retry
+from ops.workflows import mapruns
+from ops.workflows.asl.fork import MAP_RUN
 from ops.workflows.asl.history import submits
 from ops.workflows.asl.walking import Asked
 from ops.workflows.made import Later, Made
-from ops.workflows.models import CallState
+from ops.workflows.mapruns import make_map_run
+from ops.workflows.models import CallState, TaskCall
 from ops.workflows.resources import is_at_home, make
 from ops.workflows.stored import can_be_stored, stored
 from ops.workflows.tokens import hash_of
@@ -95,8 +98,11 @@ def make_due(clock: Clock, *, make: Make = make) -> int:
     claimed = claim(limit=AT_ONCE, now=clock())
     if not claimed:
         return 0
-    at_home = [each for each in claimed if is_at_home(each.made.resource)]
-    away = [each for each in claimed if not is_at_home(each.made.resource)]
+    runs = [each for each in claimed if each.made.resource == MAP_RUN]  # whoever answers other calls
+    record([(each, make_map_run(each.made, now=clock())) for each in runs], now=clock())
+    others = [each for each in claimed if each.made.resource != MAP_RUN]
+    at_home = [each for each in others if is_at_home(each.made.resource)]
+    away = [each for each in others if not is_at_home(each.made.resource)]
     record([(each, make(each.made, now=clock())) for each in at_home], now=clock())
     if away:
         with ThreadPoolExecutor(min(len(away), settings.RULES_CALLS_AT_ONCE), thread_name_prefix="task") as threads:
@@ -148,7 +154,10 @@ def claimed(row: Sequence[Any]) -> Claimed:
     return Claimed(pk, execution, attempts, made)
 
 
-def record(finished: Sequence[tuple[Claimed, Outcome | Later]], *, now: datetime) -> None:
+Finished = Sequence[tuple[Claimed, Outcome | Later]]
+
+
+def record(finished: Finished, *, now: datetime) -> None:
     """Write what came of calls, and wake the executions that wait for them."""
     if not finished:
         return
@@ -160,6 +169,16 @@ def record(finished: Sequence[tuple[Claimed, Outcome | Later]], *, now: datetime
         cursor.execute(LOCK, [[claimed.execution for claimed, _ in finished]])
         cursor.execute(ANSWER, [stored(rows)])
         cursor.execute(WAKE, [now, list(answered)])
+        settle_map_runs(finished, now=now)
+
+
+def settle_map_runs(finished: Finished, *, now: datetime) -> None:
+    """A run whose last child ended while its call was made is made again; of one that failed, children are stopped."""
+    runs = [(claimed.pk, outcome) for claimed, outcome in finished if claimed.made.resource == MAP_RUN]
+    mapruns.make_again([pk for pk, outcome in runs if isinstance(outcome, Later)], now=now)
+    failed = [pk for pk, outcome in runs if isinstance(outcome, Refused)]
+    if failed:
+        TaskCall.objects.filter(pk__in=failed).update(due_at=now)  # see `children.stop_strays`
 
 
 def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict[str, Any]:

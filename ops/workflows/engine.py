@@ -282,6 +282,7 @@ def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking
         token=lambda number: token_of(execution.pk, number),
         now=now,
         next_walker=execution.next_walker,
+        apart=True,
         calls=execution.calls,
     )
 

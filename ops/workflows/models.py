@@ -113,6 +113,7 @@ class Execution(models.Model):
         "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
     )
     untold = models.BooleanField(default=False, db_default=False)
+    map_index = models.PositiveIntegerField(null=True, blank=True)  # of a distributed Map's child: which item's
     has_history = models.BooleanField(default=True, db_default=True)  # until it is pruned
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
@@ -215,12 +216,33 @@ class TaskCall(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
-            models.Index(fields=["due_at"], condition=Q(state="dropped", due_at__isnull=False), name="task_call_stray"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["answered", "taken", "dropped"], due_at__isnull=False),
+                name="task_call_stray",
+            ),
             models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
         ]
 
     def __str__(self) -> str:
         return f"{self.execution_id}:{self.number}"
+
+
+class MapRun(models.Model):
+    """How far a distributed Map has come; its children are executions whose `parent_call` is this one's call."""
+
+    call = models.OneToOneField(TaskCall, on_delete=models.CASCADE, related_name="map_run")
+    total = models.PositiveIntegerField()
+    concurrency = models.PositiveIntegerField()
+    tolerated_count = models.FloatField(null=True)
+    tolerated_percentage = models.FloatField(null=True)
+    started = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    exceeded = models.BooleanField(default=False)  # more failed than may
+
+    def __str__(self) -> str:
+        return f"map-{self.call_id}"
 
 
 class EventWait(models.Model):

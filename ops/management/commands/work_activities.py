@@ -12,9 +12,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from ops.effects import aws
-from ops.effects.registry import EFFECTS
 from ops.workflows.aws.activities import POLL_SECONDS, Worker
-from ops.workflows.aws.deploy import here
+from ops.workflows.aws.deploy import here, served
 
 
 class Command(BaseCommand):
@@ -34,16 +33,18 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print the numbers as JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        unknown = sorted(set(options["effects"]) - set(EFFECTS))
+        unknown = sorted(set(options["effects"]) - served())
         if unknown:
-            raise CommandError(f"No effect is registered as {', '.join(unknown)}. There are: {', '.join(EFFECTS)}.")
+            raise CommandError(
+                f"No effect is registered as {', '.join(unknown)}. There are: {', '.join(sorted(served()))}."
+            )
         try:
             place = here(options["region"])
         except aws.AwsTrouble as error:
             raise CommandError(f"AWS in {options['region']} does not say whose account this is: {error}")
         worker = Worker(
             place,
-            options["effects"] or sorted(EFFECTS),
+            options["effects"] or sorted(served()),
             timezone.now,
             pollers=max(1, options["pollers"]),
             name=f"kessai-{gethostname()}"[:80],

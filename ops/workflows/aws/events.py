@@ -11,7 +11,7 @@ from typing import Any
 from ops.workflows.aws.moving import FROM, INPUT
 from ops.workflows.aws.places import Place
 from ops.workflows.history import event as row_of
-from ops.workflows.resources import INTEGRATION
+from ops.workflows.integrations import INTEGRATION
 
 Json = Any
 AS_THEY_ARE = ("error", "cause", "length", "index", "timeoutInSeconds", "heartbeatInSeconds", "redriveCount")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -74,6 +75,7 @@ class Cause:
 
     event_id: str = ""
     customer_id: str = ""
+    started_at: datetime | None = None  # the execution
 
 
 @lru_cache(maxsize=4096)
@@ -92,7 +94,8 @@ def cause_of(execution: str) -> Cause:
         log.warning("step_functions:execution_unreadable", execution=execution, error=str(error))
         return Cause()
     event = InboxEvent.objects.filter(external_id=event_id_of(json.loads(said.get("input", "null")))).first()
-    return Cause(event.external_id, event.customer_id) if event else Cause()
+    started_at = said.get("startDate")
+    return Cause(event.external_id, event.customer_id, started_at) if event else Cause(started_at=started_at)
 
 
 def event_id_of(given: Json) -> str:

@@ -12,20 +12,22 @@ from botocore.exceptions import ClientError
 from django.db import connection, transaction
 
 from ops.effects import aws
-from ops.effects.outcome import Done, Outcome, Refused, Retry
+from ops.effects.outcome import Done, Later, Outcome, Refused, Retry
 from ops.effects.registry import ARN as EFFECT
 from ops.effects.sealing import seal, unseal
 from ops.workflows.asl.errors import DATA_LIMIT, TASK_FAILED
 from ops.workflows.asl.written import LARGEST_PAYLOAD, size, written
+from ops.workflows.aws.answers import answer_met
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.aws.origins import Origin, cause_of, origin_of
 from ops.workflows.calls import GIVE_UP_AFTER, LEASE, wait_after
-from ops.workflows.resources import Made, make
+from ops.workflows.made import Made
+from ops.workflows.resources import make
 from ops.workflows.tokens import hash_of
 
 Json = Any
 Clock = Callable[[], datetime]
-Make = Callable[..., Outcome]
+Make = Callable[..., Outcome | Later]
 log = structlog.get_logger(__name__)
 # Step Functions waits for this token no more (API reference, "SendTaskSuccess").
 NOT_WAITING = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
@@ -112,7 +114,7 @@ def perform(task: ActivityTask, clock: Clock, *, make: Make = make) -> None:
         tell(task, now=clock())
 
 
-def outcome_of(task: ActivityTask, make: Make, *, now: datetime) -> Outcome:
+def outcome_of(task: ActivityTask, make: Make, *, now: datetime) -> Outcome | Later:
     try:
         cause = cause_of(task.execution)
     except aws.AwsTrouble as error:
@@ -125,6 +127,8 @@ def outcome_of(task: ActivityTask, make: Make, *, now: datetime) -> Outcome:
         arguments=task.arguments,
         event_id=cause.event_id,
         customer_id=cause.customer_id,
+        task=task.pk,
+        started_at=cause.started_at,
     )
     return make(made, now=now)
 
@@ -133,12 +137,14 @@ def machine_of(task: ActivityTask) -> str:
     return Origin("", task.execution, "", None).machine
 
 
-def record(task: ActivityTask, outcome: Outcome, *, now: datetime) -> None:
+def record(task: ActivityTask, outcome: Outcome | Later, *, now: datetime) -> None:
     """Commit what came of a call, unless somebody else has; `task` then says how it stands."""
     task.attempts += not isinstance(outcome, Retry) or outcome.tried
     match outcome:
         case Done(result):
             set_answer(task, answer_of(result), now=now)
+        case Later():
+            task.state, task.due_at = TaskState.WAITING, None
         case Refused(error):
             set_answer(task, failure_of(error), now=now)
             task.for_good = True
@@ -207,6 +213,7 @@ def told_later(task: ActivityTask, error: Exception, *, now: datetime) -> None:
 def sweep(clock: Clock, *, limit: int = 32) -> list[ActivityTask]:
     """Lease what is due: calls to be made again, whose worker died, and answers that were not told."""
     now = clock()
+    answer_met(now=now)
     with transaction.atomic():
         due = ActivityTask.objects.select_for_update(skip_locked=True).filter(due_at__lte=now)
         tasks = list(due.order_by("due_at", "id")[:limit])
@@ -224,9 +231,3 @@ def heartbeat(task: ActivityTask) -> None:
             row.update(state=TaskState.LATE, due_at=None)
     except aws.AwsTrouble as error:
         log.warning("step_functions:no_heartbeat", task=task.origin, error=str(error))
-
-
-def answer_later(pk: int, answer: dict[str, Json], *, now: datetime) -> bool:
-    """Give a task that waits its answer, in the caller's transaction; whether it still waited."""
-    waiting = ActivityTask.objects.filter(pk=pk, state__in=[TaskState.WAITING, TaskState.DUE])
-    return bool(waiting.update(state=TaskState.ANSWERED, answer=answer, due_at=now))

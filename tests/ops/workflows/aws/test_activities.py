@@ -1,7 +1,9 @@
 """Effects served to Step Functions: called once, however often their tasks are handed out and wherever we die."""
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
+from secrets import token_hex
 
 import boto3
 import pytest
@@ -10,13 +12,15 @@ from django.utils import timezone
 from billing.inbox.models import Door, InboxEvent
 from ops.effects import aws as aws_calls
 from ops.effects.outcome import Done, Refused, Retry
-from ops.models import Finding
+from ops.models import Approval, Decision, EventWait, Finding
+from ops.remediation import approvals
 from ops.workflows.aws import origins, tasks
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.calls import LEASE
 from tests.ops.workflows.aws.conftest import HERE
 from tests.ops.workflows.aws.running import ended, put, run, served
 from tests.ops.workflows.moving import Clock, World, definition
+from tests.ops.workflows.waiting import dispatch, invoice_paid
 
 REFUND = "arn:aws:states:local:000000000000:activity:refund-invoice"
 NOTICE = "arn:aws:states:local:000000000000:activity:open-finding"
@@ -183,6 +187,46 @@ def test_killed_at_any_comma_the_refund_is_made_once_and_told(waiting, monkeypat
     tasks.perform(left, clock, make=world)
     assert json.loads(ended(arn)["output"]) == {"refund": "re_1"}
     assert len(set(world.keys)) == 1
+    assert ActivityTask.objects.get().state == TaskState.TOLD
+
+
+def effect(name, **parameters):
+    return {"Type": "Task", "Resource": REFUND.replace("refund-invoice", name), "Parameters": parameters, "End": True}
+
+
+def until(state):
+    deadline = time.monotonic() + 20
+    while not (said := state()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return said
+
+
+def test_an_execution_there_waits_for_an_event_and_is_woken_by_it():
+    waits = effect("await-event", Pattern={"detail-type": ["invoice.paid"]}, Object="in_1")
+    machine = put(definition(Wait=waits), effects={"await-event"})
+    states = boto3.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name=token_hex(6), input="{}")["executionArn"]
+    with served("await-event", make=tasks.make):
+        task = until(lambda: ActivityTask.objects.filter(state=TaskState.WAITING).first())
+        assert EventWait.objects.get().foreign_token == f"step-functions:{task.pk}"
+        invoice_paid("in_1", timezone.now() + timedelta(seconds=30))
+        dispatch()
+        said = ended(arn)
+    assert json.loads(said["output"])["detail-type"] == "invoice.paid"
+    assert not EventWait.objects.exists()
+
+
+def test_a_person_decides_for_an_execution_there(olga):
+    asks = effect("ask-approval", question="Refund in_1?")
+    machine = put(definition(Ask=asks), effects={"ask-approval"})
+    states = boto3.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name=token_hex(6), input="{}")["executionArn"]
+    with served("ask-approval", make=tasks.make):
+        until(lambda: ActivityTask.objects.filter(state=TaskState.WAITING).first())
+        approvals.decide(Approval.objects.get(), olga, Decision.APPROVED, reason="It is ours.", now=NOW)
+        said = ended(arn)
+    assert json.loads(said["output"])["approved"] is True
     assert ActivityTask.objects.get().state == TaskState.TOLD
 
 
