@@ -20,7 +20,6 @@ from ops.playbooks.apply import BadPlaybooks, bring_machines
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
 from ops.rules.cloudformation.reading import destinations_of, documents_of
-from ops.rules.cloudformation.template import template_of
 from ops.rules.documents import document_of
 from ops.rules.edit import ChangedMeanwhile
 from ops.rules.files import BadFiles, Entry
@@ -28,6 +27,8 @@ from ops.rules.merging import Stand
 from ops.rules.models import Rule
 from ops.rules.redrive import dead_letters, redrivable, redrive
 from ops.rules.replay import events_of, new_id, replay_rule
+from ops.workflows.aws.deploy import CannotDeploy
+from ops.workflows.aws.stacking import stack_of
 
 WORDS = {
     Stand.SAME: "as its file says",
@@ -224,8 +225,10 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"There is no rule {', '.join(unknown)}. Nothing was written.")
         documents = [document_of(rule) for rule in rules if not options["names"] or rule.name in options["names"]]
-        destinations = Destination.objects.select_related("connection").prefetch_related("connection__parameters")
-        made = template_of(documents, destinations)
+        try:
+            made = stack_of(documents)
+        except CannotDeploy as error:
+            raise CommandError("\n".join([*error.sentences, "Nothing was written."]))
         text = json.dumps(made.body, indent=2, ensure_ascii=False)
         if options["out"]:
             write(Path(options["out"]), f"{text}\n")

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.rules.cloudformation.moving import LIVEMODE, mode_clause
-from ops.rules.cloudformation.names import METADATA, PORTAL_QUEUE, arn_of, dead_letters_id
+from ops.rules.cloudformation.names import METADATA, PORTAL_QUEUE, arn_of, dead_letters_id, machine_named
 from ops.rules.cloudformation.resolving import Resolver, Unresolved, as_mapping
 from ops.rules.documents import TARGET_KEYS, Document, pattern_of
-from ops.rules.resources import read_arn
+from ops.rules.resources import STATE_MACHINE, read_arn
 
 RULE = "AWS::Events::Rule"
 DESTINATION = "AWS::Events::ApiDestination"
@@ -111,6 +111,9 @@ def target_of(rule: str, given: Any, resolver: Resolver, flaws: list[str]) -> Do
     strange = sorted(given.keys() - {*TARGET_KEYS, *TARGET_KEYS_OF_AWS})
     if strange:
         raise Unresolved(f"{', '.join(strange)} says what only AWS can do")
+    machine = machine_named(given.get("Arn"))
+    if machine:
+        given = {**given, "Arn": STATE_MACHINE + machine}
     target = {key: resolver.read(given[key]) for key in TARGET_KEYS if key in given and key != "DeadLetterConfig"}
     if not isinstance(target.get("Arn"), str) or read_arn(target["Arn"]) is None:
         raise Unresolved(f"{target.get('Arn')} is nothing that a rule can call here")
