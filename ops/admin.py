@@ -8,6 +8,7 @@ from ops.console import (
     doors,
     findings,
     inbox,
+    mails,
     mirror,
     people,
     records,
@@ -16,6 +17,7 @@ from ops.console import (
     subscriptions,
     truth,
 )
+from ops.console.workflows import executions, machines
 
 __all__ = [
     "calls",
@@ -23,8 +25,11 @@ __all__ = [
     "destination_log",
     "destinations",
     "doors",
+    "executions",
     "findings",
     "inbox",
+    "machines",
+    "mails",
     "mirror",
     "people",
     "records",

@@ -15,6 +15,7 @@ from ops.workflows.aws.executions import read_all as read_executions
 from ops.workflows.engine import advance_due as advance
 from ops.workflows.engine import waiting as executions_waiting
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.prune import prune as prune_histories
 
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
@@ -64,7 +65,15 @@ def prune_destination_log() -> None:
 def advance_due() -> None:
     """Advance executions that are due, and make their calls."""
     ADVANCE.taken()
+    if clock.settling():
+        return  # the sweep comes back in a second
     advance(clock.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
+
+
+@shared_task(name="ops.tasks.prune_executions")
+def prune_executions() -> None:
+    """Delete histories and executions that are older than they are kept."""
+    prune_histories(now=timezone.now(), budget_seconds=BUDGET_SECONDS)
 
 
 @shared_task(name="ops.tasks.sweep_executions")

@@ -1,6 +1,5 @@
 """Matches and the calls they made due: what a rule found, what was called with which input, and what came of it."""
 
-from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import messages
@@ -23,8 +22,9 @@ from accounts.customers import organization_of
 from accounts.models import User
 from billing.models import InboxEvent
 from ops.console.display import id_link, moment
+from ops.console.filters import WithinFilter
 from ops.console.readonly import PageAdmin
-from ops.console.replay import ReasonForm
+from ops.console.replay import ReasonForm, answered_with
 from ops.console.rule_words import delivery_pill, parsed, rule_pill
 from ops.console.site import console
 from ops.models import Delivery, DeliveryState, Match, Rule, StaffAct
@@ -50,28 +50,6 @@ class RuleFilter(DropdownFilter):
 
 class RuleOfMatchFilter(RuleFilter):
     column = "rule__name"
-
-
-class WithinFilter(DropdownFilter):
-    """How long ago."""
-
-    title = gettext_lazy("time")
-    parameter_name = "within"
-    column = "created_at"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("1", gettext_lazy("Last hour")),
-            ("24", gettext_lazy("Last 24 hours")),
-            ("168", gettext_lazy("Last 7 days")),
-            ("720", gettext_lazy("Last 30 days")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        hours = self.value() or ""
-        if not hours.isdigit():
-            return queryset
-        return queryset.filter(**{f"{self.column}__gt": timezone.now() - timedelta(hours=min(int(hours), 100_000))})
 
 
 class MatchedWithinFilter(WithinFilter):
@@ -264,8 +242,7 @@ def ask_and_redrive(request: HttpRequest, calls: QuerySet[Delivery], *, back: st
         "calls": dead.select_related("match").order_by("-finished_at", "-pk")[:EXAMPLES],
         "form": form,
         "back": back,
-        "chosen": request.POST.getlist("_selected_action") if request.method == "POST" else (),
-        "action": request.POST.get("action", ""),
+        **answered_with(request, request.POST.getlist("_selected_action")),
         "opts": Delivery._meta,
     }
     return TemplateResponse(request, "ops/rules/redrive.html", context)

@@ -12,6 +12,7 @@ from accounts.customers import organization_of
 from billing.mirror.shapes import id_of
 from billing.models import InboxEvent, InboxState
 from ops.console.display import Tone, span
+from ops.console.workflows.origins import started_by
 from ops.models import Match, StaffAct
 
 SIBLINGS = 50
@@ -28,7 +29,7 @@ class Stage:
 
 
 def event_context(event: InboxEvent) -> dict[str, Any]:
-    """Return what the page of one event shows. Six queries."""
+    """Return what the page of one event shows. Seven queries."""
     siblings = InboxEvent.objects.filter(object_id=event.object_id).defer("payload")
     return {
         "event": event,
@@ -37,6 +38,7 @@ def event_context(event: InboxEvent) -> dict[str, Any]:
         "organization": organization_of(event.customer_id),
         "siblings": siblings.order_by("-occurred_at", "-pk")[:SIBLINGS] if event.object_id else (),
         "matches": matches_of(event_id=event.external_id),
+        "executions": started_by(event.external_id),
         "acts": StaffAct.objects.filter(subject_id=event.external_id).select_related("actor").order_by("-at"),
     }
 

@@ -24,6 +24,7 @@ from ops.console.display import finding_pill, moment, span
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
+from ops.console.workflows.origins import execution_of_key
 from ops.models import DeliveryState, Finding, FindingKind, Rule, StaffAct
 from ops.remediation.findings import acknowledge, close_by_hand, look
 from ops.remediation.words import words_of
@@ -206,11 +207,20 @@ def rule_steps(finding: Finding) -> list[Step]:
             due = with_query("admin:ops_delivery_changelist", {"state__exact": DeliveryState.DUE.value})
             return [Step(_("Show what is due"), due, "ops.view_delivery")]
         case FindingKind.RULE:
-            rule = Rule.objects.filter(name=seen.get("rule", "")).first()
-            address = reverse("admin:ops_rule_change", args=[rule.pk]) if rule else ""
-            return [Step(_("Show the rule"), address, "ops.view_rule")] if rule else []
+            return opened_by(seen)
     events = with_query("admin:billing_inboxevent_changelist", {"q": seen.get("type", "")})
     return [Step(_("Show the events"), events, "billing.view_inboxevent")]
+
+
+def opened_by(seen: dict[str, Any]) -> list[Step]:
+    """The execution or the rule that opened a finding."""
+    execution = execution_of_key(seen.get("key", ""))
+    if execution is not None:
+        address = reverse("admin:ops_execution_change", args=[execution])
+        return [Step(_("Show the execution"), address, "ops.view_execution")]
+    rule = Rule.objects.filter(name=seen.get("rule", "")).first()
+    address = reverse("admin:ops_rule_change", args=[rule.pk]) if rule else ""
+    return [Step(_("Show the rule"), address, "ops.view_rule")] if rule else []
 
 
 def with_query(name: str, values: dict[str, str]) -> str:

@@ -9,23 +9,28 @@ VIEW_CUSTOMERS = (
     "accounts.view_organization", "accounts.view_membership", "accounts.view_invitation",
     "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
-    "djstripe.view_price", "ops.view_staffact",
+    "djstripe.view_price", "ops.view_staffact", "ops.view_mail",
 )  # fmt: skip
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
     "ops.view_rule", "ops.view_match", "ops.view_delivery",
+    "ops.view_statemachine", "ops.view_execution", "ops.view_approval",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
 GROUPS: Mapping[str, Sequence[str]] = {
     # answers customers: sees all about them, the events behind it, and what rules did with these
-    "Support": (*VIEW_CUSTOMERS, "billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
-    # answers for the money: sees all about customers
-    "Finance": VIEW_CUSTOMERS,
-    # keeps it running: sees all, replays events, sees to findings, writes rules and redrives their calls, tests
-    # destinations. Where destinations lead and with which credentials is not theirs to change: whoever may could send
-    # the credentials to themselves.
+    "Support": (
+        *VIEW_CUSTOMERS,
+        *("billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
+        *("ops.view_statemachine", "ops.view_execution", "ops.view_approval"),
+    ),
+    # answers for the money: sees all about customers, says yes or no to what workflows ask
+    "Finance": (*VIEW_CUSTOMERS, "ops.view_approval", "ops.change_approval"),
+    # keeps it running: sees all, replays events, sees to findings, writes rules and state machines, redrives calls and
+    # executions, tests destinations. Where destinations lead and with which credentials is not theirs to change:
+    # whoever may could send the credentials to themselves.
     "On-call": (
         *VIEW_CUSTOMERS,
         *VIEW_MACHINERY,
@@ -34,6 +39,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "ops.change_finding",
         "ops.change_rule",
         "ops.change_delivery",
+        "ops.change_statemachine",
+        "ops.change_execution",
+        "ops.change_approval",
         "ops.add_destinationrequest",
     ),
 }

@@ -1,6 +1,5 @@
 """Inbox events: what came in, how far it has come, why it stopped, and letting the mirror look again."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -24,6 +23,7 @@ from billing.stripe_accounts import configured
 from ops.console import replay
 from ops.console.display import INBOX_TONES, moment, pill, span
 from ops.console.event_page import event_context
+from ops.console.filters import WithinFilter
 from ops.console.many import STRIPE_ID
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
@@ -49,25 +49,11 @@ class FamilyFilter(DropdownFilter):
         return queryset.filter(type__startswith=f"{self.value()}.") if self.value() else queryset
 
 
-class ArrivalFilter(DropdownFilter):
+class ArrivalFilter(WithinFilter):
     """How long ago an event was received."""
 
     title = gettext_lazy("arrival")
-    parameter_name = "within"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("1", gettext_lazy("Last hour")),
-            ("24", gettext_lazy("Last 24 hours")),
-            ("168", gettext_lazy("Last 7 days")),
-            ("720", gettext_lazy("Last 30 days")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[InboxEvent]) -> QuerySet[InboxEvent]:
-        hours = self.value() or ""
-        if not hours.isdigit():
-            return queryset
-        return queryset.filter(received_at__gt=timezone.now() - timedelta(hours=min(int(hours), 100_000)))
+    column = "received_at"
 
 
 class WaitingFilter(DropdownFilter):

@@ -21,6 +21,7 @@ from ops.console.audited import AuditedAdmin
 from ops.console.display import copyable, id_link
 from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.site import console
+from ops.console.workflows.origins import executions_for
 
 ROWS = 50
 ACTING = (
@@ -52,6 +53,7 @@ class OrganizationAdmin(PageAdmin):
             "subscriptions": subscriptions_of(row),
             "orders": CheckoutOrder.objects.filter(organization=row).order_by("-created_at")[:ROWS],
             "activities": Activity.objects.filter(organization=row).order_by("-id")[:ROWS],
+            "executions": executions_for(*row.customer_links.values_list("customer_id", flat=True)),
             "children": row.children.order_by("name")[:ROWS],
         }
 

@@ -1,12 +1,11 @@
 """Replaying inbox events: a page that says what will happen and asks why, then the act, written down."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import structlog
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -47,6 +46,12 @@ class ReasonForm(forms.Form):
         max_length=1000,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )
+
+
+def answered_with(request: HttpRequest, chosen: Iterable[Any]) -> dict[str, Any]:
+    """What the form of a question about rows sends along, so that its answer comes to the same action and rows."""
+    action = request.POST.get("action", "")
+    return {"hidden": {"answer": "yes"} | ({"action": action} if action else {}), "chosen_keys": list(chosen)}
 
 
 def ask_and_replay(request: HttpRequest, events: Sequence[InboxEvent], *, back: str) -> HttpResponse:
@@ -146,7 +151,6 @@ def question(request: HttpRequest, events: Sequence[InboxEvent], form: ReasonFor
         "events": events,
         "form": form,
         "back": back,
-        "checkbox_name": ACTION_CHECKBOX_NAME,
-        "action": request.POST.get("action", ""),
+        **answered_with(request, [event.pk for event in events]),
         "opts": InboxEvent._meta,
     }

@@ -19,6 +19,7 @@ from ops.console.rule_form import RuleForm, TargetForms, document_from, rule_ini
 from ops.console.rule_try import TARGETS, event_context, try_pattern
 from ops.console.rule_words import rule_pill
 from ops.console.site import console
+from ops.console.workflows.origins import targets_of
 from ops.models import Delivery, DeliveryState, Match, Rule, RuleState
 from ops.rules.edit import ChangedMeanwhile, save_rule
 from ops.rules.validate import InvalidRule, problems_of
@@ -110,6 +111,7 @@ def page(request: HttpRequest, rule: Rule | None, form: RuleForm, targets: Any, 
     context |= {"tried": try_pattern(text, context["event"]), "text": text}
     if rule:
         context |= {"days": days_of([rule.pk], now, days=30)[rule.pk], "counts": counts_of(rule)}
+        context["machines"] = targets_of(rule)
         context["latest"] = rule.versions.select_related("changed_by").first()
     return TemplateResponse(request, "ops/rules/editor.html", context, status=status)
 

@@ -1,6 +1,5 @@
 """Rules: every one with its state, its matches day by day and its errors; written, switched and restored here."""
 
-import difflib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from unfold.decorators import display
 
 from accounts.models import User
 from ops.console import rule_backtest, rule_editor, rule_replay, rule_try
+from ops.console.difference import difference
 from ops.console.display import ago
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
@@ -318,19 +318,7 @@ def changes_of(versions: list[RuleVersion]) -> Iterator[Change]:
     """Yield what each version changed in the one before it, the newest first."""
     for place, version in enumerate(versions[:VERSIONS]):
         before = versions[place + 1].document if place + 1 < len(versions) else {}
-        yield Change(version, tuple(difference(before, version.document)), is_latest=place == 0)
-
-
-MEANINGS = {"-": "gone", "+": "new", " ": "same"}
-
-
-def difference(before: Document, after: Document) -> Iterator[tuple[str, str]]:
-    old, new = (written(document) for document in (before, after))
-    for line in list(difflib.unified_diff(old, new, n=2, lineterm=""))[2:]:
-        if not line.startswith("@@"):
-            yield MEANINGS[line[0]], line[1:]
-        elif not line.startswith(("@@ -1", "@@ -0")):
-            yield "gap", "…"
+        yield Change(version, tuple(difference(written(before), written(version.document))), is_latest=place == 0)
 
 
 def written(document: Document) -> list[str]:

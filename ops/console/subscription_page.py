@@ -16,6 +16,7 @@ from billing.models import CheckoutOrder, InboxEvent, InvoiceRow, Suspension
 from billing.thread import Thread, build_thread
 from billing.thread.load import load_situation
 from ops.console.event_page import matches_of
+from ops.console.workflows.origins import executions_for
 from ops.models import StaffAct
 
 EVENTS = 100
@@ -41,6 +42,7 @@ def subscription_context(row: Subscription) -> dict[str, Any]:
         "invoices": invoices,
         "events": events,
         "matches": matches_of(customer_id=facts.customer_id) if facts.customer_id else [],
+        "executions": executions_for(facts.customer_id),
         "orders": CheckoutOrder.objects.filter(subscription_id=facts.id).order_by("-created_at"),
         "acts": acts_about(facts.id, facts.customer_id, events),
         "dashboard_url": dashboard_url(row),

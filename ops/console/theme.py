@@ -57,7 +57,7 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "6px",
     "COLORS": {"primary": INDIGO},
-    "STYLES": [lambda request: static("ops/console.css")],
+    "STYLES": [lambda request: static("ops/console.css"), lambda request: static("ops/workflows.css")],
     "SCRIPTS": [lambda request: static("ops/console.js")],
     "COMMAND": {"search_callback": "ops.console.find.search", "show_history": False},
     "ACCOUNT": {
@@ -91,6 +91,21 @@ UNFOLD: dict[str, Any] = {
                     page(_("API destinations"), "call_made", "ops.destination"),
                     page(_("Connections"), "key", "ops.connection"),
                     page(_("Requests"), "swap_vert", "ops.destinationrequest"),
+                ],
+            },
+            {
+                "title": _("Workflows"),
+                "separator": True,
+                "items": [
+                    page(_("State machines"), "account_tree", "ops.statemachine"),
+                    page(_("Executions"), "play_circle", "ops.execution"),
+                    page(_("Mails"), "forward_to_inbox", "ops.mail"),
+                    page(
+                        _("Approvals"),
+                        "approval_delegation",
+                        "ops.approval",
+                        badge="ops.console.workflows.approvals.open_approvals_badge",
+                    ),
                 ],
             },
             {

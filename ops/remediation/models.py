@@ -24,6 +24,7 @@ class FindingKind(models.TextChoices):
     DEAD_LETTERS = "dead-letters", _("Calls of targets were given up")  # of one rule's target
     RULES_LATE = "rules-late", _("Rules are late")  # events wait for them, or calls that are due
     RULE_LOOP = "rule-loop", _("Rules call each other in a circle")
+    EXECUTION_LOOP = "execution-loop", _("A workflow goes round without an end")
     DESTINATION_AWAY = "destination-away", _("A destination does not answer")  # its circuit breaker is open
 
 

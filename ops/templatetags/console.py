@@ -1,5 +1,7 @@
 """The console's words in templates; each is one of `ops.console.display`."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,10 +17,14 @@ from billing.entitlements.access import Access
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import access_words, display
 from ops.console.rule_words import delivery_pill, parsed
-from ops.models import DestinationRequest, Finding
+from ops.console.workflows.step_rows import LARGE
+from ops.console.workflows.words import call_pill, outcome_pill, short_resource, status_pill
+from ops.models import DestinationRequest, Execution, Finding, TaskCall
 from ops.remediation.words import words_of
+from ops.workflows.steps import Step
 
 register = template.Library()
+BRIEF = 300  # letters
 
 
 @register.simple_tag
@@ -69,6 +75,35 @@ def finding_title(finding: Finding) -> str:
 @register.simple_tag
 def delivery_state(state: str) -> SafeString:
     return delivery_pill(state)
+
+
+@register.simple_tag
+def execution_state(row: Execution) -> SafeString:
+    return status_pill(row.status, row.paused_at)
+
+
+@register.simple_tag
+def call_state(call: TaskCall) -> SafeString:
+    return call_pill(call.state)
+
+
+@register.simple_tag
+def step_state(step: Step) -> SafeString:
+    return outcome_pill(step.outcome)
+
+
+@register.filter
+def resource(arn: str) -> str:
+    return short_resource(arn)
+
+
+@register.filter
+def brief(details: Mapping[str, Any]) -> str:
+    """What an event carries on one line, cut; of what is too large to be read here, its size."""
+    if LARGE in details:
+        return gettext("%(n)d KiB") % {"n": details[LARGE] // 1024}
+    text = json.dumps(details, ensure_ascii=False) if details else ""
+    return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
 
 
 @register.filter

@@ -1,8 +1,9 @@
-"""What operators do with executions: stop, pause and resume, redrive, and give a state its result by hand.
+"""What operators do with executions: stop, pause, resume, redrive, skip a state, give or answer by hand, start again.
 
 Each is written down with who and why. The execution's row is locked, so that no worker walks meanwhile.
 """
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -10,18 +11,23 @@ from django.db import transaction
 
 from accounts.models import User
 from ops.audit import (
+    ANSWER_CALL,
     GIVE_EXECUTION_RESULT,
     PAUSE_EXECUTION,
     REDRIVE_EXECUTION,
     RESUME_EXECUTION,
+    SKIP_STATE,
+    START_AGAIN,
     STOP_EXECUTION,
     record_act,
 )
 from ops.workflows import history
+from ops.workflows.answers import answer_calls
 from ops.workflows.asl.running import Phase
-from ops.workflows.models import Execution, HistoryEvent, Status
+from ops.workflows.models import CallState, EventWait, Execution, HistoryEvent, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
 from ops.workflows.settling import settle
+from ops.workflows.start import Cause, start
 
 Json = Any
 REDRIVABLE = (Status.FAILED, Status.TIMED_OUT, Status.ABORTED)
@@ -98,6 +104,63 @@ def give_result(execution: Execution, result: Json, actor: User, *, reason: str,
         transaction.on_commit(ADVANCE.soon)
 
 
+def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+    """Let an execution that failed go on after the state that failed, whose input becomes its output.
+
+    Raises CannotAct; also of a Choice, which leads nowhere by itself.
+    """
+    with transaction.atomic():
+        row = locked(execution, *REDRIVABLE)
+        walker = where_it_failed(row)
+        state = json.loads(row.version.definition)["States"][walker["state"]]
+        if "Next" not in state and not state.get("End"):
+            raise CannotAct(f"The state {walker['state']} leads nowhere by itself: give it a result, or redrive.")
+        tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
+        leave = {"name": walker["state"], "output": walker["input"]}
+        tell(row, f"{state['Type']}StateExited", now=now, **leave)
+        act(row, actor, SKIP_STATE, reason, now=now, after={"status": Status.RUNNING, "skipped": walker["state"]})
+        if "Next" in state:
+            go_on(row, {**walker, "state": state["Next"]}, phase=Phase.ENTER, now=now)
+            transaction.on_commit(ADVANCE.soon)
+        else:
+            succeed(row, walker["input"], now=now)
+        row.redrives += 1
+        row.save()
+
+
+def succeed(row: Execution, output: Json, *, now: datetime) -> None:
+    tell(row, "ExecutionSucceeded", now=now, output=output)
+    row.status, row.error, row.cause, row.standing = Status.SUCCEEDED, "", "", ""
+    row.output, row.finished_at, row.untold = output, now, row.parent_call_id is not None
+
+
+def answer_call(execution: Execution, number: int, result: Json, actor: User, *, reason: str, now: datetime) -> None:
+    """Answer a call that waits for somebody outside, in their place. Raises CannotAct.
+
+    A call that is being made, or will be made again by itself, is left alone: what it does may have happened. What a
+    person is asked to approve is decided there.
+    """
+    with transaction.atomic():
+        row = locked(execution, Status.RUNNING)
+        call = TaskCall.objects.filter(execution=row, number=number, state=CallState.WAITING, approval=None).first()
+        if call is None or not answer_calls({call.pk: {"result": result}}, now=now):
+            raise CannotAct("Nobody waits for an answer to this call any more.")
+        EventWait.objects.filter(call=call).delete()
+        act(row, actor, ANSWER_CALL, reason, now=now, after={"call": number, "result": result})
+
+
+def start_again(execution: Execution, name: str, actor: User, *, reason: str, now: datetime) -> Execution:
+    """Start another execution under this name, with the same input and the version of today; once by its name.
+
+    Raises NoVersion.
+    """
+    with transaction.atomic():
+        cause = Cause(execution.event_id, execution.customer_id, execution.depth)
+        started = start(execution.machine, name, execution.input, now=now, cause=cause)
+        act(execution, actor, START_AGAIN, reason, now=now, after={"execution": name})
+    return started
+
+
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
     if row.arn:
@@ -149,9 +212,9 @@ def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetim
     row.due_at, row.finished_at, row.ends_by = now, None, None
 
 
-def tell(row: Execution, type_: str, *, now: datetime, **details: Json) -> None:
+def tell(row: Execution, type_: str, *, now: datetime, name: str = "", **details: Json) -> None:
     row.events += 1
-    history.write([history.event(row.pk, row.events, row.events - 1, type_, "", details, now)])
+    history.write([history.event(row.pk, row.events, row.events - 1, type_, name, details, now)])
 
 
 def act(row: Execution, actor: User, what: str, reason: str, *, now: datetime, after: dict[str, Json]) -> None:

@@ -8,11 +8,16 @@ from functools import lru_cache
 from django.db import transaction
 
 from accounts.models import User
+from ops.audit import CHANGE_MACHINE, record_act
 from ops.workflows.asl.definition import Machine, compile_machine
 from ops.workflows.asl.validate import read_definition
 from ops.workflows.models import StateMachine, StateMachineVersion
 
 ARN = "arn:aws:states:local:000000000000:stateMachine:"
+
+
+class ChangedMeanwhile(Exception):
+    """Somebody has saved another version since this one was begun."""
 
 
 def save_version(
@@ -23,20 +28,25 @@ def save_version(
     now: datetime,
     actor: User | None = None,
     notes: str = "",
+    percent: int = 100,
+    seen_version: int | None = None,
     path: str = "",
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
-    `path` is the file that says so, below the playbooks. Raises InvalidDefinition with every fault. Executions that run
-    keep the version that they began with.
+    With fewer than 100 `percent` it is tried on that part of new executions, beside the current version. `path` is the
+    file that says so, below the playbooks. Executions that run keep the version that they began with.
+    Raises InvalidDefinition with every fault, ChangedMeanwhile where `seen_version` is not the latest.
     """
     read_definition(definition)
     with transaction.atomic():
         machine, _ = StateMachine.objects.select_for_update().get_or_create(name=name, defaults={"notes": notes})
         current = machine.current
+        last = machine.versions.order_by("-number").values_list("number", flat=True).first() or 0
+        if seen_version is not None and seen_version != last:
+            raise ChangedMeanwhile(ChangedMeanwhile.__doc__)
         if current and current.definition == definition:
             return current
-        last = machine.versions.order_by("-number").values_list("number", flat=True).first() or 0
         version = StateMachineVersion.objects.create(
             machine=machine,
             number=last + 1,
@@ -46,9 +56,47 @@ def save_version(
             changed_at=now,
             path=path,
         )
-        machine.current, machine.tried, machine.tried_percent = version, None, 0
-        machine.save(update_fields=["current", "tried", "tried_percent"])
+        share(machine, version, percent if current else 100)
+        if actor:  # at the command line the version itself says all that is known
+            tell_change(machine, actor, reason, now=now, before=current)
     return version
+
+
+def set_share(
+    machine: StateMachine, version: StateMachineVersion, percent: int, *, reason: str, now: datetime, actor: User
+) -> None:
+    """Let a version run that many percent of new executions: 100 makes it current, 0 ends its trial."""
+    with transaction.atomic():
+        row = StateMachine.objects.select_for_update().get(pk=machine.pk)
+        before = row.current
+        share(row, version, percent)
+        tell_change(row, actor, reason, now=now, before=before)
+
+
+def share(machine: StateMachine, version: StateMachineVersion, percent: int) -> None:
+    if percent >= 100:
+        machine.current, machine.tried, machine.tried_percent = version, None, 0
+    elif percent > 0 and version != machine.current:
+        machine.tried, machine.tried_percent = version, percent
+    else:
+        machine.tried, machine.tried_percent = None, 0
+    machine.save(update_fields=["current", "tried", "tried_percent"])
+
+
+def tell_change(
+    machine: StateMachine, actor: User, reason: str, *, now: datetime, before: StateMachineVersion | None
+) -> None:
+    tried = {"tried": machine.tried.number, "percent": machine.tried_percent} if machine.tried else {}
+    record_act(
+        actor,
+        CHANGE_MACHINE,
+        subject_kind="state-machine",
+        subject_id=machine.name,
+        reason=reason,
+        before={"version": before.number} if before else {},
+        after={"version": machine.current.number if machine.current else None, **tried},
+        now=now,
+    )
 
 
 class NoVersion(LookupError):

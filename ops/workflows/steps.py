@@ -3,6 +3,7 @@
 Histories of both engines read the same: Step Functions' event types, each pointing to the event that led to it.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from ops.workflows.graph.shape import END, START
 
 FAILING = ("Failed", "TimedOut")
 ENDS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
+HOLDING = ("Map", "Parallel")  # states with flows inside
 REDRIVEN = "ExecutionRedriven"
 
 
@@ -55,6 +57,11 @@ class Step:
     failing: bool = False  # the last that was told of it is a failure
 
     @property
+    def broke(self) -> bool:
+        """Whether it failed, if it was not left."""
+        return self.failing or self.kind == "Fail"
+
+    @property
     def tries(self) -> int:
         return len(self.scheduled)
 
@@ -74,6 +81,7 @@ class Reading:
         self.steps: dict[int, Step] = {}
         self.owner: dict[int, int | None] = {}  # event → the step that it belongs to
         self.types: dict[int, str] = {}
+        self.inside: dict[int, list[int]] = defaultdict(list)  # step → those inside of it
 
     def read(self, mark: Mark) -> None:
         self.types[mark.id] = mark.type
@@ -84,9 +92,26 @@ class Reading:
             owner = next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
         elif mark.type in ENDS:
             self.end(mark, owner)
-        elif owner is not None:
-            self.tell(mark, self.steps[owner])
+        else:
+            owner = self.whose(mark, owner)
+            if owner is not None:
+                self.tell(mark, self.steps[owner])
         self.owner[mark.id] = owner
+
+    def whose(self, mark: Mark, owner: int | None) -> int | None:
+        """The step that an event tells of: a state that holds others is told of after the last event inside of it."""
+        told = next((kind for kind in HOLDING if mark.type.startswith(kind)), "")
+        if not told and not mark.type.endswith("StateExited"):
+            return owner
+        if owner is not None and mark.type == "MapIterationFailed":
+            self.steps[owner].failing = True
+        at = owner
+        while at is not None:
+            step = self.steps[at]
+            if step.exited is None and (step.name == mark.name if mark.name else step.kind == told):
+                return at
+            at = step.parent
+        return owner
 
     def enter(self, mark: Mark, owner: int | None) -> int:
         before = self.steps[owner] if owner is not None else None
@@ -99,12 +124,16 @@ class Reading:
             parent=before.parent if before and follows else owner,
             came_from=before.entered if before and before.exited is not None else None,
         )
+        if (parent := self.steps[mark.id].parent) is not None:
+            self.inside[parent].append(mark.id)
         return mark.id
 
     def tell(self, mark: Mark, step: Step) -> None:
         if mark.type.endswith("StateExited"):
             step.exited, step.left_at = mark.id, mark.at
-            step.outcome = Outcome.CAUGHT if step.failing else Outcome.DONE
+            # A Parallel whose branch was broken off is told of as failed only where nothing caught it.
+            broken = any(self.steps[number].outcome is Outcome.RUNNING for number in self.inside[step.entered])
+            step.outcome = Outcome.CAUGHT if step.failing or broken else Outcome.DONE
             self.leave_inner(step, mark.at)
         elif mark.type.endswith("Scheduled"):
             step.scheduled.append(mark.id)
@@ -117,9 +146,9 @@ class Reading:
 
     def leave_inner(self, owner: Step, at: datetime) -> None:
         """What is inside of a state that was left is over."""
-        for step in self.steps.values():
-            if step.parent == owner.entered and step.outcome is Outcome.RUNNING:
-                step.outcome, step.left_at = Outcome.FAILED if step.failing else Outcome.STOPPED, at
+        for step in (self.steps[number] for number in self.inside.pop(owner.entered, ())):
+            if step.outcome is Outcome.RUNNING:
+                step.outcome, step.left_at = Outcome.FAILED if step.broke else Outcome.STOPPED, at
                 self.leave_inner(step, at)
 
     def end(self, mark: Mark, owner: int | None) -> None:
@@ -130,7 +159,7 @@ class Reading:
             owner = self.steps[owner].parent
         for number, step in self.steps.items():
             if step.outcome is Outcome.RUNNING:
-                broke = step.failing or (number in failed and mark.type != "ExecutionAborted")
+                broke = step.broke or (number in failed and mark.type != "ExecutionAborted")
                 step.outcome, step.left_at = Outcome.FAILED if broke else Outcome.STOPPED, mark.at
 
 

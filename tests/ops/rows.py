@@ -1,5 +1,6 @@
 """Rows as the inbox and the mirror would have written them, from small dicts of Stripe's shapes."""
 
+import json
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -30,9 +31,13 @@ from ops.effects.destinations.models import (
     DestinationRequest,
 )
 from ops.effects.sealing import seal
-from ops.models import Delivery, DeliveryState, Match, Rule
+from ops.models import CallState, Delivery, DeliveryState, Match, Rule, TaskCall
 from ops.remediation.findings import look
+from ops.remediation.models import Approval
 from ops.rules.edit import save_rule
+from ops.workflows.machines import save_version
+from ops.workflows.models import Execution
+from ops.workflows.start import start
 
 NUMBERS = count(1)
 
@@ -59,6 +64,37 @@ def make_event(now: datetime, **fields: Any) -> InboxEvent:
         values.setdefault("due_at", values["received_at"])
     values["payload"] = values["payload"] or stripe_payload(values)
     return InboxEvent.objects.create(**values)
+
+
+def make_execution(now: datetime) -> Execution:
+    """An execution that waits, of a state machine of its own."""
+    states = {"Sleep": {"Type": "Wait", "Seconds": 60, "End": True}}
+    text = json.dumps({"StartAt": "Sleep", "States": states})
+    version = save_version(f"sleeper-{next(NUMBERS)}", text, reason="a test", now=now)
+    return start(version.machine, "one", {}, now=now)
+
+
+def make_approval(now: datetime) -> Approval:
+    """A question about ¥9,000 that waits for somebody."""
+    ask = "arn:aws:states:local:000000000000:activity:ask-approval"
+    number = next(NUMBERS)
+    states = {"Ask": {"Type": "Task", "Resource": ask, "End": True}}
+    text = json.dumps({"StartAt": "Ask", "States": states})
+    version = save_version(f"asker-{number}", text, reason="a test", now=now)
+    execution = start(version.machine, "one", {}, now=now)
+    call = TaskCall.objects.create(
+        execution=execution, number=1, walker=0, state_name="Ask", resource=ask, state=CallState.WAITING
+    )
+    return Approval.objects.create(
+        call=call,
+        key=f"asker-{number}:one:1",
+        by=version.machine.name,
+        question="Refund the second payment?",
+        amount=9000,
+        currency="jpy",
+        asked_at=now,
+        until=now + timedelta(days=1),
+    )
 
 
 def stripe_payload(values: dict[str, Any]) -> dict[str, Any]:

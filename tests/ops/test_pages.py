@@ -17,8 +17,10 @@ from ops.console.site import console
 from ops.models import StaffAct
 from tests.cast import make_user, sign_in
 from tests.ops.rows import (
+    make_approval,
     make_customer,
     make_event,
+    make_execution,
     make_invoice,
     make_machinery,
     make_plan,
@@ -46,6 +48,8 @@ def furnished(acme, alice, olga):
     Group.objects.create(name="Night shift")
     make_machinery(now)
     make_rule(now)
+    make_execution(now)
+    make_approval(now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 

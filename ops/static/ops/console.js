@@ -1,4 +1,4 @@
-// Copying ids and JSON, and fragments that come as a stream. Everything else of the console works without a script of ours.
+// Copying ids and JSON, fragments that come as a stream, and where a graph opens. Everything else of the console works without a script of ours.
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy], [data-copy-from]");
   if (!button) return;
@@ -66,3 +66,26 @@ async function* framesOf(reader) {
     for (const part of parts) yield JSON.parse(part.replace(/^data: /, ""));
   }
 }
+
+// A graph that has no room opens where it matters: at the state where the execution stands or failed, else at its first.
+function openGraphs(within) {
+  for (const graph of within.querySelectorAll(".picture")) {
+    const state = graph.querySelector(".state.running:not(.box)") ?? graph.querySelector(".state.failed:not(.box)") ?? graph.querySelector(".state");
+    if (!state) continue;
+    const [frame, box] = [graph.getBoundingClientRect(), state.getBoundingClientRect()];
+    graph.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
+    graph.scrollTop += Math.max(box.bottom - frame.bottom + 60, 0);
+  }
+}
+
+document.addEventListener("DOMContentLoaded", () => openGraphs(document));
+document.addEventListener("htmx:load", (event) => openGraphs(event.target));
+
+// What was opened stays open when a part of the page is fetched anew.
+let opened = [];
+document.addEventListener("htmx:beforeSwap", (event) => {
+  opened = [...event.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSwap", () => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+});

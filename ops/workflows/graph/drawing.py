@@ -211,9 +211,16 @@ def ports_of(layers: Layers, places: Places) -> Ports:
                 continue
             near = sorted(others, key=lambda other: places.x[other])
             step = min(18.0, 70.0 / max(len(near), 1))
-            first = places.x[part] - step * (len(near) - 1) / 2
-            ports |= {(part, other): first + step * place for place, other in enumerate(near)}
+            middle = straight_one([places.x[other] - places.x[part] for other in near])
+            ports |= {(part, other): places.x[part] + step * (place - middle) for place, other in enumerate(near)}
     return ports
+
+
+def straight_one(distances: Sequence[float]) -> float:
+    """Which of a state's lines begins in its middle: the one that goes straight on, else none is nearer than others."""
+    between = (len(distances) - 1) / 2
+    straight = [place for place, distance in enumerate(distances) if abs(distance) < 6.0]
+    return straight[0] if straight and abs(straight[0] - between) <= 2 else between
 
 
 def line_of(

@@ -10,8 +10,9 @@ from ops.workflows.graph.shape import Way
 SPACE = 22.0  # between two parts of a layer
 LINES_APART = 12.0  # between two lines that pass
 GAP = 20.0  # between two layers: room for a line to turn
-ROUNDS = 8
+ROUNDS, FEW_ROUNDS, MANY = 24, 8, 2_000  # a flow of many parts gets few rounds: they cost seconds
 STRAIGHT = 4.0  # how much more a line that passes a layer pulls
+BACK = 0.5
 PULLS = {Way.NEXT: 16.0, Way.DEFAULT: 2.0, Way.CHOICE: 2.0, Way.CATCH: 1.0}
 
 
@@ -52,8 +53,9 @@ def columns(layers: Layers, sizes: Mapping[Part, Size]) -> dict[Part, float]:
     for layer in layers.ranks:
         x.update(zip(layer, spread(layer, [(0.0, 1.0)] * len(layer), sizes), strict=True))
     downwards, upwards = range(len(layers.ranks)), range(len(layers.ranks) - 1, -1, -1)
-    for number in range(ROUNDS):
-        last = number == ROUNDS - 1
+    rounds = ROUNDS if len(x) < MANY else FEW_ROUNDS
+    for number in range(rounds):
+        last = number > rounds / 2
         above, below = last or number % 2 == 0, last or number % 2 == 1
         for rank in downwards if number % 2 == 0 else upwards:
             layer = layers.ranks[rank]
@@ -74,8 +76,8 @@ def middle(part: Part, x: Mapping[Part, float], layers: Layers, *, above: bool, 
 
 
 def pull(one: Part, other: Part) -> float:
-    """How straight the line between two parts ought to be: the usual way first, what was caught last."""
-    ways = [PULLS[part.way] for part in (one, other) if isinstance(part, Stop)]
+    """How straight the line between two parts ought to be: the usual way first, what was caught and ways back last."""
+    ways = [BACK if part.upwards else PULLS[part.way] for part in (one, other) if isinstance(part, Stop)]
     return min(ways) * (STRAIGHT if len(ways) == 2 else 1.0)
 
 

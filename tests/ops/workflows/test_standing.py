@@ -11,7 +11,7 @@ from ops.workflows.models import LONGEST_STANDING, Execution, Status, written_st
 from ops.workflows.start import start
 from tests.ops.workflows.moving import Clock, World, definition, finish, machine_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = "arn:aws:states:local:000000000000:activity:refund-invoice"
 PAY = {"Type": "Task", "Resource": TASK, "End": True}

@@ -1,0 +1,1 @@
+"""State machines and executions in the console."""
