@@ -7,7 +7,9 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -15,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from accounts.models import User
 from billing.inbox.selection import Selection
 from billing.inbox.since import moment_of
-from ops.effects.destinations.models import Destination
+from ops.effects.destinations.bring import bring as bring_destinations
 from ops.playbooks.apply import BadPlaybooks, bring_machines
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
@@ -244,31 +246,35 @@ class Command(BaseCommand):
         values = dict(pair_of(text) for text in options["parameter"])
         template = read_template(options["file"])
         documents, flaws = documents_of(template, values)
-        here = set(Destination.objects.values_list("name", flat=True))
-        flaws += [
-            f"The API destination {name} ({what}) is not here and cannot come, for its secret is not in the template: "
-            "make it in the console."
-            for name, what in destinations_of(template, values).items()
-            if name not in here
-        ]
+        connections, destinations, more = destinations_of(template, values)
+        flaws += more
         if not documents:
             raise CommandError("\n".join([*flaws, NOTHING]))
         try:
-            brought = bring(
-                documents,
-                force=options["force"],
-                reason=options["reason"] or f"From the CloudFormation template {Path(options['file']).name}.",
-                actor=actor_of(options),
-                now=timezone.now(),
-                dry_run=options["dry_run"],
-            )
+            with transaction.atomic():
+                made, new = bring_destinations(connections, destinations)
+                brought = bring(
+                    documents,
+                    force=options["force"],
+                    reason=options["reason"] or f"From the CloudFormation template {Path(options['file']).name}.",
+                    actor=actor_of(options),
+                    now=timezone.now(),
+                    dry_run=options["dry_run"],
+                )
+                transaction.set_rollback(options["dry_run"])
         except (Unbringable, ChangedMeanwhile) as error:
             raise CommandError("\n".join([*flaws, str(error) or str(error.__doc__), NOTHING]))
+        except ValidationError as error:
+            raise CommandError("\n".join([*flaws, *error.messages, NOTHING]))
+        flaws += [f"The connection {name} needs its secret: set it in the console, under Connections." for name in made]
+        lines = [f"{name}: connection made, without its secret" for name in made]
+        lines += [f"{name}: destination made" for name in new]
         told = {"rules": [vars(each) for each in brought], "cannot_come": flaws, "dry_run": options["dry_run"]}
+        told |= {"connections": made, "destinations": new}
         would = ["Nothing was changed (--dry-run)."] if options["dry_run"] else []
-        self.say(options, told, *(f"{each.name}: {each.did}" for each in brought), *would)
+        self.say(options, told, *lines, *(f"{each.name}: {each.did}" for each in brought), *would)
         if not options["json"]:
-            self.mention("What cannot come:", flaws)
+            self.mention("What cannot come, or wants something:", flaws)
 
     def mention(self, title: str, sentences: list[str]) -> None:
         if sentences:
