@@ -1,8 +1,9 @@
 """What time it is for workflows and pages: the machine's time, and in the demo the sandbox's, which can be moved on.
 
 Who moves the sandbox's time on by a month wants to see the workflows of that month. So where CLOCK_URL names an
-address that tells a time ({"now": unix seconds}), that time counts. It is followed with a delay: what Stripe tells of
-the way there is to arrive before anybody concludes that it did not happen. Without CLOCK_URL nothing is asked.
+address that tells a time ({"now": unix seconds}), that time counts. Where it jumps, workflows stand still for a moment
+(`settling`): what Stripe tells of the way there is to arrive before anybody concludes that it did not happen. Without
+CLOCK_URL nothing is asked.
 """
 
 import threading
@@ -17,8 +18,8 @@ from django.utils import timezone
 
 log = structlog.get_logger(__name__)
 
-ASK_EVERY = 1.0  # seconds
-SETTLES_AFTER = 3.0  # seconds for which a new time must have been told
+ASK_EVERY = 0.2  # seconds
+SETTLES_AFTER = 3.0  # seconds after a jump
 STRETCH = 5.0  # seconds by which two clocks that go alike may seem to differ
 
 
@@ -32,6 +33,11 @@ def ahead() -> timedelta:
     return timedelta(seconds=FOLLOWER.ahead()) if settings.CLOCK_URL else timedelta()
 
 
+def settling() -> bool:
+    """Whether that time has just jumped: what waits for it is to be left alone for a moment."""
+    return bool(settings.CLOCK_URL) and FOLLOWER.settling()
+
+
 def told_by(url: str) -> float:
     """Return by how many seconds a told time is ahead of the machine's. Raises OSError, ValueError, httpx.HTTPError."""
     answer = httpx.get(url, timeout=2, trust_env=False)
@@ -39,33 +45,40 @@ def told_by(url: str) -> float:
 
 
 class Follower:
-    """Follows a clock: takes over what it tells once it has told the same for a while. Safe to use from threads."""
+    """Follows a clock, and knows when it jumped last. Safe to use from threads."""
 
     def __init__(self, ask: Callable[[], float], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._ask, self._monotonic = ask, monotonic
         self._lock = threading.Lock()
-        self._ahead: float | None = None  # what counts; None: nothing was heard yet
-        self._seen, self._seen_since, self._asked_at = 0.0, 0.0, float("-inf")
+        self._told: float | None = None  # None: nothing was heard yet
+        self._jumped_at = self._asked_at = float("-inf")
 
     def ahead(self) -> float:
-        """Return what counts, in seconds; a clock that does not answer goes on as it went."""
+        """Return what was told, in seconds; a clock that does not answer goes on as it went."""
         with self._lock:
-            at = self._monotonic()
-            if at - self._asked_at >= ASK_EVERY:
-                self._asked_at = at
-                self._hear(at)
-            return self._ahead or 0.0
+            self._listen()
+            return self._told or 0.0
 
-    def _hear(self, at: float) -> None:
+    def settling(self) -> bool:
+        """Whether it jumped a moment ago."""
+        with self._lock:
+            self._listen()
+            return self._monotonic() - self._jumped_at < SETTLES_AFTER
+
+    def _listen(self) -> None:
+        at = self._monotonic()
+        if at - self._asked_at < ASK_EVERY:
+            return
+        self._asked_at = at
         try:
             told = self._ask()
         except (OSError, ValueError, KeyError, httpx.HTTPError):
             log.warning("clock:silent")
             return
-        if abs(told - self._seen) > STRETCH:
-            self._seen, self._seen_since = told, at
-        if self._ahead is None or at - self._seen_since >= SETTLES_AFTER:
-            self._ahead = self._seen
+        if self._told is not None and abs(told - self._told) > STRETCH:
+            self._jumped_at = at
+        if self._told is None or abs(told - self._told) > STRETCH:
+            self._told = told
 
 
 FOLLOWER = Follower(lambda: told_by(settings.CLOCK_URL))

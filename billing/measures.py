@@ -42,11 +42,11 @@ def waiting(now: datetime) -> Iterator[Metric]:
 
 
 def poll_age(now: datetime) -> Metric:
-    labels = ["account", "mode"]
+    labels = ["account", "mode", "events"]
     family = GaugeMetricFamily("kessai_poll_age_seconds", "How far the events API was read, ago.", labels=labels)
-    for cursor in PollCursor.objects.order_by("owner", "livemode"):
+    for cursor in PollCursor.objects.order_by("owner", "livemode", "form"):
         age = (now - (cursor.read_until or cursor.started_at)).total_seconds()
-        family.add_metric([cursor.owner, "live" if cursor.livemode else "test"], max(age, 0.0))
+        family.add_metric([cursor.owner, "live" if cursor.livemode else "test", cursor.form], max(age, 0.0))
     return family
 
 

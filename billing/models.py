@@ -3,7 +3,7 @@
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.entitlements.models import Suspension
-from billing.inbox.models import AsideMessage, Door, InboxEvent, InboxState, PollCursor, PollState
+from billing.inbox.models import AsideMessage, Door, EventForm, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
@@ -20,6 +20,7 @@ __all__ = [
     "Door",
     "DriftCheck",
     "DriftDifference",
+    "EventForm",
     "InboxEvent",
     "InboxState",
     "InvoiceRow",

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing.customer_details import tell_stripe
 from billing.inbox.claim import due
+from billing.inbox.models import EventForm
 from billing.inbox.nudge import message_taken, mirror_soon
 from billing.inbox.poll import poll
 from billing.mirror import apply, drift
@@ -45,8 +46,9 @@ def poll_events() -> None:
 
 @shared_task(name="billing.tasks.poll_account")
 def poll_account(*, account: str) -> None:
-    """Read one account's events API for what the other doors missed."""
-    poll(by_name(account), timezone.now)
+    """Read one account's events API, both of its lists, for what the other doors missed."""
+    for form in EventForm:
+        poll(by_name(account), timezone.now, form=form)
 
 
 @shared_task(name="billing.tasks.tell_customer_details")

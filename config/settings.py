@@ -130,8 +130,10 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "check-drift": {"task": "billing.tasks.check_drift", "schedule": 900.0},
     # Timers of executions are as exact as this.
     "sweep-executions": {"task": "ops.tasks.sweep_executions", "schedule": 1.0},
+    "read-executions-on-aws": {"task": "ops.tasks.read_executions_on_aws", "schedule": 60.0},
     "sweep-rules": {"task": "ops.tasks.sweep_rules", "schedule": 15.0},
     "prune-rule-log": {"task": "ops.tasks.prune_rule_log", "schedule": 3600.0},
+    "prune-executions": {"task": "ops.tasks.prune_executions", "schedule": 3600.0},
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
     "prune-destination-log": {"task": "ops.tasks.prune_destination_log", "schedule": 3600.0},
@@ -197,6 +199,9 @@ RULES_LONGEST_CHAIN = env.int("RULES_LONGEST_CHAIN", default=5)
 PLAYBOOKS_DIRECTORY = env.str("PLAYBOOKS_DIRECTORY", default=str(BASE_DIR / "ops" / "playbooks"))
 RULES_LOG_DAYS = env.int("RULES_LOG_DAYS", default=90)  # how long matches and calls are kept; 0: for ever
 RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=16)  # by one worker; each may need a database connection
+# How long histories of executions that have ended are kept (Step Functions: 90 days), and the executions; 0: for ever.
+WORKFLOWS_HISTORY_DAYS = env.int("WORKFLOWS_HISTORY_DAYS", default=90)
+WORKFLOWS_ROW_DAYS = env.int("WORKFLOWS_ROW_DAYS", default=400)
 # Where Tasks of workflows call AWS; targets of rules name their regions themselves.
 AWS_REGION = env.str("AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="us-east-1"))
 

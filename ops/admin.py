@@ -8,6 +8,7 @@ from ops.console import (
     doors,
     findings,
     inbox,
+    mails,
     mirror,
     people,
     records,
@@ -16,10 +17,9 @@ from ops.console import (
     subscriptions,
     truth,
 )
-from ops.console.workflows import approvals, executions, machines
+from ops.console.workflows import executions, machines
 
 __all__ = [
-    "approvals",
     "calls",
     "connections",
     "destination_log",
@@ -29,6 +29,7 @@ __all__ = [
     "findings",
     "inbox",
     "machines",
+    "mails",
     "mirror",
     "people",
     "records",

@@ -23,11 +23,13 @@ from ops.effects.destinations.models import (
 from ops.effects.mail.models import Mail, MailState
 from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
+from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
 from ops.workflows.models import (
     CallState,
     EventWait,
     Execution,
     HistoryEvent,
+    MapRun,
     StateMachine,
     StateMachineVersion,
     Status,
@@ -35,6 +37,7 @@ from ops.workflows.models import (
 )
 
 __all__ = [
+    "ActivityTask",
     "Approval",
     "Authorization",
     "BreakerState",
@@ -47,6 +50,7 @@ __all__ = [
     "Decision",
     "Delivery",
     "DeliveryState",
+    "DeployedMachine",
     "Destination",
     "DestinationHealth",
     "DestinationRequest",
@@ -57,6 +61,7 @@ __all__ = [
     "HistoryEvent",
     "Mail",
     "MailState",
+    "MapRun",
     "Match",
     "Method",
     "Mode",
@@ -73,6 +78,7 @@ __all__ = [
     "Target",
     "TargetKind",
     "TaskCall",
+    "TaskState",
     "TokenMethod",
 ]
 

@@ -11,9 +11,11 @@ from ops.rules.deliver import deliver_due as deliver
 from ops.rules.dispatch import dispatch_due as dispatch
 from ops.rules.nudge import DELIVER, DISPATCH
 from ops.rules.prune import prune as prune_rules
+from ops.workflows.aws.executions import read_all as read_executions
 from ops.workflows.engine import advance_due as advance
 from ops.workflows.engine import waiting as executions_waiting
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.prune import prune as prune_histories
 
 BUDGET_SECONDS = 60.0  # then the task ends, so that a worker can be stopped; the sweep finds what is left
 
@@ -63,7 +65,15 @@ def prune_destination_log() -> None:
 def advance_due() -> None:
     """Advance executions that are due, and make their calls."""
     ADVANCE.taken()
+    if clock.settling():
+        return  # the sweep comes back in a second
     advance(clock.now, budget_seconds=BUDGET_SECONDS, on_full_batch=ADVANCE.soon)
+
+
+@shared_task(name="ops.tasks.prune_executions")
+def prune_executions() -> None:
+    """Delete histories and executions that are older than they are kept."""
+    prune_histories(now=timezone.now(), budget_seconds=BUDGET_SECONDS)
 
 
 @shared_task(name="ops.tasks.sweep_executions")
@@ -71,3 +81,9 @@ def sweep_executions() -> None:
     """Look for executions whose time has come, and for calls whose worker died."""
     if executions_waiting(clock.now()):
         ADVANCE.soon()
+
+
+@shared_task(name="ops.tasks.read_executions_on_aws")
+def read_executions_on_aws() -> None:
+    """Read what is new of executions on AWS; nothing is asked where nothing was deployed."""
+    read_executions(timezone.now)

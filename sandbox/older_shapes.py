@@ -89,7 +89,7 @@ def _first_discount(ctx: Context, holder: Doc) -> Doc | None:
 
 def _invoice(ctx: Context, invoice: Doc) -> None:
     parent = (invoice["parent"] or {}).get("subscription_details") or {}
-    intent = _intent_of(ctx, invoice["id"])
+    intent = _intent_of(ctx, invoice.get("id"))
     invoice |= {
         "application_fee_amount": None,
         "charge": intent.get("latest_charge"),
@@ -106,9 +106,9 @@ def _invoice(ctx: Context, invoice: Doc) -> None:
     }
 
 
-def _intent_of(ctx: Context, invoice: str) -> Doc:
-    """The payment intent of an invoice, as long as there could be only one."""
-    for payment in objects.query(ctx, "invoice_payment", invoice=invoice):
+def _intent_of(ctx: Context, invoice: str | None) -> Doc:
+    """The payment intent of an invoice, as long as there could be only one; none of one that is only foreseen."""
+    for payment in objects.query(ctx, "invoice_payment", invoice=invoice) if invoice else ():
         id = payment["payment"].get("payment_intent")
         if id and payment["status"] != "canceled":
             return objects.find(ctx, "payment_intent", id) or {}

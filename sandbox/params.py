@@ -12,6 +12,7 @@ import difflib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import parse_qsl
@@ -193,6 +194,19 @@ class Timestamp(Int):
                 param=path,
             )
         return int(raw)
+
+
+class Rfc3339(Param):
+    """A time in words, as API v2 has it: 2026-01-31T12:00:00.000Z. Kept as Unix seconds with their parts."""
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> float:
+        try:
+            moment = datetime.fromisoformat(raw)
+        except (TypeError, ValueError):
+            raise ApiError(f"Invalid timestamp: {_shown(raw)}. Must be an RFC 3339 time.", param=path) from None
+        if moment.tzinfo is None:
+            raise ApiError(f"Invalid timestamp: {_shown(raw)}. The offset from UTC is missing.", param=path)
+        return moment.timestamp()
 
 
 class Bool(Param):

@@ -18,10 +18,8 @@ def emit(ctx: Context, type: str, data: Doc, related: Doc | None) -> Doc:
     """Store one and queue its deliveries. `related` is {"id", "type", "url"} of the object it tells of."""
     told: Doc = {
         "id": f"evt_{'' if ctx.livemode else 'test_'}65{random_text(40)}",
-        "context": None,
         "livemode": ctx.livemode,
         "object": "v2.core.event",
-        "reason": None,
         "related_object": related,
         "type": type,
     }
@@ -39,6 +37,7 @@ def shown(event: Doc) -> Doc:
     return event | {"created": iso(event["created"])}
 
 
-def iso(at: int) -> str:
+def iso(at: float) -> str:
     """2026-01-31T12:00:00.000Z"""
-    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    moment = datetime.datetime.fromtimestamp(at, datetime.UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -122,8 +122,15 @@ class PollState(models.TextChoices):
     FAILING = "failing", _("Failing")  # Stripe does not answer, or refuses; tried again at due_at
 
 
+class EventForm(models.TextChoices):
+    """The two forms of Stripe's events, each with a list of its own at Stripe."""
+
+    SNAPSHOT = "event", _("With their object")  # GET /v1/events
+    THIN = "v2.core.event", _("Thin")  # GET /v2/core/events
+
+
 class PollCursor(models.Model):
-    """How far Stripe's events API has been read, for one account in one mode."""
+    """How far one of Stripe's lists of events has been read, for one account in one mode."""
 
     # Stripe docs, "List all events": "events going back up to 30 days".
     KEPT_BY_STRIPE = timedelta(days=30)
@@ -131,13 +138,14 @@ class PollCursor(models.Model):
 
     owner = models.CharField(_("account"), max_length=32, blank=True, default="")
     livemode = models.BooleanField(default=False)
+    form = models.CharField(_("events"), max_length=16, choices=EventForm.choices, default=EventForm.SNAPSHOT)
     state = models.CharField(_("state"), max_length=12, choices=PollState.choices, default=PollState.CURRENT)
     # All events that Stripe made until then have been seen. Stripe's time.
     read_until = models.DateTimeField(_("read until"), null=True, blank=True)
-    # A sweep reads from the newest event back to `read_until`. While one is under way: where it began, and the event
-    # after which it goes on.
+    # A sweep reads from the newest event back to `read_until`. While one is under way: where it began, and where it
+    # goes on: after this event, or at this address of thin events.
     sweep_from = models.DateTimeField(null=True, blank=True)
-    sweep_after = models.CharField(max_length=255, blank=True, default="")
+    sweep_after = models.TextField(blank=True, default="")
     missed = models.PositiveBigIntegerField(_("missed by other doors"), default=0)  # since the beginning
     failures = models.PositiveIntegerField(default=0)  # in a row
     error = models.TextField(_("error"), blank=True, default="")
@@ -148,10 +156,11 @@ class PollCursor(models.Model):
     class Meta:
         verbose_name = _("events API cursor")
         verbose_name_plural = _("events API cursors")
-        constraints = [models.UniqueConstraint(fields=["owner", "livemode"], name="poll_cursor_once")]
+        constraints = [models.UniqueConstraint(fields=["owner", "livemode", "form"], name="poll_cursor_once")]
 
     def __str__(self) -> str:
-        return f"{self.owner or 'primary'} {'live' if self.livemode else 'test'}"
+        of_what = " thin" if self.form == EventForm.THIN else ""
+        return f"{self.owner or 'primary'} {'live' if self.livemode else 'test'}{of_what}"
 
     def is_old(self, now: datetime) -> bool:
         """Whether it is so far behind that a person should look before Stripe forgets what was not read."""

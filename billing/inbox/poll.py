@@ -1,6 +1,7 @@
 """The third door: Stripe's events API, read again and again, finds what the first two missed.
 
-A sweep reads from the newest event back to where the last one began, and a stretch further, because events may appear
+Stripe has two lists, of events with their object and of thin ones; each is read by itself, with a cursor of its own. A
+sweep reads from the newest event back to where the last one began, and a stretch further, because events may appear
 in the list late. It is stored page by page, with the place where it goes on; only a sweep that was read to its end
 moves the cursor. All times that decide are Stripe's.
 """
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 import structlog
@@ -21,15 +23,16 @@ from django.db.models import Q
 from billing import metrics
 from billing.inbox.envelope import STRIPE, check_belongs
 from billing.inbox.intake import Arrival, Stored, arrival_of, store
-from billing.inbox.models import Door, InboxEvent, PollCursor, PollState
+from billing.inbox.models import Door, EventForm, InboxEvent, PollCursor, PollState
 from billing.inbox.nudge import mirror_soon
 from billing.inbox.refusals import Refused
 from billing.stripe_accounts import StripeAccount
-from billing.stripe_reading import FAR, read
+from billing.stripe_reading import FAR, Answer, read
 
 log = structlog.get_logger(__name__)
 
 EVENTS = "/v1/events"
+THIN_EVENTS = "/v2/core/events"
 PAGE = 100  # Stripe's largest page
 PAGES = 200  # of a run, unless its time is over before; what is left is for the next one
 LEASE = timedelta(minutes=5)  # longer than a run takes; a run that died is over then
@@ -62,20 +65,29 @@ class Polled:
 
 @dataclass(frozen=True)
 class Page:
-    """A page of events, newest first; `asked_at` is Stripe's time, in Unix seconds."""
+    """A page of events, newest first; `asked_at` is Stripe's time, in Unix seconds. `goes_on` is where the next one
+    is: after an event, or at an address of thin events; empty at the end."""
 
     events: list[dict[str, Any]]
     asked_at: int
-    has_more: bool
+    goes_on: str
 
 
-def poll(account: StripeAccount, clock: Clock, *, grace_seconds: int | None = None, pages: int = PAGES) -> Polled:
-    """Read on where the account's cursor stands, at most so many pages. Failures stand on the cursor; none is raised.
+def poll(
+    account: StripeAccount,
+    clock: Clock,
+    *,
+    form: EventForm = EventForm.SNAPSHOT,
+    grace_seconds: int | None = None,
+    pages: int = PAGES,
+) -> Polled:
+    """Read on where the account's cursor for events of this form stands, at most so many pages.
 
-    Events younger than the grace are left to the other doors and to the next run.
+    Failures stand on the cursor; none is raised. Events younger than the grace are left to the other doors and to the
+    next run.
     """
     grace = settings.STRIPE_POLL_GRACE_SECONDS if grace_seconds is None else grace_seconds
-    cursor = take_cursor(account, now=clock())
+    cursor = take_cursor(account, form, now=clock())
     if cursor is None:
         return Polled(busy=True)
     polled = Polled()
@@ -90,9 +102,9 @@ def poll(account: StripeAccount, clock: Clock, *, grace_seconds: int | None = No
     return polled
 
 
-def take_cursor(account: StripeAccount, *, now: datetime) -> PollCursor | None:
+def take_cursor(account: StripeAccount, form: EventForm, *, now: datetime) -> PollCursor | None:
     """Lease the account's cursor; None when somebody else has it, or when it is not to be used yet."""
-    mine = {"owner": account.name, "livemode": account.livemode}
+    mine = {"owner": account.name, "livemode": account.livemode, "form": form}
     PollCursor.objects.get_or_create(**mine, defaults={"started_at": now})
     free = Q(due_at__isnull=True) | Q(due_at__lte=now)
     if not PollCursor.objects.filter(free, **mine).update(due_at=now + LEASE):
@@ -108,8 +120,8 @@ def sweep(cursor: PollCursor, account: StripeAccount, polled: Polled, clock: Clo
         if not cursor.sweep_after:
             cursor.sweep_from = datetime.fromtimestamp(page.asked_at - grace, tz=UTC)
         polled.add(keep_page(cursor, account, page, now=clock(), grace=grace))
-        if not page.has_more or time.monotonic() >= end:
-            return not page.has_more
+        if not page.goes_on or time.monotonic() >= end:
+            return not page.goes_on
     return False
 
 
@@ -117,21 +129,43 @@ def next_page(cursor: PollCursor, account: StripeAccount, *, now: datetime) -> P
     """Ask for the page after the last one of this sweep, or for the first."""
     since = cursor.read_until and cursor.read_until - timedelta(seconds=settings.STRIPE_POLL_OVERLAP_SECONDS)
     try:
-        return ask(account, since=since, after=cursor.sweep_after, now=now)
+        return ask(account, cursor.form, since=since, after=cursor.sweep_after, now=now)
     except stripe.InvalidRequestError:
         if not cursor.sweep_after:
             raise
         cursor.sweep_after = ""  # Stripe has forgotten the event after which it went on: begin anew
-        return ask(account, since=since, after="", now=now)
+        return ask(account, cursor.form, since=since, after="", now=now)
 
 
-def ask(account: StripeAccount, *, since: datetime | None, after: str, now: datetime) -> Page:
+def ask(account: StripeAccount, form: str, *, since: datetime | None, after: str, now: datetime) -> Page:
+    answer = ask_thin(account, since, after) if form == EventForm.THIN else ask_snapshots(account, since, after)
+    asked_at = int(now.timestamp()) if answer.high == FAR else answer.high
+    return Page(answer.data["data"], asked_at, rest_of(answer.data))
+
+
+def ask_snapshots(account: StripeAccount, since: datetime | None, after: str) -> Answer:
     params: dict[str, Any] = {"limit": PAGE, "starting_after": after or None}
     if since:
         params["created"] = {"gte": int(since.timestamp())}
-    answer = read(EVENTS, params, account=account)
-    asked_at = int(now.timestamp()) if answer.high == FAR else answer.high
-    return Page(answer.data["data"], asked_at, bool(answer.data["has_more"] and answer.data["data"]))
+    return read(EVENTS, params, account=account)
+
+
+def ask_thin(account: StripeAccount, since: datetime | None, after: str) -> Answer:
+    """Stripe docs, API v2 "Pagination": a page tells the address of the next one."""
+    if after:
+        return read(after, account=account)
+    params: dict[str, Any] = {"limit": PAGE}
+    if since:
+        params["created"] = {"gte": since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+    return read(THIN_EVENTS, params, account=account)
+
+
+def rest_of(page: dict[str, Any]) -> str:
+    """Where a list goes on: after its last event, or at an address, whose host is left out: that is known here."""
+    if address := page.get("next_page_url"):
+        parts = urlsplit(address)
+        return f"{parts.path}?{parts.query}"
+    return page["data"][-1]["id"] if page.get("has_more") and page["data"] else ""
 
 
 def keep_page(cursor: PollCursor, account: StripeAccount, page: Page, *, now: datetime, grace: int) -> Polled:
@@ -147,7 +181,7 @@ def keep_page(cursor: PollCursor, account: StripeAccount, page: Page, *, now: da
         late_before = page.asked_at - settings.STRIPE_POLL_GRACE_SECONDS
         missed = sum(created(each) <= late_before for each in new) if cursor.read_until else 0
         cursor.missed += missed
-        cursor.sweep_after = page.events[-1]["id"] if page.has_more else ""
+        cursor.sweep_after = page.goes_on
         cursor.save(update_fields=["missed", "sweep_from", "sweep_after"])
     metrics.polled_missed.inc(missed)
     if new:
@@ -191,7 +225,7 @@ def postpone(cursor: PollCursor, error: str, *, now: datetime) -> None:
 
 
 def warn(cursor: PollCursor, polled: Polled, *, now: datetime) -> None:
-    seen = {"account": cursor.owner, "livemode": cursor.livemode}
+    seen = {"account": cursor.owner, "livemode": cursor.livemode, "form": cursor.form}
     if polled.missed:
         log.warning("poll:missed", events=polled.missed, event_ids=polled.examples, **seen)
     if polled.error:
@@ -208,13 +242,15 @@ def describe(error: stripe.StripeError) -> str:
 # --- reading a stretch, whatever the cursor says --------------------------------------------------
 
 
-def read_since(account: StripeAccount, clock: Clock, *, since: datetime | None, dry_run: bool) -> Polled:
-    """Bring everything since then into the inbox (or only count it) and leave the cursor alone.
+def read_since(
+    account: StripeAccount, clock: Clock, *, since: datetime | None, dry_run: bool, form: EventForm = EventForm.SNAPSHOT
+) -> Polled:
+    """Bring all events of this form since then into the inbox (or only count it) and leave the cursor alone.
 
     `since` None: all that Stripe has kept. Raises stripe.StripeError; what was read until then is stored.
     """
     polled = Polled()
-    for page in pages_since(account, since, clock):
+    for page in pages_since(account, form, since, clock):
         arrivals = list(arrivals_of(page.events, account, now=clock()))
         if dry_run:
             known = known_ids([each.event.id for each in arrivals])
@@ -229,14 +265,14 @@ def read_since(account: StripeAccount, clock: Clock, *, since: datetime | None, 
     return polled
 
 
-def pages_since(account: StripeAccount, since: datetime | None, clock: Clock) -> Iterator[Page]:
+def pages_since(account: StripeAccount, form: EventForm, since: datetime | None, clock: Clock) -> Iterator[Page]:
     after = ""
     while True:
-        page = ask(account, since=since, after=after, now=clock())
+        page = ask(account, form, since=since, after=after, now=clock())
         yield page
-        if not page.has_more:
+        if not page.goes_on:
             return
-        after = page.events[-1]["id"]
+        after = page.goes_on
 
 
 def known_ids(ids: Sequence[str]) -> set[str]:

@@ -67,11 +67,11 @@ def reason_of_suspended(suspension: SuspensionFacts, situation: Situation) -> st
     awaited = next((invoice for invoice in situation.invoices if invoice.id == suspension.invoice_id), None)
     if awaited is None:
         return _("We are looking into something. Your data are safe; write to us if you need access now.")
-    owed = _("An invoice of %(money)s of %(day)s is not paid. Your data are safe.") % {
+    owed = _("An invoice of %(money)s of %(day)s is not paid.") % {
         "money": say_money(awaited.amount_remaining, awaited.currency, situation),
         "day": say_day(awaited.finalized_at or awaited.created, situation),
     }
-    opens = _("Access comes back by itself as soon as it is paid.")
+    opens = _("Your data are safe, and access comes back by itself as soon as it is paid.")
     return join_sentences((owed, reason_words(situation.failure), opens), situation.language)
 
 

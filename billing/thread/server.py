@@ -65,7 +65,9 @@ def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
         reason = _("Your payment arrived. This takes about a minute, and this page turns by itself.")
         return Now(_("Your server is starting again."), reason, WAITING, _("Starting"))
     if server.state is State.READY and now.tone == GOOD:
-        return replace(now, title=_("Your server is ready."), word=_("Ready"))
+        where = _("Its address is %(address)s.") % {"address": server.address} if server.address else ""
+        reason = join_sentences((where, now.reason), situation.language)
+        return replace(now, title=_("Your server is ready."), reason=reason, word=_("Ready"))
     return now
 
 
@@ -108,8 +110,6 @@ def coming_of_server(situation: Situation) -> Iterator[Moment]:
     server = situation.provision
     if server is None:
         return
-    if server.state is State.BUILDING and situation.subscription and situation.subscription.status in SERVING:
-        yield Moment(None, _("Your server is ready, and its address stands here."))
     if server.state is State.READY and server.stop_at:
         stops = _("Your server is stopped unless the invoice is paid by then.")
         yield Moment(server.stop_at, stops, _("Nothing on it is lost."), ATTENTION)
@@ -127,7 +127,7 @@ def tell_building(data: Mapping[str, Any], situation: Situation) -> Telling:
 
 
 def tell_ready(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("Your server was ready."), "", GOOD
+    return _("Your server became ready."), "", GOOD
 
 
 def tell_to_be_stopped(data: Mapping[str, Any], situation: Situation) -> Telling:

@@ -1,4 +1,4 @@
-"""What the demo company sells: three plans, in yen and in dollars, by the month and by the year."""
+"""What the demo company sells: three plans and a server, in yen and in dollars, by the month and by the year."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ class DemoPlan:
     description: str
     features: tuple[str, ...]
     monthly: dict[str, int]
+    provision: str = ""  # what is built at AWS for whoever pays: the playbook hosting
 
     @property
     def product_id(self) -> str:
@@ -42,6 +43,14 @@ PLANS = (
         "For a company that cannot wait.",
         ("Any number of seats", "1,000,000 events a month", "Audit log", "Single sign-on", "Help within one hour"),
         {"jpy": 20_000, "usd": 14_900},
+    ),
+    DemoPlan(
+        "hosting",
+        "Hosting",
+        "A server of your own, built when you subscribe.",
+        ("A server with its own address", "Built within minutes", "Money back if it cannot be built"),
+        {"jpy": 3_000, "usd": 2_400},
+        provision="stack",
     ),
 )
 MONTHS_PAID_A_YEAR = 10  # two months are a gift
@@ -92,5 +101,6 @@ def make_price(stripe: stripe_library.StripeClient, plan: DemoPlan, key: str) ->
         "currency": currency,
         "unit_amount": plan.monthly[currency] * months,
         "recurring": {"interval": "year" if interval == "yearly" else "month"},
+        "metadata": {"kessai_provision": plan.provision} if plan.provision else {},
     }
     stripe.v1.prices.create(params)

@@ -5,6 +5,7 @@ Stripe's dashboard would: events then come back by webhook and are mirrored by t
 makes, so a second run, or one after a crash, makes only what is missing. Never run against Stripe itself.
 """
 
+import io
 import json
 import os
 import sys
@@ -40,6 +41,10 @@ def main() -> int:
     if "--catalogue-only" in sys.argv:
         call_command("resync", "product", "price", verbosity=0)  # another database may have had their events
         return 0
+    # Before there is a company: a renewal of its that fails is dunned.
+    # Servers are built at the demo's own AWS alone: at another they would cost money.
+    playbooks = ["dunning", "hosting"] if "--servers" in sys.argv else ["dunning"]
+    call_command("playbooks", "apply", *playbooks, "--on", reason="The demo shows it.", stdout=io.StringIO())
     company.make_organizations(stripe, company.make_people(), now=datetime.now(tz=UTC))
     if not wait_for(company.is_mirrored):
         lacking = "; ".join(company.missing())

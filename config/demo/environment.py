@@ -11,7 +11,7 @@ from config.demo.places import Places, read_json, write_private
 from config.demo.trouble import Trouble
 
 STRIPE_NAMES = ("STRIPE_SECRET_KEY", "STRIPE_PUBLISHABLE_KEY", "STRIPE_WEBHOOK_SECRET", "STRIPE_API_BASE", "CLOCK_URL")
-AWS_NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+AWS_NAMES = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "EVENTS_QUEUE_URL")
 # What a second terminal needs for `manage.py` to speak to the services of this run.
 SHARED_NAMES = (
     *("SECRET_KEY", "KESSAI_DEMO", "SITE_URL", "ALLOWED_HOSTS", "DATABASE_URL", "REDIS_URL", "EMAIL_URL"),

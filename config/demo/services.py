@@ -5,9 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from config.demo.aws.names import queue_url
 from config.demo.children import Children
 from config.demo.environment import Given, first_environment
 from config.demo.places import NEEDED_MB, Places, read_json
@@ -21,6 +22,9 @@ READY_SECONDS = 90.0  # on a laptop that is busy with something else
 POOL = ["--pool", "threads"] if sys.platform == "darwin" else ["--pool", "prefork"]
 # Sooner than Stripe's, so that nobody waits ten minutes for what a stopped portal missed.
 WEBHOOK_RETRIES = "1,2,4,8,15,30,60,300"
+QUEUE = "kessai-events"
+# Long enough to be watched. What stacks are made of is imported when everything else has started.
+STACKS = ["--build-seconds", "15", "--delete-seconds", "5", "--warm-after", "20"]
 
 Process = subprocess.Popen[bytes]
 
@@ -52,6 +56,7 @@ class Demo:
             self.env["CLOCK_URL"] = f"{self.sandbox_url}/_sandbox/health"
         if not self.given.aws:
             self.env["AWS_ENDPOINT_URL"] = self.aws_url
+            self.env["EVENTS_QUEUE_URL"] = queue_url(self.aws_url, QUEUE)
 
     @property
     def url(self) -> str:
@@ -105,8 +110,10 @@ def start_sandbox(demo: Demo) -> None:
 
 
 def start_aws(demo: Demo) -> None:
-    process = start_module(demo, "aws", ["moto.server", "-H", "127.0.0.1", "-p", str(demo.aws_port)])
-    wait_for(demo, "aws", process, lambda: responds(demo.aws_port, "/moto-api/"))
+    """Start an AWS, and what takes its events into the inbox. Nobody waits for them: calls are tried again."""
+    start_module(demo, "aws", ["config.demo.aws", "--port", str(demo.aws_port), "--queue", QUEUE, *STACKS])
+    command = module_command(demo, "events", [])
+    demo.children.start("events", replace(command, argv=[sys.executable, "manage.py", "receive_sqs"]))
 
 
 def start_web(demo: Demo) -> None:
@@ -136,7 +143,7 @@ def load_data(demo: Demo) -> None:
     if demo.given.postgres:
         run_module(demo, "data", ["config.demo.data", "--catalogue-only"])
     elif read_json(demo.places.data_mark).get("url") != demo.url:
-        run_module(demo, "data", ["config.demo.data"])
+        run_module(demo, "data", ["config.demo.data", *([] if demo.given.aws else ["--servers"])])
 
 
 def prepare(demo: Demo, part: str) -> None:

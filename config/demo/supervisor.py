@@ -16,7 +16,7 @@ from config.demo.trouble import Trouble
 from config.local import last_words
 
 # Group after group: nothing is stopped while something that still runs needs it.
-STOP_ORDER = [["web", "beat", "data"], ["worker"], ["sandbox", "aws"], ["redis"], ["postgres"]]
+STOP_ORDER = [["web", "beat", "data", "events"], ["worker"], ["sandbox", "aws"], ["redis"], ["postgres"]]
 MOST_RESTARTS = 3
 
 
@@ -105,7 +105,7 @@ def tell_where_to_go(demo: Demo) -> None:
             say("               STRIPE_WEBHOOK_SECRET is not set, so its webhooks are refused:")
             say("               see docs/stripe-test-account.md")
     if not demo.given.aws:
-        say(f"  AWS          {demo.aws_url}   (moto)")
+        say(f"  AWS          {demo.aws_url}/_stacks/   (moto; there the next build of a server can be made to fail)")
     say(f"  Logs         {demo.places.logs}")
     say()
     say("  Ctrl-C stops all that was started here; the next start takes seconds.")

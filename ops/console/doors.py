@@ -112,8 +112,8 @@ def delete_and_record(message: AsideMessage, actor: User, *, reason: str) -> Non
 
 @register(PollCursor, site=console)
 class PollCursorAdmin(ReadOnlyAdmin):
-    list_display = ("account_shown", "state_shown", "read_shown", "missed", "failures", "asked_shown", "error")
-    ordering = ("owner", "livemode")
+    list_display = ("account_shown", "form", "state_shown", "read_shown", "missed", "failures", "asked_shown", "error")
+    ordering = ("owner", "livemode", "form")
     list_display_links = None
 
     @display(description=gettext_lazy("account"), ordering="owner")

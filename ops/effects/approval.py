@@ -35,13 +35,14 @@ class AskApproval(msgspec.Struct, forbid_unknown_fields=True):
 )
 def ask_approval(given: AskApproval, call: Call) -> Outcome | Later:
     """Ask operators; the result is {"approved": true or false, "by": …, "reason": …, "at": …}."""
-    if not call.call_id:
+    if not call.call_id and not call.task_id:
         return Refused("NoWorkflow: a rule cannot ask for approval; let it start a workflow that does.")
     if given.amount is not None and not given.currency:
         return Refused("NoCurrency: an amount needs its currency.")
     ask(
         Question(
-            call_id=call.call_id,
+            call_id=call.call_id or None,
+            task_id=call.task_id or None,
             key=call.key[:255],
             by=call.cause,
             text=given.question,

@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
-from django.conf import settings
 
 from ops.effects.destinations.credentials import Opened, authorization, opened
 from ops.effects.destinations.masks import Masks
@@ -163,8 +162,7 @@ def send(request: Request, credentials: Opened, masks: Masks, *, now: datetime) 
             return header
         others = tuple(pair for pair in request.headers if pair[0].lower() != header[0].lower())
         whole = Request(request.method, request.url, (*others, header), request.body)
-        seconds = min(SECONDS, settings.DESTINATIONS_LONGEST_TIMEOUT_SECONDS)
-        came = exchange(whole, seconds=seconds, most_bytes=LARGEST_ANSWER)
+        came = exchange(whole, seconds=SECONDS, most_bytes=LARGEST_ANSWER)
         is_oauth = credentials.connection.authorization == "oauth"
         if not (is_oauth and isinstance(came, Answer) and came.status == 401):
             break

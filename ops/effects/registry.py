@@ -31,6 +31,7 @@ class Call:
     customer_id: str = ""  # the customer of that event, where it has one
     step: str = ""  # execution and state: the same however often that state tries again; empty outside a workflow
     call_id: int = 0  # the row of a workflow's call, for what answers later; 0: nobody would get an answer
+    task_id: int = 0  # the same, where the workflow runs on Step Functions
     until: datetime | None = None  # how long a workflow waits for an answer; None: for ever
     depth: int = 1  # events that the effect publishes carry it: chains of rules must end
 

@@ -108,7 +108,20 @@ def describe_stack(given: OfStack, call: Call) -> Outcome:
         return refused(error)
     if stack and is_anothers(stack, given.subscription):
         return not_of(given)
-    return Done(described(stack, given))
+    told = described(stack, given)
+    return Done(
+        told if told["phase"] == "complete" else {**told, "reason": why_failed(told["stack"]) or told["reason"]}
+    )
+
+
+def why_failed(stack: str) -> str:
+    """What AWS says of the first resource that could not be made; empty where it says nothing."""
+    try:
+        events = cloudformation().describe_stack_events(StackName=stack)["StackEvents"] if stack else []
+    except aws.AwsTrouble:
+        return ""  # it would have told people more; nothing hangs on it
+    failed = [event for event in events if event["ResourceStatus"] == "CREATE_FAILED"]
+    return str(min(failed, key=lambda event: event["Timestamp"]).get("ResourceStatusReason", "")) if failed else ""
 
 
 @effect("delete-stack", takes=OfStack, errors=ERRORS | ANOTHERS)

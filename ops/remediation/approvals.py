@@ -12,6 +12,7 @@ from billing.inbox import own
 from ops.audit import APPROVE, REFUSE, record_act
 from ops.remediation.models import Approval, Decision
 from ops.workflows import answers
+from ops.workflows.aws.answers import answer_task
 
 PERMISSION = "ops.change_approval"
 
@@ -20,7 +21,8 @@ PERMISSION = "ops.change_approval"
 class Question:
     """What is asked, and by which call. Amounts are in the currency's minor unit; None: it is not about money."""
 
-    call_id: int
+    call_id: int | None
+    task_id: int | None  # where Step Functions asks
     key: str
     by: str
     text: str
@@ -40,6 +42,7 @@ def ask(question: Question, *, now: datetime, depth: int = 0) -> Approval:
             key=question.key,
             defaults={
                 "call_id": question.call_id,
+                "task_id": question.task_id,
                 "by": question.by,
                 "question": question.text,
                 "note": question.note,
@@ -59,6 +62,13 @@ def ask(question: Question, *, now: datetime, depth: int = 0) -> Approval:
     return row
 
 
+def answer(row: Approval, result: dict[str, Any], *, now: datetime) -> bool:
+    """Tell whoever asked; whether somebody still waited. Step Functions is told by the worker of its activities."""
+    if row.task_id:
+        return answer_task(row.task_id, {"result": result}, now=now)
+    return bool(row.call_id and answers.answer_calls({row.call_id: {"result": result}}, now=now))
+
+
 class CannotDecide(Exception):
     """The question cannot be answered. The text says why, for whoever tried."""
 
@@ -76,7 +86,7 @@ def decide(approval: Approval, actor: User, decision: Decision, *, reason: str, 
             told = {"who": row.decided_by or _("somebody"), "what": row.get_decision_display()}
             raise CannotDecide(_("%(who)s has answered meanwhile: %(what)s.") % told)
         result = {"approved": decision == Decision.APPROVED, "by": actor.email, "reason": reason, "at": now.isoformat()}
-        if not answers.answer_calls({row.call_id: {"result": result}}, now=now):
+        if not answer(row, result, now=now):
             raise CannotDecide(_("Nobody waits for this answer any more: the workflow has gone on without it."))
         row.decision, row.decided_by, row.decided_at, row.reason = decision, actor, now, reason
         row.save(update_fields=["decision", "decided_by", "decided_at", "reason"])

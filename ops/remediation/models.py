@@ -24,6 +24,7 @@ class FindingKind(models.TextChoices):
     DEAD_LETTERS = "dead-letters", _("Calls of targets were given up")  # of one rule's target
     RULES_LATE = "rules-late", _("Rules are late")  # events wait for them, or calls that are due
     RULE_LOOP = "rule-loop", _("Rules call each other in a circle")
+    EXECUTION_LOOP = "execution-loop", _("A workflow goes round without an end")
     DESTINATION_AWAY = "destination-away", _("A destination does not answer")  # its circuit breaker is open
 
 
@@ -75,7 +76,9 @@ class Decision(models.TextChoices):
 class Approval(models.Model):
     """A question that a workflow asks people. Its call waits until somebody decides, or until its time is over."""
 
-    call = models.OneToOneField("ops.TaskCall", on_delete=models.CASCADE, related_name="approval")
+    # Who asks: the call of an execution here, or a task of Step Functions.
+    call = models.OneToOneField("ops.TaskCall", null=True, on_delete=models.CASCADE, related_name="approval")
+    task = models.OneToOneField("ops.ActivityTask", null=True, on_delete=models.CASCADE, related_name="approval")
     key = models.CharField(max_length=255, unique=True)  # of the call
     by = models.CharField(_("asked by"), max_length=255)  # the state machine
     question = models.CharField(_("question"), max_length=300)

@@ -18,6 +18,8 @@ from billing.retention.keep import behind
 from ops.effects.destinations.models import DestinationHealth
 from ops.remediation.models import FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Rule, RuleState
+from ops.workflows.asl.history import MOST_EVENTS
+from ops.workflows.models import Execution, Status
 
 OVERDUE_AFTER = timedelta(minutes=2)  # the sweep looks every 15 seconds
 LATE_AFTER = timedelta(minutes=30)  # after eight attempts, some twenty minutes, one event is given up
@@ -120,10 +122,11 @@ def drift(now: datetime) -> Iterator[Problem]:
 
 
 def polls(now: datetime) -> Iterator[Problem]:
-    for cursor in PollCursor.objects.order_by("owner", "livemode"):
+    for cursor in PollCursor.objects.order_by("owner", "livemode", "form"):
         evidence = {
             "account": cursor.owner,
             "mode": "live" if cursor.livemode else "test",
+            "events": cursor.form,
             "read_until": (cursor.read_until or cursor.started_at).isoformat(),
             "failures": cursor.failures,
             "error": cursor.error,
@@ -241,6 +244,24 @@ def rule_loops(now: datetime) -> Iterator[Problem]:
         yield Problem(FindingKind.RULE_LOOP, Severity.ATTENTION, group["type"], evidence)
 
 
+def execution_loops(now: datetime) -> Iterator[Problem]:
+    """Executions that were stopped because their histories were full: they went round, one problem a machine."""
+    ended = Execution.objects.filter(
+        status=Status.FAILED, finished_at__gte=now - LOOPS_SEEN_FOR, events__gte=MOST_EVENTS
+    )
+    for group in ended.values("machine__name").annotate(executions=Count("pk"), last=Max("finished_at")):
+        name = group["machine__name"]
+        examples = ended.filter(machine__name=name).order_by("-finished_at")[:EXAMPLES]
+        evidence = {
+            "machine": name,
+            "executions": group["executions"],
+            "last": group["last"].isoformat(),
+            "longest": MOST_EVENTS,
+            "examples": [{"execution": execution.name} for execution in examples.only("name")],
+        }
+        yield Problem(FindingKind.EXECUTION_LOOP, Severity.URGENT, name, evidence)
+
+
 # Which kinds each detector answers for: where it cannot look, its findings stay as they are.
 DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     failed_events: frozenset({FindingKind.EVENTS_FAILED}),
@@ -253,5 +274,6 @@ DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     dead_letters: frozenset({FindingKind.DEAD_LETTERS}),
     late_rules: frozenset({FindingKind.RULES_LATE}),
     rule_loops: frozenset({FindingKind.RULE_LOOP}),
+    execution_loops: frozenset({FindingKind.EXECUTION_LOOP}),
     destinations_away: frozenset({FindingKind.DESTINATION_AWAY}),
 }

@@ -183,6 +183,17 @@ def rule_loop(seen: Evidence) -> Words:
     )
 
 
+def execution_loop(seen: Evidence) -> Words:
+    n = seen.number("executions")
+    stopped = ngettext("%(n)d execution was stopped", "%(n)d executions were stopped", n) % {"n": n}
+    return Words(
+        _("The workflow “%(name)s” goes round without an end") % {"name": seen.get("machine") or "–"},
+        _("%(stopped)s after %(longest)d events of history, as on AWS. What it should have ended in was not done.")
+        % {"stopped": stopped, "longest": seen.number("longest")},
+        _("Give its loop a way out (a counter, a Wait, a time-out), save the new version, and start them anew."),
+    )
+
+
 def destination_away(seen: Evidence) -> Words:
     n = seen.number("failures")
     failed = ngettext("It failed %(n)d time in a row", "It failed %(n)d times in a row", n) % {"n": n}
@@ -207,5 +218,6 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.DEAD_LETTERS: dead_letters,
     FindingKind.RULES_LATE: rules_late,
     FindingKind.RULE_LOOP: rule_loop,
+    FindingKind.EXECUTION_LOOP: execution_loop,
     FindingKind.DESTINATION_AWAY: destination_away,
 }

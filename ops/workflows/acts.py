@@ -163,6 +163,8 @@ def start_again(execution: Execution, name: str, actor: User, *, reason: str, no
 
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
+    if row.arn:
+        raise CannotAct("The execution runs on AWS: do this there, in Step Functions. It is seen here within minutes.")
     if row.status not in states:
         raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
     return row

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from ops.workflows.asl.written import written
 from ops.workflows.models import CallState, Execution, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.stored import stored
 from ops.workflows.tokens import hash_of, place_of
 
 Json = Any
@@ -64,7 +64,7 @@ def answer_calls(told: Mapping[int, dict[str, Json]], *, now: datetime) -> int:
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [list(told)])
         running = [pk for (pk,) in cursor.fetchall()]
-        cursor.execute(ANSWER, [written(rows), running])
+        cursor.execute(ANSWER, [stored(rows), running])
         answered = [pk for (pk,) in cursor.fetchall()]
     Execution.objects.filter(pk__in=answered, paused_at=None).update(due_at=now)
     transaction.on_commit(ADVANCE.soon)

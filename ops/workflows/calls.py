@@ -16,11 +16,15 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 
 from ops.effects.outcome import Done, Outcome, Refused, Retry
+from ops.workflows import mapruns
+from ops.workflows.asl.fork import MAP_RUN
 from ops.workflows.asl.history import submits
 from ops.workflows.asl.walking import Asked
 from ops.workflows.made import Later, Made
-from ops.workflows.models import CallState, Execution, TaskCall
+from ops.workflows.mapruns import make_map_run
+from ops.workflows.models import CallState, TaskCall
 from ops.workflows.resources import is_at_home, make
+from ops.workflows.stored import can_be_stored, stored
 from ops.workflows.tokens import hash_of
 
 log = structlog.get_logger(__name__)
@@ -30,6 +34,15 @@ AT_ONCE = 64  # calls a lease
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
 GIVE_UP_AFTER = 12  # attempts of one call; what a definition's Retry does comes after
+INSERT = """
+    INSERT INTO ops_taskcall (execution_id, number, walker, state_name, resource, arguments, token_hash,
+        heartbeat_seconds, timeout_at, state, due_at, attempts, error)
+    SELECT execution_id, number, walker, state_name, resource, arguments, token_hash,
+        heartbeat_seconds, timeout_at, 'due', due_at, 0, ''
+    FROM jsonb_to_recordset(%s::jsonb) AS new (
+        execution_id bigint, number int, walker int, state_name text, resource text, arguments jsonb, token_hash text,
+        heartbeat_seconds int, timeout_at timestamptz, due_at timestamptz)
+"""
 CLAIM = """
     WITH chosen AS (
         SELECT id FROM ops_taskcall WHERE state = 'due' AND due_at <= %(now)s
@@ -56,21 +69,28 @@ Clock = Callable[[], datetime]
 Make = Callable[..., Outcome | Later]  # (made, now=)
 
 
-def intent(execution: Execution, asked: Asked, *, now: datetime) -> TaskCall:
-    """The row of a call that a walker has begun."""
+def intent(execution: int, asked: Asked, *, now: datetime) -> dict[str, Any]:
+    """The row of a call that a walker of an execution has begun."""
     call = asked.call
-    return TaskCall(
-        execution_id=execution.pk,
-        number=asked.number,
-        walker=asked.walker,
-        state_name=asked.state,
-        resource=call.resource,
-        arguments=call.arguments,
-        token_hash=hash_of(asked.token) if asked.token else "",
-        heartbeat_seconds=call.heartbeat_seconds,
-        timeout_at=now + timedelta(seconds=call.timeout_seconds) if call.timeout_seconds else None,
-        due_at=now,
-    )
+    return {
+        "execution_id": execution,
+        "number": asked.number,
+        "walker": asked.walker,
+        "state_name": asked.state,
+        "resource": call.resource,
+        "arguments": call.arguments,
+        "token_hash": hash_of(asked.token) if asked.token else "",
+        "heartbeat_seconds": call.heartbeat_seconds,
+        "timeout_at": now + timedelta(seconds=call.timeout_seconds) if call.timeout_seconds else None,
+        "due_at": now,
+    }
+
+
+def write(intents: Sequence[dict[str, Any]]) -> None:
+    """Write the rows of calls, in the transaction that enters their states."""
+    if intents:
+        with connection.cursor() as cursor:
+            cursor.execute(INSERT, [stored(intents)])
 
 
 def make_due(clock: Clock, *, make: Make = make) -> int:
@@ -78,8 +98,11 @@ def make_due(clock: Clock, *, make: Make = make) -> int:
     claimed = claim(limit=AT_ONCE, now=clock())
     if not claimed:
         return 0
-    at_home = [each for each in claimed if is_at_home(each.made.resource)]
-    away = [each for each in claimed if not is_at_home(each.made.resource)]
+    runs = [each for each in claimed if each.made.resource == MAP_RUN]  # whoever answers other calls
+    record([(each, make_map_run(each.made, now=clock())) for each in runs], now=clock())
+    others = [each for each in claimed if each.made.resource != MAP_RUN]
+    at_home = [each for each in others if is_at_home(each.made.resource)]
+    away = [each for each in others if not is_at_home(each.made.resource)]
     record([(each, make(each.made, now=clock())) for each in at_home], now=clock())
     if away:
         with ThreadPoolExecutor(min(len(away), settings.RULES_CALLS_AT_ONCE), thread_name_prefix="task") as threads:
@@ -131,7 +154,10 @@ def claimed(row: Sequence[Any]) -> Claimed:
     return Claimed(pk, execution, attempts, made)
 
 
-def record(finished: Sequence[tuple[Claimed, Outcome | Later]], *, now: datetime) -> None:
+Finished = Sequence[tuple[Claimed, Outcome | Later]]
+
+
+def record(finished: Finished, *, now: datetime) -> None:
     """Write what came of calls, and wake the executions that wait for them."""
     if not finished:
         return
@@ -141,8 +167,18 @@ def record(finished: Sequence[tuple[Claimed, Outcome | Later]], *, now: datetime
     }
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(LOCK, [[claimed.execution for claimed, _ in finished]])
-        cursor.execute(ANSWER, [orjson.dumps(rows).decode()])
+        cursor.execute(ANSWER, [stored(rows)])
         cursor.execute(WAKE, [now, list(answered)])
+        settle_map_runs(finished, now=now)
+
+
+def settle_map_runs(finished: Finished, *, now: datetime) -> None:
+    """A run whose last child ended while its call was made is made again; of one that failed, children are stopped."""
+    runs = [(claimed.pk, outcome) for claimed, outcome in finished if claimed.made.resource == MAP_RUN]
+    mapruns.make_again([pk for pk, outcome in runs if isinstance(outcome, Later)], now=now)
+    failed = [pk for pk, outcome in runs if isinstance(outcome, Refused)]
+    if failed:
+        TaskCall.objects.filter(pk__in=failed).update(due_at=now)  # see `children.stop_strays`
 
 
 def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict[str, Any]:
@@ -150,6 +186,8 @@ def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict
     row = {"id": claimed.pk, "state": "answered", "answer": None, "due_at": None, "error": "", "attempts": attempts}
     if isinstance(outcome, Later):
         return {**row, "state": CallState.WAITING.value}
+    if isinstance(outcome, Done) and not can_be_stored(outcome.result):
+        outcome = Refused("States.Runtime: The result holds characters that cannot be kept (NUL).")
     if isinstance(outcome, Done):
         if submits(claimed.made.resource):
             return {**row, "state": CallState.WAITING.value}

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ops.effects.outcome import Done, Outcome, Refused
-from ops.workflows import answers, history
+from ops.workflows import answers, history, mapruns
 from ops.workflows.asl.errors import TASK_FAILED
 from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.written import written
@@ -28,16 +28,19 @@ from ops.workflows.tokens import hash_of
 Json = Any
 AT_ONCE = 100
 EXECUTION = "arn:aws:states:local:000000000000:execution:"
-UNTOLD = """
-    SELECT id FROM ops_execution WHERE untold ORDER BY id LIMIT %s
+TELL = """
+    UPDATE ops_execution SET untold = false WHERE id IN (
+        SELECT id FROM ops_execution WHERE untold ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED)
+    RETURNING id, parent_call_id, status, map_index
 """
 STRAY = """
     SELECT child.id FROM ops_taskcall AS call JOIN ops_execution AS child ON child.parent_call_id = call.id
-    WHERE call.state = 'dropped' AND call.due_at <= %s AND child.status = 'RUNNING'
+    WHERE call.state IN ('answered', 'taken', 'dropped') AND call.due_at <= %s AND child.status = 'RUNNING'
     ORDER BY child.id LIMIT %s FOR UPDATE OF child SKIP LOCKED
 """
 ORPHANED = """
-    UPDATE ops_taskcall AS call SET due_at = NULL WHERE call.state = 'dropped' AND call.due_at <= %s
+    UPDATE ops_taskcall AS call SET due_at = NULL
+    WHERE call.state IN ('answered', 'taken', 'dropped') AND call.due_at <= %s
     AND NOT EXISTS (SELECT 1 FROM ops_execution WHERE parent_call_id = call.id AND status = 'RUNNING')
 """
 
@@ -92,18 +95,16 @@ def arn_of(machine: str, name: str) -> str:
 
 def tell_parents(*, now: datetime) -> int:
     """Answer the calls of children that have ended; return how many children were told of. Any number may run."""
-    with connection.cursor() as cursor:
-        cursor.execute(UNTOLD, [AT_ONCE])
-        pks = [pk for (pk,) in cursor.fetchall()]
-    if not pks:
-        return 0
-    ended = Execution.objects.filter(pk__in=pks, parent_call__isnull=False).select_related("machine", "parent_call")
     with transaction.atomic():
-        answers.answer_calls(
-            {call.pk: answer_of(child, call) for child in ended if (call := child.parent_call)}, now=now
-        )
-        Execution.objects.filter(pk__in=pks).update(untold=False)
-    return len(pks)
+        with connection.cursor() as cursor:
+            cursor.execute(TELL, [AT_ONCE])
+            rows = cursor.fetchall()
+        mapruns.count([(call, status) for _, call, status, index in rows if call and index is not None], now=now)
+        alone = [pk for pk, call, _, index in rows if call and index is None]
+        ended = Execution.objects.filter(pk__in=alone).select_related("machine", "parent_call")
+        told = {call.pk: answer_of(child, call) for child in ended if (call := child.parent_call)}
+        answers.answer_calls(told, now=now)
+    return len(rows)
 
 
 def answer_of(child: Execution, call: TaskCall) -> dict[str, Json]:
@@ -163,5 +164,6 @@ def abort(pks: Sequence[int], *, cause: str, now: datetime) -> None:
 
 def waiting(now: datetime) -> bool:
     """Whether a parent has to be told, or a child to be stopped."""
-    strays = TaskCall.objects.filter(state=CallState.DROPPED, due_at__lte=now)
+    over = [CallState.ANSWERED, CallState.TAKEN, CallState.DROPPED]
+    strays = TaskCall.objects.filter(state__in=over, due_at__lte=now)
     return Execution.objects.filter(untold=True).exists() or strays.exists()

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 import structlog
-from django.db import connection, transaction
+from django.db import DataError, connection, transaction
 
 from ops import metrics
 from ops.workflows import calls, children, resources
@@ -26,8 +26,9 @@ from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
 from ops.workflows.machines import ARN, compiled
-from ops.workflows.models import CallState, Execution, StateMachine, Status, TaskCall, written_states
+from ops.workflows.models import CallState, Execution, Status, TaskCall, written_states
 from ops.workflows.settling import settle
+from ops.workflows.stored import stored
 from ops.workflows.tokens import token_of
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,10 @@ READ = """
         execution.redrives, execution.started_at
     FROM ops_execution AS execution JOIN ops_statemachine AS machine ON machine.id = execution.machine_id
     WHERE execution.id = ANY(%s) ORDER BY execution.id
+"""
+ANSWERS = """
+    SELECT execution_id, number, answer::text FROM ops_taskcall
+    WHERE execution_id = ANY(%s) AND state = 'answered' ORDER BY number
 """
 WRITE = """
     UPDATE ops_execution AS execution
@@ -100,13 +105,51 @@ class Taken:
     steps: int = 0
 
 
+@dataclass(slots=True)
+class InHand:
+    """An execution's row while it is advanced. Plain: a batch has a hundred of them, many times a second."""
+
+    pk: int
+    name: str
+    machine_name: str
+    version_id: int
+    input: Any
+    walkers: Any
+    next_walker: int
+    calls: int
+    events: int
+    ends_by: datetime | None
+    redrives: int
+    started_at: datetime
+
+
 def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
-    """Lock up to `limit` due executions and walk through each as far as it goes without waiting."""
+    """Lock up to `limit` due executions and walk through each as far as it goes without waiting.
+
+    Where what one of them has come to cannot be written down, each is taken alone, and that one fails.
+    """
+    pks: list[int] = []
+    try:
+        return walk_batch(clock, pks, limit=limit)
+    except (DataError, ValueError) as error:
+        if len(pks) > 1:
+            each = [advance_batch(clock, limit=1) for _ in pks]
+            return Taken(len(pks), sum(taken.steps for taken in each))
+        if not pks:
+            raise
+        log.error("workflows:cannot_write", execution=pks[0], error=str(error)[:200])
+    spoil(pks[0], now=clock())
+    return Taken(1)
+
+
+def walk_batch(clock: Clock, pks: list[int], *, limit: int) -> Taken:
+    """Take, walk, lay down, in one transaction; `pks` is filled with what was taken."""
     with transaction.atomic():
         now = clock()
         batch = take(limit=limit, now=now)
         if not batch:
             return Taken()
+        pks += [execution.pk for execution, _ in batch]
         written = Written()
         steps = sum(advance_one(execution, answers, written, now=now) for execution, answers in batch)
         written.write(now=now)
@@ -114,10 +157,23 @@ def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
     return Taken(len(batch), steps)
 
 
+def spoil(pk: int, *, now: datetime) -> None:
+    """End an execution of which the database cannot hold what its next steps make."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(READ, [[pk]])
+            execution = in_hand(cursor.fetchone())
+        written = Written()
+        walking = walking_of(execution, written, now=now)
+        fail(walking, "The execution came to data that cannot be kept: a NUL character, or half of a surrogate pair.")
+        lay_down(execution, walking, written, now=now)
+        written.write(now=now)
+
+
 Answers = list[tuple[int, Any]]
 
 
-def take(*, limit: int, now: datetime) -> list[tuple[Execution, Answers]]:
+def take(*, limit: int, now: datetime) -> list[tuple[InHand, Answers]]:
     with connection.cursor() as cursor:
         cursor.execute(TAKE, [now, limit])
         pks = [pk for (pk,) in cursor.fetchall()]
@@ -126,25 +182,12 @@ def take(*, limit: int, now: datetime) -> list[tuple[Execution, Answers]]:
         cursor.execute(READ, [pks])
         rows = cursor.fetchall()
     answered = answers_for(pks)
-    return [(execution_of(row), answered.get(row[0], [])) for row in rows]
+    return [(in_hand(row), answered.get(row[0], [])) for row in rows]
 
 
-def execution_of(row: Sequence[Any]) -> Execution:
-    pk, name, machine, version, given, walkers, next_walker, calls_made, events, ends_by, redrives, started_at = row
-    return Execution(
-        pk=pk,
-        machine=StateMachine(name=machine),
-        name=name,
-        version_id=version,
-        input=loaded(given),
-        walkers=loaded(walkers),
-        next_walker=next_walker,
-        calls=calls_made,
-        events=events,
-        ends_by=ends_by,
-        redrives=redrives,
-        started_at=started_at,
-    )
+def in_hand(row: Sequence[Any]) -> InHand:
+    pk, name, machine, version, given, walkers, *rest = row
+    return InHand(pk, name, machine, version, loaded(given), loaded(walkers), *rest)
 
 
 def loaded(value: Any) -> Any:
@@ -155,9 +198,10 @@ def loaded(value: Any) -> Any:
 def answers_for(pks: Sequence[int]) -> dict[int, Answers]:
     """Answers that have come and that no walker has taken, of each execution, in the order of their calls."""
     answered: dict[int, Answers] = defaultdict(list)
-    rows = TaskCall.objects.filter(execution_id__in=pks, state=CallState.ANSWERED).order_by("number")
-    for pk, number, answer in rows.values_list("execution_id", "number", "answer"):
-        answered[pk].append((number, answer))
+    with connection.cursor() as cursor:
+        cursor.execute(ANSWERS, [list(pks)])
+        for pk, number, answer in cursor.fetchall():
+            answered[pk].append((number, orjson.loads(answer)))
     return answered
 
 
@@ -167,7 +211,7 @@ class Written:
 
     pages: Pages = field(default_factory=Pages)
     executions: list[dict[str, Any]] = field(default_factory=list)
-    asked: list[TaskCall] = field(default_factory=list)
+    asked: list[dict[str, Any]] = field(default_factory=list)
     taken: list[tuple[int, int]] = field(default_factory=list)  # calls whose answers were taken
     dropped: list[tuple[int, int]] = field(default_factory=list)  # calls that nobody waits for any more
     ended: list[int] = field(default_factory=list)
@@ -175,12 +219,12 @@ class Written:
     def write(self, *, now: datetime) -> None:
         self.pages.write()
         with connection.cursor() as cursor:
-            cursor.execute(WRITE, [orjson.dumps(self.executions).decode()])
-        TaskCall.objects.bulk_create(self.asked)
+            cursor.execute(WRITE, [stored(self.executions)])
+        calls.write(self.asked)
         settle(self.taken, self.dropped, self.ended, now=now)
 
 
-def advance_one(execution: Execution, answers: Answers, written: Written, *, now: datetime) -> int:
+def advance_one(execution: InHand, answers: Answers, written: Written, *, now: datetime) -> int:
     """Walk through one execution; return how many steps it took. One that cannot be walked through fails alone."""
     before = execution.events, len(written.pages.rows)
     walking = walking_of(execution, written, now=now)
@@ -217,18 +261,18 @@ def fail(walking: Walking, cause: str) -> None:
     walking.end("FAILED", failure=Failure(RUNTIME, cause))
 
 
-def walking_of(execution: Execution, written: Written, *, now: datetime) -> Walking:
-    machine_id = ARN + execution.machine.name
+def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking:
+    machine_id = ARN + execution.machine_name
     context = {
         "Execution": {
-            "Id": f"arn:aws:states:local:000000000000:execution:{execution.machine.name}:{execution.name}",
+            "Id": f"arn:aws:states:local:000000000000:execution:{execution.machine_name}:{execution.name}",
             "Input": execution.input,
             "Name": execution.name,
             "RoleArn": "arn:aws:iam::000000000000:role/local",
             "StartTime": write_timestamp(execution.started_at),
             "RedriveCount": execution.redrives,
         },
-        "StateMachine": {"Id": machine_id, "Name": execution.machine.name},
+        "StateMachine": {"Id": machine_id, "Name": execution.machine_name},
     }
     return Walking(
         machine=compiled(execution.version_id),
@@ -238,6 +282,7 @@ def walking_of(execution: Execution, written: Written, *, now: datetime) -> Walk
         token=lambda number: token_of(execution.pk, number),
         now=now,
         next_walker=execution.next_walker,
+        apart=True,
         calls=execution.calls,
     )
 
@@ -248,7 +293,7 @@ def answer_of(answer: Any) -> dict[str, Any]:
     return {"result": answer.get("result")}
 
 
-def lay_down(execution: Execution, walking: Walking, written: Written, *, now: datetime) -> None:
+def lay_down(execution: InHand, walking: Walking, written: Written, *, now: datetime) -> None:
     """Write where the execution stands after its steps."""
     ended = walking.ended
     if ended:
@@ -256,7 +301,7 @@ def lay_down(execution: Execution, walking: Walking, written: Written, *, now: d
     else:
         waited = walking.waited() if walking.asked else ()
         asked = [asked for asked in walking.asked if asked.number in waited]
-        written.asked += [calls.intent(execution, each, now=now) for each in asked]
+        written.asked += [calls.intent(execution.pk, each, now=now) for each in asked]
     due = None if ended else soonest(walking.due_at(), execution.ends_by)
     written.executions.append(
         {

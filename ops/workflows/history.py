@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-import orjson
 from django.db import connection
 
 from ops.workflows.asl.history import LAST, MOST_EVENTS, HistoryFull
 from ops.workflows.models import Execution
+from ops.workflows.stored import stored
 
 INSERT = """
     INSERT INTO ops_historyevent (execution_id, number, previous, type, name, details, at)
@@ -18,13 +18,20 @@ INSERT = """
 """
 
 
+class Told(Protocol):
+    """An execution, as far as its history needs it."""
+
+    pk: int
+    events: int
+
+
 class Pages:
     """What is told of many executions, to be written at once."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
 
-    def of(self, execution: Execution) -> "Page":
+    def of(self, execution: "Told") -> "Page":
         return Page(self, execution)
 
     def write(self) -> None:
@@ -34,7 +41,7 @@ class Pages:
 class Page:
     """Records one execution's events, numbered on from where its history stands."""
 
-    def __init__(self, pages: Pages, execution: Execution) -> None:
+    def __init__(self, pages: Pages, execution: "Told") -> None:
         self._rows = pages.rows
         self._execution = execution
 
@@ -71,4 +78,4 @@ def begin(execution: Execution, *, now: datetime) -> None:
 def write(rows: Sequence[dict[str, Any]]) -> None:
     if rows:
         with connection.cursor() as cursor:
-            cursor.execute(INSERT, [orjson.dumps(list(rows)).decode()])
+            cursor.execute(INSERT, [stored(list(rows))])

@@ -24,6 +24,7 @@ Json = Any
 INTEGRATION = "arn:aws:states:::"
 FUNCTION = re.compile(r"arn:[\w-]+:lambda:[\w-]*:\w*:function:.+")
 START = "states:startExecution"
+MOST_OBJECTS = 100_000  # of a bucket, for one Map
 TOKEN, SYNC = ".waitForTaskToken", (".sync:2", ".sync")
 
 
@@ -178,9 +179,24 @@ def parsed(text: str) -> Json:
         return text
 
 
+def list_objects(arguments: Json) -> Outcome:
+    """`s3:listObjectsV2` of an ItemReader: every page of it."""
+    contents: list[Json] = []
+    more: Json = {}
+    while True:
+        outcome = call_aws("s3", "listObjectsV2", {**arguments, **more})
+        if not isinstance(outcome, Done):
+            return outcome
+        contents += outcome.result.get("Contents", [])
+        if not outcome.result.get("IsTruncated") or len(contents) >= MOST_OBJECTS:
+            return Done({"Contents": contents, "KeyCount": len(contents)})
+        more = {"ContinuationToken": outcome.result["NextContinuationToken"]}
+
+
 INTEGRATIONS: dict[str, Callable[[Json], Outcome]] = {
     "sqs:sendMessage": send_message,
     "sns:publish": publish,
     "events:putEvents": put_events,
     "lambda:invoke": invoke_function,
+    "s3:listObjectsV2": list_objects,
 }

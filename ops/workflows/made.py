@@ -21,6 +21,7 @@ class Made:
     event_id: str = ""
     customer_id: str = ""
     depth: int = 0
-    call: int = 0  # the row's id
+    call: int = 0  # the row's id; 0: an execution on AWS calls, see `task`
+    task: int = 0  # the id of the row of a task of Step Functions
     started_at: datetime | None = None  # the execution
     until: datetime | None = None  # the Task's time-out

@@ -83,7 +83,7 @@ class Execution(models.Model):
     """One run of a state machine. `walkers` is where it stands; whoever changes it holds the row's lock."""
 
     version = models.ForeignKey(StateMachineVersion, on_delete=models.PROTECT, related_name="executions")
-    # Unique for each machine: starting one again by its name gives the one that was started.
+    # Unique for each machine at each place: starting one again by its name gives the one that was started.
     machine = models.ForeignKey(StateMachine, on_delete=models.PROTECT, related_name="executions")
     name = models.CharField(_("name"), max_length=80)
     status = models.CharField(_("status"), max_length=10, choices=Status.choices, default=Status.RUNNING)
@@ -102,6 +102,8 @@ class Execution(models.Model):
     ends_by = models.DateTimeField(null=True, blank=True)  # the machine's TimeoutSeconds
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
     redrives = models.PositiveSmallIntegerField(default=0)
+    # Of one that runs on AWS, its ARN there; empty for those that run here. Nothing here advances one on AWS.
+    arn = models.CharField("ARN", max_length=2048, blank=True, default="")
     # What it goes back to, for people: the event and the customer.
     event_id = models.CharField(_("event"), max_length=255, blank=True, default="")
     customer_id = models.CharField(_("customer"), max_length=255, blank=True, default="")
@@ -111,13 +113,18 @@ class Execution(models.Model):
         "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
     )
     untold = models.BooleanField(default=False, db_default=False)
+    map_index = models.PositiveIntegerField(null=True, blank=True)  # of a distributed Map's child: which item's
+    has_history = models.BooleanField(default=True, db_default=True)  # until it is pruned
     started_at = models.DateTimeField(_("started"))
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("execution")
         verbose_name_plural = _("executions")
-        constraints = [models.UniqueConstraint(fields=["machine", "name"], name="execution_name_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["machine", "name"], condition=Q(arn=""), name="execution_name_once"),
+            models.UniqueConstraint(fields=["arn"], condition=~Q(arn=""), name="execution_on_aws_once"),
+        ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(status="RUNNING", due_at__isnull=False), name="execution_due"),
             models.Index(fields=["machine", "-started_at"], name="execution_newest"),
@@ -125,6 +132,11 @@ class Execution(models.Model):
             models.Index(fields=["machine", "status", "standing"], name="execution_standing"),
             models.Index(fields=["customer_id", "-started_at"], name="execution_by_customer"),
             models.Index(fields=["id"], condition=Q(untold=True), name="execution_untold"),
+            models.Index(
+                fields=["finished_at"], condition=Q(has_history=True, finished_at__isnull=False), name="execution_told"
+            ),
+            models.Index(fields=["finished_at"], condition=Q(has_history=False), name="execution_old"),
+            models.Index(fields=["-finished_at"], condition=Q(status="FAILED"), name="execution_failed"),
         ]
 
     def __str__(self) -> str:
@@ -149,7 +161,11 @@ def written_states(names: Iterable[str]) -> str:
 class HistoryEvent(models.Model):
     """One event of an execution, in Step Functions' types and order."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="history")
+    # No constraint and no index of its own: a dozen rows are written for each execution, always with it, and the
+    # unique index below finds them.
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, related_name="history", db_index=False, db_constraint=False
+    )
     number = models.PositiveIntegerField()
     previous = models.PositiveIntegerField()
     type = models.CharField(max_length=40)
@@ -179,7 +195,7 @@ class CallState(models.TextChoices):
 class TaskCall(models.Model):
     """One call of a Task state. The key is the same however often it is made."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls", db_index=False)
     number = models.PositiveIntegerField()  # of the execution's calls
     walker = models.PositiveIntegerField()
     state_name = models.CharField(max_length=80)
@@ -200,12 +216,33 @@ class TaskCall(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "number"], name="task_call_once")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(state="due"), name="task_call_due"),
-            models.Index(fields=["due_at"], condition=Q(state="dropped", due_at__isnull=False), name="task_call_stray"),
+            models.Index(
+                fields=["due_at"],
+                condition=Q(state__in=["answered", "taken", "dropped"], due_at__isnull=False),
+                name="task_call_stray",
+            ),
             models.Index(fields=["token_hash"], condition=~Q(token_hash=""), name="task_call_token"),
         ]
 
     def __str__(self) -> str:
         return f"{self.execution_id}:{self.number}"
+
+
+class MapRun(models.Model):
+    """How far a distributed Map has come; its children are executions whose `parent_call` is this one's call."""
+
+    call = models.OneToOneField(TaskCall, on_delete=models.CASCADE, related_name="map_run")
+    total = models.PositiveIntegerField()
+    concurrency = models.PositiveIntegerField()
+    tolerated_count = models.FloatField(null=True)
+    tolerated_percentage = models.FloatField(null=True)
+    started = models.PositiveIntegerField(default=0)
+    succeeded = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    exceeded = models.BooleanField(default=False)  # more failed than may
+
+    def __str__(self) -> str:
+        return f"map-{self.call_id}"
 
 
 class EventWait(models.Model):

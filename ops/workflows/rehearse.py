@@ -64,10 +64,13 @@ def run_to_end(execution: Execution, world: World, clock: Moving) -> None:
 
 
 def next_moment(execution: Execution) -> datetime | None:
-    """When the execution, or one of its calls, is due next; None when it has ended or waits for ever."""
-    running = Execution.objects.filter(pk=execution.pk, status=Status.RUNNING)
-    at = running.aggregate(at=Min("due_at"))["at"]
-    calls = TaskCall.objects.filter(execution=execution, state=CallState.DUE).aggregate(at=Min("due_at"))["at"]
+    """When the execution, one of its children, or one of their calls is due next; None when nothing ever will be."""
+    family = Execution.objects.filter(machine_id=execution.machine_id)
+    if not family.filter(pk=execution.pk, status=Status.RUNNING).exists():
+        return None
+    at = family.filter(status=Status.RUNNING).aggregate(at=Min("due_at"))["at"]
+    due = TaskCall.objects.filter(execution__machine_id=execution.machine_id, state=CallState.DUE)
+    calls = due.aggregate(at=Min("due_at"))["at"]
     return min((moment for moment in (at, calls) if moment is not None), default=None)
 
 

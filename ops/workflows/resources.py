@@ -14,7 +14,7 @@ from ops.workflows import integrations
 from ops.workflows.asl.written import written
 from ops.workflows.made import Later, Made
 from ops.workflows.waits import wanted as waits
-from ops.workflows.waits.register import Waiter, wait_for
+from ops.workflows.waits.register import Waiter, foreign_token, wait_for
 
 
 def is_at_home(resource: str) -> bool:
@@ -47,7 +47,13 @@ def await_event(made: Made, *, now: datetime) -> Outcome | Later:
         return Refused(f"InvalidPattern: {error}")
     except waits.InvalidWait as error:
         return Refused(f"InvalidInput: {error}")
-    waiter = Waiter(made.call, event_id=made.event_id, started_at=made.started_at, until=made.until)
+    waiter = Waiter(
+        made.call or None,
+        foreign_token=foreign_token(made.task),
+        event_id=made.event_id,
+        started_at=made.started_at,
+        until=made.until,
+    )
     event = wait_for(wanted, waiter, now=now)
     return Later() if event is None else Done(event)
 
@@ -63,6 +69,7 @@ def call_effect(made: Made, *, now: datetime) -> Outcome | Later:
         event_id=made.event_id,
         customer_id=made.customer_id,
         call_id=made.call,
+        task_id=made.task,
         until=made.until,
         step=f"{made.key.rpartition(':')[0]}:{made.state}",
         depth=made.depth + 1,

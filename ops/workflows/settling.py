@@ -14,7 +14,10 @@ SETTLE = """
     WHERE call.execution_id = new.execution AND call.number = new.number
 """
 # A call whose children must be stopped stays due until they are (`children.stop_strays`).
-DUE_AFTER = "CASE WHEN resource LIKE 'arn:aws:states:::states:startExecution.sync%%' THEN %s::timestamptz END"
+DUE_AFTER = """
+    CASE WHEN resource LIKE 'arn:aws:states:::states:startExecution.sync%%'
+        OR resource = 'arn:aws:states:local:000000000000:mapRun' THEN %s::timestamptz END
+"""
 DROP = f"""
     UPDATE ops_taskcall AS call SET state = 'dropped', due_at = {DUE_AFTER}, claimed_until = NULL
     FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)

@@ -67,7 +67,7 @@ def start(
     )
     with transaction.atomic():
         Execution.objects.bulk_create([row], ignore_conflicts=True)
-        started = Execution.objects.get(machine=machine, name=name)
+        started = Execution.objects.get(machine=machine, name=name, arn="")
         history.begin(started, now=now)
         transaction.on_commit(ADVANCE.soon)
     return started

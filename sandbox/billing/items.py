@@ -112,9 +112,19 @@ def dressed(ctx: Context, item: Doc, given: dict[str, Any], customer: str, path:
 
 
 def _usage_threshold(item: Doc, given: Doc | None, path: str) -> Doc | None:
-    if given and not is_metered(item):
-        raise ApiError("`usage_gte` is for metered prices alone.", param=f"{path}[billing_thresholds][usage_gte]")
+    check_threshold(item["price"], given, path)
     return given
+
+
+def check_threshold(price: Doc, given: Doc | None, path: str) -> None:
+    """Raises for a threshold of units where no use is counted."""
+    if given and price["recurring"]["usage_type"] != "metered":
+        raise ApiError("`usage_gte` is for metered prices alone.", param=f"{path}[billing_thresholds][usage_gte]")
+
+
+def thresholds(given: Doc | None) -> Doc | None:
+    """A subscription's own, as it shows them."""
+    return {"amount_gte": None, "reset_billing_cycle_anchor": None} | given if given else None
 
 
 def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
@@ -129,8 +139,7 @@ def settled(ctx: Context, subscription: Doc, params: dict[str, Any]) -> Doc:
     if "default_tax_rates" in params:
         changes["default_tax_rates"] = tax_rates.named(ctx, params["default_tax_rates"], "default_tax_rates")
     if "billing_thresholds" in params:
-        given, nothing = params["billing_thresholds"], {"amount_gte": None, "reset_billing_cycle_anchor": None}
-        changes["billing_thresholds"] = nothing | given if given else None
+        changes["billing_thresholds"] = thresholds(params["billing_thresholds"])
     if "invoice_settings" in params:
         said = {name: value for name, value in params["invoice_settings"].items() if name in SAID_ON_INVOICES}
         changes["invoice_settings"] = subscription["invoice_settings"] | said

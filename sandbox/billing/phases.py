@@ -39,7 +39,7 @@ PHASE: dict[str, Param] = {
     "application_fee_percent": Ignored(),
     "automatic_tax": Ignored(),
     "billing_cycle_anchor": Enum("automatic", "phase_start"),
-    "billing_thresholds": Ignored(),
+    "billing_thresholds": items.THRESHOLDS,
     "collection_method": Enum("charge_automatically", "send_invoice"),
     "currency": Str(),
     "default_payment_method": Str(unset=True),
@@ -61,7 +61,7 @@ PHASE: dict[str, Param] = {
     "trial": Bool(),
     "trial_end": OneOf(Enum("now"), Timestamp()),
 }  # fmt: skip
-CARRIED = ("collection_method", "default_payment_method", "description")
+CARRIED = ("billing_thresholds", "collection_method", "default_payment_method", "description")
 DISCOUNTED_BY = {"coupon": "coupon", "discount": "discount", "promotion_code": "promotion_code"}
 EXPANDABLE = {f"discounts.{name}": kind for name, kind in DISCOUNTED_BY.items()}
 SENT_FOR = 30
@@ -100,6 +100,7 @@ def _phase(ctx: Context, given: dict[str, Any], start: int, anchor: int, path: s
          "on_behalf_of", "transfer_data")
     )  # fmt: skip
     return nothing | {name: given[name] for name in CARRIED if name in given} | {
+        "billing_thresholds": items.thresholds(given.get("billing_thresholds")),
         "add_invoice_items": added,
         "billing_cycle_anchor": given.get("billing_cycle_anchor"),
         "currency": prices[0]["currency"],
@@ -172,8 +173,9 @@ def named(one: dict[str, str]) -> Doc:
 
 
 def _item(ctx: Context, given: dict[str, Any], price: Doc, path: str) -> Doc:
+    items.check_threshold(price, given.get("billing_thresholds"), path)
     held: Doc = {
-        "billing_thresholds": None,
+        "billing_thresholds": given.get("billing_thresholds"),
         "discounts": [_discount(ctx, one, f"{path}[discounts]") for one in given.get("discounts") or []],
         "metadata": given.get("metadata") or {},
         "plan": price["id"],
@@ -211,7 +213,8 @@ def of_subscription(subscription: Doc) -> Doc:
          "default_payment_method", "description", "invoice_settings", "on_behalf_of", "transfer_data")
     )  # fmt: skip
     held = [
-        {"billing_thresholds": None, "discounts": [named({"discount": id}) for id in item["discounts"]],
+        {"billing_thresholds": item["billing_thresholds"],
+         "discounts": [named({"discount": id}) for id in item["discounts"]],
          "metadata": item["metadata"], "plan": item["price"]["id"], "price": item["price"]["id"],
          "tax_rates": item["tax_rates"]} | ({"quantity": item["quantity"]} if "quantity" in item else {})
         for item in subscription["items"]["data"]
@@ -286,6 +289,7 @@ def _named(held: list[Doc]) -> list[dict[str, str]]:
 
 def _wanted(item: Doc) -> dict[str, Any]:
     return {
+        "billing_thresholds": item["billing_thresholds"],
         "discounts": _named(item["discounts"]),
         "metadata": item["metadata"],
         "price": item["price"],

@@ -34,11 +34,27 @@ SCHEDULE = kind(
         "test_clock": "test_helpers.test_clock",
     },
 )
+
+
+class EndBehavior(Enum):
+    """`none` is an older word for `cancel`; `renew` can only be read. Source: Changelog 2019-10-17, "Renames and
+    updates subscription schedule renewal properties"."""
+
+    def __init__(self) -> None:
+        super().__init__("cancel", "none", "release", "renew")
+
+    def value(self, raw: Any, path: str, ignored: list[str] | None) -> str:
+        said = super().value(raw, path, ignored)
+        if said == "renew":
+            raise ApiError("`renew` cannot be set any more: a schedule can `cancel` or `release`.", param=path)
+        return "cancel" if said == "none" else said
+
+
 DEFAULTS: Shape = {
     "application_fee_percent": Ignored(),
     "automatic_tax": Ignored(),
     "billing_cycle_anchor": Enum("automatic", "phase_start"),
-    "billing_thresholds": Ignored(),
+    "billing_thresholds": items.THRESHOLDS,
     "collection_method": Enum("charge_automatically", "send_invoice"),
     "default_payment_method": Str(unset=True),
     "description": Str(unset=True),
@@ -48,7 +64,7 @@ DEFAULTS: Shape = {
 }
 COMMON: dict[str, Param] = {
     "default_settings": Hash(DEFAULTS),
-    "end_behavior": Enum("cancel", "release"),
+    "end_behavior": EndBehavior(),
     "metadata": Metadata(),
     "phases": Array(Hash(phases.PHASE)),
 }
@@ -118,7 +134,7 @@ def _from_subscription(ctx: Context, params: dict[str, Any]) -> Doc:
 
 def _defaults_of(subscription: Doc) -> dict[str, Any]:
     """What a subscription has already is what its schedule says where its phases say nothing."""
-    copied = ("collection_method", "default_payment_method", "description")
+    copied = ("billing_thresholds", "collection_method", "default_payment_method", "description")
     said = {name: subscription["invoice_settings"][name] for name in items.SAID_ON_INVOICES}
     return {name: subscription[name] for name in copied} | {
         "invoice_settings": said | {"days_until_due": subscription["days_until_due"]}
@@ -148,12 +164,15 @@ def _defaults(old: Doc, given: dict[str, Any]) -> Doc:
     )  # fmt: skip
     said = given.get("invoice_settings") or {}
     known = ("billing_cycle_anchor", "collection_method", "default_payment_method", "description")
+    thresholds = {"billing_thresholds": items.thresholds(given.get("billing_thresholds"))}
     return nothing | {
         "automatic_tax": {"disabled_reason": None, "enabled": False, "liability": None},
         "billing_cycle_anchor": "automatic",
         "collection_method": "charge_automatically",
         "invoice_settings": phases.settings({}),
     } | old | {name: given[name] for name in known if name in given} | (
+        thresholds if "billing_thresholds" in given else {}
+    ) | (
         {"invoice_settings": phases.settings((old.get("invoice_settings") or {}) | said)} if said else {}
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Durable workflows: transitions and effects a second with two workers, beside DBOS on the same PostgreSQL; and waits.
 
-python -m tests.bench.workflows [--executions 1000] [--asleep 100000]
+python -m tests.bench.workflows [--executions 1000] [--asleep 100000] [--quick] [--without-peer]
 
 DBOS is installed into an environment of its own (.venv-dbos) the first time. Its steps are what it keeps for each call;
 ours are states entered, of which a Task is an effect with its intent committed before it and its outcome after.
@@ -64,25 +64,34 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--executions", type=int, default=1_000)
     parser.add_argument("--asleep", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a look in a minute: 200 executions, 2,000 asleep, once")
+    parser.add_argument("--without-peer", action="store_true", help="do not measure DBOS")
     options = parser.parse_args(argv)
+    if options.quick:
+        options.executions, options.asleep, options.runs = 200, 2_000, 1
     with ground():
-        theirs = median_of(lambda: dbos_steps(options.executions), runs=options.runs)
+        peer = float("nan")
+        theirs = peer if options.without_peer else median_of(lambda: dbos_steps(options.executions), runs=options.runs)
         mix = median_of(lambda: per_second(MIX, "mix", options.executions, "StateEntered"), runs=options.runs)
         effects = median_of(
             lambda: per_second(EFFECTS, "effects", options.executions, "ActivitySucceeded"), runs=options.runs
         )
-        first = latencies(40)
+        first = latencies(10 if options.quick else 40)
         fall_asleep(options.asleep)
         beside = median_of(lambda: per_second(MIX, "mix", options.executions, "StateEntered"), runs=options.runs)
-        woken = wake(10_000)
-        alone = interpreter(2_000)
+        woken = wake(min(10_000, options.asleep))
+        alone = interpreter(options.executions * 2)
     print_table(
         f"Durable workflows, {WORKERS} workers, {options.executions:,} executions at once, median of {options.runs}",
         [
             Row("transitions per second (Pass, Choice, Task)", mix, theirs, "DBOS steps", "10 ×"),
             Row("effects per second", effects, theirs, "DBOS steps", "3 ×"),
             Row(f"transitions per second beside {options.asleep:,} asleep", beside, mix, "none asleep", "1 ×"),
-            Row("10,000 due in one second: seconds until all have gone on", woken, reach="seconds"),
+            Row(
+                f"{min(10_000, options.asleep):,} due in one second: seconds until all have gone on",
+                woken,
+                reach="seconds",
+            ),
             Row("start to first effect, p95, milliseconds, idle", first, reach="under 100"),
             Row("interpreter alone, transitions per second", alone),
         ],

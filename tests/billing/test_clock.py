@@ -41,26 +41,26 @@ def test_what_it_hears_first_counts_at_once() -> None:
     assert follow(told).ahead() == DAY
 
 
-def test_a_clock_that_was_moved_is_followed_after_a_while() -> None:
+def test_a_clock_that_was_moved_counts_at_once_and_settles_for_a_while() -> None:
     told = Told()
     follower = follow(told)
-    follower.ahead()
+    assert (follower.ahead(), follower.settling()) == (0.0, False)
     told.ahead = DAY
-    for at, expected in ((101.0, 0.0), (103.5, 0.0), (104.5, DAY), (105.0, DAY)):
+    for at, settles in ((101.0, True), (103.5, True), (104.5, False), (105.0, False)):
         told.at = at
-        assert follower.ahead() == expected, at
+        assert (follower.ahead(), follower.settling()) == (DAY, settles), at
 
 
-def test_it_waits_until_the_clock_is_no_longer_moved() -> None:
+def test_it_settles_only_when_it_is_no_longer_moved() -> None:
     told = Told()
     follower = follow(told)
     follower.ahead()
     for step in range(1, 10):
         told.at += 2
         told.ahead = step * DAY
-        assert follower.ahead() == 0.0
+        assert follower.settling()
     told.at += 3
-    assert follower.ahead() == 9 * DAY
+    assert (follower.ahead(), follower.settling()) == (9 * DAY, False)
 
 
 def test_a_clock_that_is_silent_goes_on_as_it_went() -> None:

@@ -1,6 +1,9 @@
 """The playbook dunning on the sandbox's clock: real events, the real inbox, rule, engine, letters and access."""
 
+import json
 from datetime import timedelta
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +15,16 @@ from accounts.models import CustomerLink
 from billing.entitlements.access import State
 from billing.entitlements.resolve import access_of
 from billing.mirror.apply import mirror_due
+from config.env import BASE_DIR
 from ops.models import Delivery, Execution, Finding, Mail
 from ops.rules.deliver import deliver_due
 from ops.rules.dispatch import dispatch_due
+from ops.rules.patterns import compile_pattern
 from ops.workflows import engine
 from tests.ops.workflows.moving import Clock
 
-pytestmark = pytest.mark.django_db(transaction=True)
 FAILING, GOOD = "pm_card_chargeCustomerFail", "pm_card_visa"
+PLAYBOOK = Path(BASE_DIR) / "ops" / "playbooks" / "dunning"
 DAY = timedelta(days=1)
 
 
@@ -61,9 +66,10 @@ class World:
         self.listen()
 
     def listen(self) -> None:
-        """Everything that is due, until nothing is: events, rules, calls, workflows."""
-        for _ in range(4):
-            self.take_events()
+        """Everything that is due, until nothing more comes of it: events, rules, calls, workflows."""
+        new = True
+        while new:
+            new = self.take_events()
             mirror_due(timezone.now, budget_seconds=30)
             dispatch_due(timezone.now, budget_seconds=30)
             deliver_due(timezone.now, budget_seconds=30)
@@ -93,7 +99,7 @@ class World:
 
 
 @pytest.fixture
-def world(stripe, take_events, acme, settings) -> World:
+def world(transactional_db, stripe, take_events, acme) -> World:
     call_command("playbooks", "apply", "dunning", "--on", "--json")
     return World(stripe, take_events, acme)
 
@@ -121,9 +127,26 @@ def test_unpaid_to_the_end(world) -> None:
     assert world.invoice.status == "void"
     assert not Finding.objects.exists()
     assert len(mail.outbox) == 4
+    tried = backtest()
+    assert (tried["executions"], tried["repeated"]) == (1, world.invoice.attempt_count - 1)
+    assert (tried["endings"], tried["money"]) == ({"Cancelled": 1}, {"Cancelled": {"jpy": 5000}})
+    assert [each["state"] for each in tried["runs"][0]["touched"]] == [
+        "Say that it failed", "Suspend access", "Say that access rests", "Last notice", "Try a last time",
+        "Cancel the plan", "Void the invoice", "Say that it is cancelled",
+    ]  # fmt: skip
 
 
-@pytest.mark.parametrize("days", [1, 8, 15])
+def backtest(*more: str) -> dict[str, Any]:
+    """The playbook on what was received so far; nothing is written by it."""
+    before = Execution.objects.count(), Mail.objects.count()
+    out = StringIO()
+    call_command("backtest_playbook", "dunning", "--json", *more, stdout=out)
+    assert (Execution.objects.count(), Mail.objects.count()) == before
+    found: dict[str, Any] = json.loads(out.getvalue())
+    return found
+
+
+@pytest.mark.parametrize("days", [1, 15])
 def test_money_at_any_moment_ends_it(world, days) -> None:
     world.fall_behind()
     if days > 1:
@@ -136,6 +159,10 @@ def test_money_at_any_moment_ends_it(world, days) -> None:
     world.listen()
     assert (world.ended(), world.state) == ("paid", State.ACTIVE)
     assert letters()[before:] == ["dunning/thanks"]
+    tried = backtest()
+    assert (tried["endings"], tried["runs"][0]["organization"]) == ({"Paid": 1}, "Acme")
+    assert tried["effects"]["send-email"] == len(letters())
+    assert tried["effects"].get("suspend-access", 0) == (days > 1)
     world.pass_time(22)
     assert (world.state, len(letters())) == (State.ACTIVE, before + 1)
 
@@ -170,5 +197,13 @@ def test_a_customer_who_leaves_meanwhile_is_left_alone(world) -> None:
     assert (world.ended(), letters(), world.state) == ("subscription-ended", ["dunning/payment-failed"], State.REVOKED)
 
 
-def test_a_first_payment_that_fails_is_no_renewal(world) -> None:
-    assert not Execution.objects.exists()
+@pytest.mark.parametrize(
+    ("changes", "fits"),
+    [({}, True), ({"billing_reason": "subscription_create"}, False), ({"status": "paid"}, False)],
+)
+def test_it_is_about_renewals_that_are_owed(changes, fits) -> None:
+    """A first payment that fails is the checkout's affair."""
+    pattern = compile_pattern(json.loads((PLAYBOOK / "rules" / "dunning.json").read_text())["EventPattern"])
+    invoice = {"billing_reason": "subscription_cycle", "status": "open", **changes}
+    event = {"source": "stripe.com", "detail-type": "invoice.payment_failed", "detail": {"data": {"object": invoice}}}
+    assert pattern.matches(event) is fits

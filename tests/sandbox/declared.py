@@ -77,13 +77,14 @@ def differences(doc: dict[str, Any], path: str = "") -> Iterator[str]:
     """Each difference as `path: what`. An object of an unknown kind is one."""
     known = kinds().get(doc.get("object", ""))
     path = path or doc.get("object", "?")
-    if doc.get("deleted") is True or doc.get("object") in BESIDE:
+    if doc.get("deleted") is True:
         return
-    if known is None:
+    if known is None and doc.get("object") not in BESIDE:
         yield f"{path}: no such kind of object"
         return
-    yield from _of_class(known, doc, path)
-    yield from published.faults(doc["object"], doc, path)
+    if known and doc["object"] not in BESIDE:
+        yield from _of_class(known, doc, path)
+    yield from published.faults(doc.get("object", ""), doc, path)
 
 
 def _of_class(known: Declared, doc: dict[str, Any], path: str) -> Iterator[str]:

@@ -3,7 +3,7 @@ absent and one that is always there, but may be null, are alike.
 
 published.json has, for each kind of object, the fields that are always there though they may be null (`required`) and
 those that may be absent but are never null (`never_null`), as dotted paths. Source: the types of Stripe's library for
-Node, version 22.6 (MIT), which are made from the schema of 2026-08-26.dahlia.
+Node, version 22.6.2 (MIT), which are made from the schema of 2026-08-26.dahlia; published_types.py makes it of them.
 """
 
 import json

@@ -101,6 +101,7 @@ def example(param: Param) -> Any:
         return str(max(param.min or 0, 1))
     simple = {
         params.Bool: "true", params.Dec: "1", params.Url: "https://shop.example", ConfirmationNumber: "0312345678",
+        params.Rfc3339: "2026-01-31T12:00:00.000Z",
     }  # fmt: skip
     return simple.get(type(param), "x")
 
@@ -132,8 +133,9 @@ def wrong(param: Param, full: str) -> Iterator[Wrong]:
 
 def of_its_kind(param: Param, full: str) -> Iterator[Wrong]:
     """A value of another type."""
-    if isinstance(param, params.Timestamp):
-        yield full, "tomorrow", None, "Invalid timestamp: tomorrow. Must be an integer Unix timestamp"
+    if isinstance(param, (params.Timestamp, params.Rfc3339)):
+        form = "an integer Unix timestamp" if isinstance(param, params.Timestamp) else "an RFC 3339 time"
+        yield full, "tomorrow", None, f"Invalid timestamp: tomorrow. Must be {form}"
     elif isinstance(param, params.Int):
         yield full, "1.5", "parameter_invalid_integer", "Invalid integer: 1.5"
         if param.min is not None:

@@ -94,3 +94,33 @@ def test_units_are_counted_for_usage_alone(shop: Shop) -> None:
     form = {"items[0][price]": shop.licensed(), "items[0][billing_thresholds][usage_gte]": "7"}
     status, said = shop.ask("POST", "/v1/subscriptions", customer=shop.customer, **form)
     assert (status, said["error"]["param"]) == (400, "items[0][billing_thresholds][usage_gte]")
+
+
+def test_phases_and_default_settings_set_thresholds(shop: Shop) -> None:
+    customer = shop.subscribe(shop.price())["customer"]
+    form = {
+        "customer": customer, "start_date": "now", "default_settings[billing_thresholds][amount_gte]": "1000",
+        "phases[0][items][0][price]": shop.price(), "phases[0][iterations]": "1",
+        "phases[0][items][0][billing_thresholds][usage_gte]": "7",
+        "phases[1][items][0][price]": shop.price(), "phases[1][billing_thresholds][amount_gte]": "500",
+    }  # fmt: skip
+    schedule = shop.post("/v1/subscription_schedules", **form)
+    assert schedule["phases"][0]["items"][0]["billing_thresholds"] == {"usage_gte": 7}
+
+    def held() -> tuple[Any, Any]:
+        found = shop.get(f"/v1/subscriptions/{schedule['subscription']}")
+        return (found["billing_thresholds"] or {}).get("amount_gte"), found["items"]["data"][0]["billing_thresholds"]
+
+    assert held() == (1000, {"usage_gte": 7})
+    wait(shop, schedule["phases"][1]["start_date"] + 1 - shop.travel.now)
+    assert held() == (500, None)
+
+
+def test_a_phase_counts_no_units_of_what_is_not_used(shop: Shop) -> None:
+    customer = shop.subscribe(shop.price())["customer"]
+    item = {
+        "phases[0][items][0][price]": shop.licensed(),
+        "phases[0][items][0][billing_thresholds][usage_gte]": "7",
+    }
+    status, said = shop.ask("POST", "/v1/subscription_schedules", customer=customer, start_date="now", **item)
+    assert (status, said["error"]["param"]) == (400, "phases[0][items][0][billing_thresholds][usage_gte]")

@@ -1,13 +1,17 @@
 """Clients of an older API version read and send the words of their time."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
 
 from sandbox import API_VERSION, versions
+from sandbox.app import Call, answer
 from tests.sandbox.running import Receiver, RunningSandbox, new_key, until
+from tests.sandbox.travel import Travel
 
 BEFORE_BASIL, BEFORE_CLOVER, BEFORE_DAHLIA = "2024-06-20", "2025-08-27.basil", "2025-09-30.clover"
 
@@ -47,6 +51,28 @@ class Shop:
 def http(running: RunningSandbox) -> Iterator[httpx.Client]:
     with running.http(new_key()) as client:
         yield client
+
+
+class Journeyer(Shop):
+    """A shop whose time the test moves."""
+
+    def __init__(self, travel: Travel, version: str = BEFORE_BASIL) -> None:
+        self.travel, self.version = travel, version
+
+    def post(self, path: str, **form: str) -> Any:
+        return self._asked("POST", path, body=urlencode(form).encode())
+
+    def get(self, path: str, **query: str) -> Any:
+        return self._asked("GET", path, query=urlencode(query))
+
+    def _asked(self, method: str, path: str, *, query: str = "", body: bytes = b"") -> Any:
+        headers = {
+            "authorization": "Bearer sk_test_123", "content-type": "application/x-www-form-urlencoded",
+            "stripe-version": self.version,
+        }  # fmt: skip
+        said = answer(self.travel.engine, Call(method, f"/v1/{path}", query, headers, body, "http://sandbox.example"))
+        assert said.status_code == 200, said.body
+        return json.loads(bytes(said.body))
 
 
 @pytest.fixture
@@ -163,3 +189,12 @@ def test_what_will_pay_waits_to_be_confirmed(shop: Shop) -> None:
     intent = shop.subscribed(**more)["latest_invoice"]["payment_intent"]
     assert intent["status"] == "requires_confirmation"
     assert shop.post(f"payment_intents/{intent['id']}/confirm")["status"] == "succeeded"
+
+
+def test_an_older_client_lists_events_of_invoices_that_are_only_foreseen(travel: Travel) -> None:
+    shop = Journeyer(travel)
+    shop.subscribed()
+    travel.advance(25 * 24 * 3600)
+    [foreseen] = shop.get("events", type="invoice.upcoming")["data"]
+    assert foreseen["data"]["object"]["payment_intent"] is None
+    assert foreseen["data"]["object"]["subscription"]

@@ -10,7 +10,7 @@ import stripe
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from billing.inbox.models import PollCursor
+from billing.inbox.models import EventForm, PollCursor
 from billing.inbox.poll import Polled, describe, poll, read_since
 from billing.inbox.since import moment_of
 from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, configured
@@ -18,8 +18,8 @@ from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, conf
 
 class Command(BaseCommand):
     help = (
-        "Read Stripe's events API and store what the other doors missed. Without --since it reads on where it last "
-        "stopped, to the newest event; the beat does the same every minute."
+        "Read Stripe's events API, its snapshots and its thin events, and store what the other doors missed. "
+        "Without --since it reads on where it last stopped, to the newest event; the beat does the same every minute."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,27 +50,38 @@ class Command(BaseCommand):
         return [account for account in chosen if account.secret_key]
 
     def read(self, account: StripeAccount, options: dict[str, Any]) -> Polled:
+        """Both lists as one."""
+        total = Polled(finished=True)
+        for form in EventForm:
+            polled = self.read_form(account, form, options)
+            total.add(polled)
+            total.finished &= polled.finished
+            total.busy |= polled.busy
+            total.error = total.error or polled.error
+        return total
+
+    def read_form(self, account: StripeAccount, form: EventForm, options: dict[str, Any]) -> Polled:
         if not options["since"] and not options["dry_run"]:
-            return poll_to_the_end(account)
+            return poll_to_the_end(account, form)
         try:
             given = options["since"]
-            since = moment_of(given, now=timezone.now()) if given else read_until(account)
-            return read_since(account, timezone.now, since=since, dry_run=options["dry_run"])
+            since = moment_of(given, now=timezone.now()) if given else read_until(account, form)
+            return read_since(account, timezone.now, since=since, dry_run=options["dry_run"], form=form)
         except ValueError as error:
             raise CommandError(str(error))
         except stripe.StripeError as error:
             return Polled(error=describe(error))
 
 
-def read_until(account: StripeAccount) -> datetime | None:
-    cursor = PollCursor.objects.filter(owner=account.name, livemode=account.livemode).first()
+def read_until(account: StripeAccount, form: EventForm) -> datetime | None:
+    cursor = PollCursor.objects.filter(owner=account.name, livemode=account.livemode, form=form).first()
     return cursor.read_until if cursor else None
 
 
-def poll_to_the_end(account: StripeAccount) -> Polled:
+def poll_to_the_end(account: StripeAccount, form: EventForm) -> Polled:
     total = Polled()
     while True:
-        polled = poll(account, timezone.now, grace_seconds=0)
+        polled = poll(account, timezone.now, form=form, grace_seconds=0)
         total.add(polled)
         total.finished, total.busy, total.error = polled.finished, polled.busy, polled.error
         if polled.finished or polled.busy or polled.error:

@@ -6,7 +6,8 @@ from typing import Any
 from moto.events.models import events_backends
 from moto.sqs.models import sqs_backends
 
-ACCOUNT = "123456789012"  # moto's
+from config.demo.aws.names import ACCOUNT
+
 SOURCES = ("aws.cloudformation", "aws.ec2")
 
 
@@ -16,10 +17,6 @@ def lead_into(queue: str, region: str) -> None:
     events = events_backends[ACCOUNT][region]
     events.put_rule(name=f"into-{queue}", event_pattern=json.dumps({"source": list(SOURCES)}), state="ENABLED")
     events.put_targets(f"into-{queue}", "default", [{"Id": "queue", "Arn": made.queue_arn}])
-
-
-def queue_url(address: str, queue: str) -> str:
-    return f"{address}/{ACCOUNT}/{queue}"
 
 
 def tell(source: str, kind: str, resource: str, detail: dict[str, Any], *, account: str, region: str) -> None:

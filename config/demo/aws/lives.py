@@ -99,10 +99,11 @@ class Life:
     def fail(self) -> None:
         if self.stack.status != "CREATE_IN_PROGRESS":
             return
+        self.stack._add_stack_event("CREATE_FAILED", resource_status_reason=NO_CAPACITY)
         if self.on_failure == "DELETE":
-            self.take_down(f"{FAILED} {NO_CAPACITY}")
+            self.take_down(FAILED)
         else:
-            self.come_into("ROLLBACK_IN_PROGRESS", NO_CAPACITY)
+            self.come_into("ROLLBACK_IN_PROGRESS", FAILED)
             later(self.lives.delete_seconds, lambda: self.come_into("ROLLBACK_COMPLETE"))
 
     def take_down(self, reason: str) -> None:

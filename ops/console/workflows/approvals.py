@@ -74,7 +74,7 @@ class ApprovalAdmin(PageAdmin):
             "approval": row,
             "pill": decision_pill(row),
             "money": money_of(row),
-            "execution": row.call.execution if request.user.has_perm("ops.view_execution") else None,
+            "execution": row.call.execution if row.call and request.user.has_perm("ops.view_execution") else None,
             "organization": organization_of(row.customer_id),
             "may_decide": request.user.has_perm(PERMISSION) and not row.decision,
             "late": row.until is not None and row.until < timezone.now(),

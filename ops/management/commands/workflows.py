@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Count
 from django.utils import timezone
@@ -41,7 +42,9 @@ class Command(BaseCommand):
             "deploy", help="bring state machines to AWS Step Functions, with all they need there"
         )
         command.add_arguments(deploying)
-        for one in (listing, checking, saving, starting, showing, deploying):
+        reading = acts.add_parser("sync", help="read executions on AWS now, so that they appear among those here")
+        reading.add_argument("--region", default=settings.AWS_REGION, help="default: AWS_REGION")
+        for one in (listing, checking, saving, starting, showing, deploying, reading):
             one.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
@@ -107,10 +110,11 @@ def start_one(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(options: dict[str, Any]) -> list[dict[str, Any]]:
-    execution = Execution.objects.filter(machine=machine_of(options["machine"]), name=options["name"]).first()
+    found = Execution.objects.filter(machine=machine_of(options["machine"]), name=options["name"])
+    execution = found.order_by("arn").first()
     if execution is None:
         raise CommandError(f"The state machine {options['machine']} has no execution named {options['name']}.")
-    head = {"status": execution.status, "input": execution.input, "output": execution.output}
+    head = {"arn": execution.arn, "status": execution.status, "input": execution.input, "output": execution.output}
     head |= {"error": execution.error, "cause": execution.cause, "started_at": execution.started_at}
     events = execution.history.order_by("number")
     return [head, *({"at": event.at, "type": event.type, "name": event.name, **event.details} for event in events)]
@@ -129,4 +133,11 @@ def lines_of(told: Any) -> list[str]:
     return ["  ".join(f"{name}: {value}" for name, value in row.items() if value not in ("", None)) for row in rows]
 
 
-ACTS = {"list": list_machines, "check": check_file, "save": save, "start": start_one, "show": show}
+ACTS = {
+    "list": list_machines,
+    "check": check_file,
+    "save": save,
+    "start": start_one,
+    "show": show,
+    "sync": command.sync,
+}

@@ -89,6 +89,7 @@ class State:
     item_selector: Value | None = None
     batch_input: Value | None = None
     reader: "State | None" = None  # what reads a distributed Map's items, as a Task
+    writer: Value | None = None  # the arguments of what writes a distributed Map's results
     distributed: bool = False
 
     @property
@@ -268,6 +269,10 @@ def compile_map(state: State) -> None:
         state.item_selector = compile_template(selector) if selector is not None else None
         if "BatchInput" in batcher:
             state.batch_input = compile_template(batcher["BatchInput"])
+    if "ResultWriter" in raw:
+        writer = raw["ResultWriter"]
+        given = writer.get("Arguments", {}) if state.jsonata else writer.get("Parameters", {})
+        state.writer = compile_jsonata_field(given, "Arguments") if state.jsonata else compile_template(given)
     if "ItemReader" in raw:
         reader = {"Type": "Task", "End": True, **raw["ItemReader"]}
         state.reader = compile_state(state.name, reader, state.language)

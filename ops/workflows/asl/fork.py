@@ -9,6 +9,7 @@ from ops.workflows.asl.definition import Flow, Number, State
 from ops.workflows.asl.errors import QUERY, TOO_MANY_FAILED, Failure, StateFailed, runtime
 from ops.workflows.asl.expressions import View
 from ops.workflows.asl.jsonata import unexpected
+from ops.workflows.asl.reading import items_in
 from ops.workflows.asl.written import size, written
 
 Json = Any
@@ -56,6 +57,23 @@ class Tolerance:
         return over_count or over_share
 
 
+MAP_RUN = "arn:aws:states:local:000000000000:mapRun"  # what is asked to run children that are executions
+
+
+def map_run_of(state: State, fork: "Fork", scope: list[list[Json]], view: View) -> dict[str, Json]:
+    """What a distributed Map asks for: its children's inputs, how many at once, how many may fail, where results go."""
+    writer = state.writer(view) if state.writer else None
+    return {
+        "Scope": scope,
+        "StartAt": state.branches[0].start_at,
+        "Children": [{"Input": branch.input, "Item": branch.item} for branch in fork.branches],
+        "Concurrency": fork.concurrency,
+        "ToleratedCount": fork.tolerance.count,
+        "ToleratedPercentage": fork.tolerance.percentage,
+        "Writer": writer,
+    }
+
+
 EXCEEDED = Failure(TOO_MANY_FAILED, "The specified tolerated failure threshold was exceeded")
 
 
@@ -64,7 +82,7 @@ def fork(state: State, view: View, value: Json, notes: dict[str, Json], *, read:
 
     Raises StateFailed.
     """
-    items = read if state.reader else items_of(state, view, value)
+    items = read_through(state, view.at(value), read) if state.reader else items_of(state, view, value)
     if not isinstance(items, list):
         raise not_a_list(state, items)
     notes["afterItems" if state.jsonata else "afterItemsPath"] = items
@@ -80,6 +98,12 @@ def fork(state: State, view: View, value: Json, notes: dict[str, Json], *, read:
         for index, given in enumerate(batches)
     )
     return Fork(branches, concurrency, state.distributed, tolerance_of(state, view.at(value)))
+
+
+def read_through(state: State, view: View, content: Json) -> Json:
+    config = state.raw["ItemReader"].get("ReaderConfig", {})
+    most = batcher_limit(config, "MaxItems", view)
+    return items_in(content, config, most=None if math.isinf(most) else int(most))
 
 
 def items_of(state: State, view: View, value: Json) -> Json:
@@ -139,7 +163,7 @@ def batcher_limit(batcher: Mapping[str, Json], name: str, view: View) -> float:
     if found is None:
         return math.inf
     if isinstance(found, bool) or not isinstance(found, int) or found <= 0:
-        raise runtime(f"The {name} of the ItemBatcher must be a positive integer, but was {written(found)}.")
+        raise runtime(f"{name} must be a positive integer, but was {written(found)}.")
     return found
 
 

@@ -21,4 +21,5 @@ def read_timestamp(value: Any) -> datetime | None:
 
 def write_timestamp(moment: datetime) -> str:
     """Return a moment with milliseconds, as the context object has it."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds")[:23] + "Z"

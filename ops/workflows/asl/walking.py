@@ -14,16 +14,16 @@ from ops.workflows.asl import errors
 from ops.workflows.asl.definition import Flow, Machine, State
 from ops.workflows.asl.errors import Failure, StateFailed
 from ops.workflows.asl.expressions import View
-from ops.workflows.asl.fork import EXCEEDED, Branch, Fork, Tolerance
+from ops.workflows.asl.fork import EXCEEDED, MAP_RUN, Fork, Tolerance, map_run_of
 from ops.workflows.asl.history import call_word, submits
 from ops.workflows.asl.retry import Again
 from ops.workflows.asl.running import Ended, Gathering, Phase, Walker, states_of
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
+from ops.workflows.asl.walked import name_of, resource_of, waited_for, waiting_branch
 
 Json = Any
 Record = Callable[..., int]  # (type, at=, previous=, name=, **details) → the event's id
-SHARED_FLOW = "Map"  # all iterations of a Map walk through its one flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Walking:
     asked: list[Asked] = field(default_factory=list)
     failed_in: tuple[str, ...] = ()  # the states that a failure has come through, the innermost first
     ended: Ended | None = None
+    apart: bool = False  # children of a distributed Map are executions of their own: whoever drives runs them
 
     # --- beginning and going on ---
 
@@ -201,6 +202,9 @@ class Walking:
 
     def answered(self, walker: Walker, state: State) -> None:
         answer = walker.answer or {}
+        if walker.gathering:
+            self.map_run_over(walker, state, answer)
+            return
         resource = resource_of(state)
         word = call_word(resource)
         self.tell_submitted(walker, resource)
@@ -212,7 +216,8 @@ class Walking:
             return
         result = answer["result"]
         try:
-            check_size(result, name_of(resource))
+            if not state.reader:
+                check_size(result, name_of(resource))
         except StateFailed as failed:
             self.tell(walker, f"{word}Failed", error=failed.error, cause=failed.cause)
             self.recover(walker, state, Failure(failed.error, failed.cause))
@@ -270,11 +275,33 @@ class Walking:
             tolerated_percentage=fork.tolerance.percentage,
             waiting=[waiting_branch(state, index, branch) for index, branch in enumerate(fork.branches)],
         )
+        if fork.distributed and fork.branches and self.apart:
+            self.run_apart(walker, state, fork)
+            return
         walker.phase, walker.due = Phase.FORK, None
         if fork.branches:
             self.start_more(walker, walker.gathering)
         else:
             self.gathered(walker, state)
+
+    def run_apart(self, walker: Walker, state: State, fork: Fork) -> None:
+        """Ask whoever drives to run the children of a distributed Map, and wait for all their outputs."""
+        walker.gathering = Gathering(branches=len(fork.branches), concurrency=fork.concurrency, distributed=True)
+        self.calls += 1
+        walker.call_number, walker.phase, walker.due = self.calls, Phase.CALL, None
+        view = self.view(walker, state)
+        call = Call(MAP_RUN, map_run_of(state, fork, [*walker.scope, [state.name, 0]], view))
+        self.asked.append(Asked(walker.id, self.calls, state.name, walker.attempts, call, ""))
+
+    def map_run_over(self, walker: Walker, state: State, answer: Mapping[str, Json]) -> None:
+        """The children of a distributed Map have ended: with their outputs, or more failed than may."""
+        if "result" in answer:
+            self.tell(walker, "MapRunSucceeded")
+            self.tell(walker, "MapStateSucceeded")
+            self.leave(walker, state, complete(state, self.view(walker, state), answer["result"]))
+        else:
+            self.tell(walker, "MapRunFailed")
+            self.recover(walker, state, Failure(answer.get("error"), answer.get("cause")))
 
     def start_more(self, owner: Walker, gathering: Gathering) -> None:
         while gathering.waiting and gathering.running < gathering.concurrency:
@@ -401,24 +428,3 @@ ACTS: dict[Phase, Callable[[Walking, Walker, State], None]] = {
     Phase.GATHER: Walking.gathered,
     Phase.BROKEN: Walking.recover_from_branch,
 }
-
-
-def waiting_branch(state: State, index: int, branch: Branch) -> list[Json]:
-    number = 0 if state.kind == SHARED_FLOW else index
-    return [index, number, branch.input, branch.item]
-
-
-def resource_of(state: State) -> str:
-    return state.reader.resource if state.reader else state.resource
-
-
-def waited_for(owner: Walker) -> Gathering:
-    if owner.gathering is None:
-        raise AssertionError("A walker whose flows walk has a gathering.")
-    return owner.gathering
-
-
-def name_of(resource: str) -> str:
-    """A resource as Step Functions names it in causes: the service of an integration, the whole ARN of a function."""
-    head, integration, rest = resource.partition(":states:::")
-    return rest.partition(":")[0] if integration else head

@@ -3,14 +3,19 @@
 import json
 import sys
 from argparse import ArgumentParser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, OutputWrapper
+from django.utils import timezone
 
 from ops.effects import aws
 from ops.workflows.aws.deploy import LEVELS, CannotDeploy, Part, Plan, here, plan_of
+from ops.workflows.aws.executions import discover, read_all
+from ops.workflows.aws.models import DeployedMachine
+from ops.workflows.aws.places import Place
 from ops.workflows.models import StateMachine
 
 NOTHING = "Nothing was done."
@@ -39,6 +44,7 @@ def deploy(options: dict[str, Any], out: OutputWrapper, err: OutputWrapper) -> A
         if not options["dry_run"]:
             confirm(plan, options, out)
             carry_out(plan, options, out)
+            note(machines, place)
     except CannotDeploy as error:
         raise CommandError("\n".join([*error.sentences, NOTHING]))
     except aws.AwsTrouble as error:
@@ -73,6 +79,23 @@ def carry_out(plan: Plan, options: dict[str, Any], out: OutputWrapper) -> None:
             out.write(f"{part.kind.word} {part.name}: {DID[part.act]}")
 
     plan.do(done)
+
+
+def note(machines: list[StateMachine], place: Place) -> None:
+    """From now on executions there are read."""
+    for machine in machines:
+        DeployedMachine.objects.get_or_create(arn=place.machine(machine.name), defaults={"machine": machine})
+
+
+def sync(options: dict[str, Any]) -> dict[str, Any]:
+    """Read executions on AWS now, of every machine that was made from here. Raises CommandError."""
+    try:
+        discover(options["region"])
+    except aws.AwsTrouble as error:
+        raise CommandError(f"AWS in {options['region']}: {error}. {NOTHING}")
+    tally = read_all(timezone.now)
+    troubles = DeployedMachine.objects.exclude(error="").values_list("arn", "error")
+    return {**asdict(tally), "trouble": [f"{arn}: {error}" for arn, error in troubles]}
 
 
 def tell(plan: Plan, options: dict[str, Any], out: OutputWrapper, err: OutputWrapper) -> None:

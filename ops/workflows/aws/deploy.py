@@ -10,12 +10,14 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ops.effects import aws
-from ops.effects.registry import EFFECTS
+from ops.effects.known import EFFECTS
+from ops.effects.registry import ARN as EFFECT
 from ops.workflows.aws.moving import Move, move_of
 from ops.workflows.aws.permissions import Unknown, policy_of, trust_of
 from ops.workflows.aws.places import LOCAL_CONNECTION, Place
 from ops.workflows.aws.there import GONE, Activities, Kind, LogGroups, Machines, NotOurs, Roles, code_of, ordered
 from ops.workflows.models import StateMachine, StateMachineVersion
+from ops.workflows.waits.wanted import ARN as AWAIT_EVENT
 
 Json = Any
 RETENTION_DAYS = 30
@@ -146,7 +148,7 @@ def moves_of(machines: Sequence[StateMachine], place: Place, kinds: Kinds) -> tu
             machine.name,
             json.loads(version.definition),
             place,
-            effects=set(EFFECTS),
+            effects=served(),
             machines=there,
             connections=connections,
         )
@@ -155,6 +157,11 @@ def moves_of(machines: Sequence[StateMachine], place: Place, kinds: Kinds) -> tu
     against = [f"{machine.name}: it has no version." for machine in machines if machine.current is None]
     against += [sentence for move in moves.values() for sentence in move.cannot]
     return moves, list(dict.fromkeys(against))
+
+
+def served() -> set[str]:
+    """The names of the activities that `manage.py work_activities` serves: all effects, and waiting for an event."""
+    return {*EFFECTS, AWAIT_EVENT.removeprefix(EFFECT)}
 
 
 def startable(machine: StateMachine) -> list[tuple[StateMachineVersion, int]]:

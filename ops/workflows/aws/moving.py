@@ -5,7 +5,6 @@ along where it was made, because an activity's task tells only its input (Step F
 "GetActivityTask") and the effect's key must be the same however often the task is handed out.
 """
 
-import copy
 import json
 from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ class Task:
     path: str  # /States/Pay
     state: dict[str, Json]
     language: str
-    in_map: bool
 
     @property
     def resource(self) -> str:
@@ -96,28 +94,28 @@ def move_of(
 
 def tasks_of(definition: Mapping[str, Json]) -> Iterator[Task]:
     """Every Task of a definition, inside branches and maps too, with the readers and writers of maps."""
-    return tasks_in(definition, definition.get("QueryLanguage", JSONPATH), "", in_map=False)
+    return tasks_in(definition, definition.get("QueryLanguage", JSONPATH), "")
 
 
-def tasks_in(flow: Mapping[str, Json], language: str, path: str, *, in_map: bool) -> Iterator[Task]:
+def tasks_in(flow: Mapping[str, Json], language: str, path: str) -> Iterator[Task]:
     for name, state in flow.get("States", {}).items():
         own = state.get("QueryLanguage", language)
         here = f"{path}/States/{name}"
         if state.get("Type") == "Task":
-            yield Task(here, state, own, in_map)
+            yield Task(here, state, own)
         for side in ("ItemReader", "ResultWriter"):
             if state.get(side, {}).get("Resource"):
-                yield Task(f"{here}/{side}", state[side], own, in_map)
+                yield Task(f"{here}/{side}", state[side], own)
         for number, branch in enumerate(state.get("Branches", ())):
-            yield from tasks_in(branch, own, f"{here}/Branches/{number}", in_map=in_map)
+            yield from tasks_in(branch, own, f"{here}/Branches/{number}")
         for inner in ("ItemProcessor", "Iterator"):
             if inner in state:
-                yield from tasks_in(state[inner], own, f"{here}/{inner}", in_map=True)
+                yield from tasks_in(state[inner], own, f"{here}/{inner}")
 
 
 def with_origins(definition: Mapping[str, Json]) -> dict[str, Json]:
     """A copy of a definition in which every call of an effect takes along where it was made."""
-    moved: dict[str, Json] = copy.deepcopy(dict(definition))
+    moved: dict[str, Json] = json.loads(json.dumps(definition))
     for task in tasks_of(moved):
         if task.effect:
             task.state.update(wrapped(task))
@@ -126,17 +124,21 @@ def with_origins(definition: Mapping[str, Json]) -> dict[str, Json]:
 
 def wrapped(task: Task) -> dict[str, Json]:
     if task.language == JSONATA:
-        origin = {key: f"{{% $states.context.{path} %}}" for key, path in origin_of(task).items()}
+        origin = {key: f"{{% $states.context.{path} %}}" for key, path in ORIGIN.items()}
         return {"Arguments": {FROM: origin, INPUT: task.state.get("Arguments", "{% $states.input %}")}}
-    origin = {f"{key}.$": f"$$.{path}" for key, path in origin_of(task).items()}
+    origin = {f"{key}.$": f"$$.{path}" for key, path in ORIGIN.items()}
     given = {INPUT: task.state["Parameters"]} if "Parameters" in task.state else {f"{INPUT}.$": "$"}
     return {"Parameters": {FROM: origin, **given}}
 
 
-def origin_of(task: Task) -> dict[str, str]:
-    """What tells one call from every other, and stays when the state is tried again."""
-    told = {"execution": "Execution.Id", "state": "State.Name", "entered": "State.EnteredTime"}
-    return told | ({"index": "Map.Item.Index"} if task.in_map else {})
+# What tells a call from every other and stays when the state is tried again; and how often it was tried before. The
+# number of a Map's item is not among it: AWS tells that to the Map alone ("Context object data for Map states").
+ORIGIN = {
+    "execution": "Execution.Id",
+    "state": "State.Name",
+    "entered": "State.EnteredTime",
+    "tried": "State.RetryCount",
+}
 
 
 def each_text(value: Json, change: Callable[[str], str]) -> Json:

@@ -30,13 +30,21 @@ INSERT = """
 
 @dataclass(frozen=True)
 class Waiter:
-    """Who waits: a call of an execution here, or a task of Step Functions by its token."""
+    """Who waits: a call of an execution here, or a task of Step Functions by `foreign_token`."""
 
     call: int | None = None
     foreign_token: str = ""
     event_id: str = ""  # what began the execution
     started_at: datetime | None = None
     until: datetime | None = None
+
+
+ABROAD = "step-functions:"
+
+
+def foreign_token(task: int) -> str:
+    """How a task of Step Functions is called here, by its row. What AWS calls it stands sealed in that row."""
+    return f"{ABROAD}{task}" if task else ""
 
 
 def wait_for(wanted: Wanted, waiter: Waiter, *, now: datetime) -> Event | None:

@@ -100,6 +100,16 @@ def test_nothing_is_told_of_what_was_not_written(behind) -> None:
     assert (Suspension.objects.count(), told(), events()) == (0, [], [])
 
 
+def test_an_event_of_a_workflow_that_is_ahead_does_not_wait_in_the_inbox(behind) -> None:
+    future = datetime(2099, 1, 1, tzinfo=UTC)
+    by_arn("arn:aws:states:local:000000000000:activity:suspend-access").call(
+        SUSPEND, Call(key="k", now=future, cause="dunning", customer_id="cus_1")
+    )
+    event = InboxEvent.objects.get(source="kessai")
+    assert (event.occurred_at, event.received_at < future) == (future, True)
+    assert event.due_at is None or event.due_at < future
+
+
 def test_a_child_has_its_parents_access(behind, charlie) -> None:
     child = charlie.organizations.get()
     assert access_of(child).state is State.REVOKED
@@ -112,7 +122,7 @@ def test_the_page_says_so_and_what_to_do(behind, alice, bob) -> None:
     page = overview(behind, alice)
     assert "Access to Business is suspended." in page
     assert "An invoice of ¥5,000 of" in page
-    assert "Access comes back by itself as soon as it is paid." in page
+    assert "access comes back by itself as soon as it is paid." in page
     assert "Pay ¥5,000 now" in page
     assert "Business is cancelled if the invoice is not paid by then." in page
     assert "Pay ¥5,000 now" not in overview(behind, bob)

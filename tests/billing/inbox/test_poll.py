@@ -9,9 +9,10 @@ import stripe as stripe_library
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from billing import tasks
 from billing.inbox import poll as polling
 from billing.inbox.intake import store_event
-from billing.inbox.models import Door, InboxEvent, PollCursor, PollState
+from billing.inbox.models import Door, EventForm, InboxEvent, PollCursor, PollState
 from billing.inbox.poll import LEASE, poll
 from billing.stripe_accounts import by_name, primary
 from billing.stripe_reading import Answer
@@ -292,3 +293,111 @@ def test_since_reads_a_stretch_and_leaves_the_cursor_alone(stripe, sent, capsys)
 def test_what_cannot_be_read_is_said(arguments, said):
     with pytest.raises(CommandError, match=said):
         call_command("poll_events", *arguments)
+
+
+# --- thin events ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def wrong_usage(stripe, stripe_key, sandbox):
+    """So many thin events at Stripe: meters that were used wrongly, of which it tells ten seconds later."""
+
+    def report(count):
+        for number in range(count):
+            name = f"calls_{stripe_key[-8:]}_{number}"
+            stripe.v1.billing.meters.create(
+                {"event_name": name, "display_name": name, "default_aggregation": {"formula": "sum"}}
+            )
+            payload = {"stripe_customer_id": "cus_nobody", "value": "1"}
+            stripe.v2.billing.meter_events.create({"event_name": name, "payload": payload})
+        httpx.post(f"{sandbox}/_sandbox/advance", json={"by": 11}).raise_for_status()
+
+    return report
+
+
+def thin_listing(monkeypatch, pages):
+    """Answers of /v2/core/events, one after another; what was asked."""
+    asked = []
+
+    def answer(path, params=None, *, account):
+        asked.append((path, params))
+        page = pages.pop(0)
+        if isinstance(page, Exception):
+            raise page
+        return Answer(page, START - 1, START)
+
+    monkeypatch.setattr(polling, "read", answer)
+    return asked
+
+
+def a_thin_event(id, created="2025-12-31T12:00:00.000Z"):
+    related = {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"}
+    kind = "v1.billing.meter.no_meter_found"
+    return {
+        "id": id, "object": "v2.core.event", "type": kind, "created": created, "livemode": False,
+        "related_object": related,
+    }  # fmt: skip
+
+
+def thin_page(*ids, rest=None):
+    return {"data": [a_thin_event(id) for id in ids], "next_page_url": rest, "previous_page_url": None}
+
+
+def poll_thin():
+    return poll(primary(), lambda: datetime.fromtimestamp(START, tz=UTC), form=EventForm.THIN)
+
+
+def test_thin_events_are_read_page_after_page_by_a_cursor_of_their_own(monkeypatch, sent):
+    rest = "https://elsewhere.example/v2/core/events?limit=100&page=two"
+    asked = thin_listing(monkeypatch, [thin_page("evt_3", "evt_2", rest=rest), thin_page("evt_1")])
+    assert (poll_thin().new, ids()) == (3, {"evt_1", "evt_2", "evt_3"})
+    assert asked == [("/v2/core/events", {"limit": 100}), ("/v2/core/events?limit=100&page=two", None)]
+    cursor = PollCursor.objects.get()
+    assert (cursor.form, cursor.sweep_after, cursor.state) == (EventForm.THIN, "", PollState.CURRENT)
+
+
+def test_the_next_sweep_of_thin_events_asks_from_where_the_last_one_began(monkeypatch, settings, sent):
+    settings.STRIPE_POLL_OVERLAP_SECONDS = 3600
+    asked = thin_listing(monkeypatch, [thin_page(), thin_page()])
+    poll_thin()
+    poll_thin()
+    since = PollCursor.objects.get().read_until - timedelta(hours=1)
+    assert asked[1][1]["created"] == {"gte": f"{since:%Y-%m-%dT%H:%M:%S}.000Z"}
+
+
+def test_a_sweep_of_thin_events_that_broke_off_goes_on_at_its_page(monkeypatch, sent):
+    broken = stripe_library.APIConnectionError("no answer")
+    asked = thin_listing(monkeypatch, [thin_page("evt_2", rest="/v2/core/events?page=two"), broken, thin_page("evt_1")])
+    assert poll_thin().error
+    assert PollCursor.objects.get().sweep_after == "/v2/core/events?page=two"
+    polled = poll(primary(), lambda: datetime.fromtimestamp(START, tz=UTC) + LEASE, form=EventForm.THIN)
+    assert (polled.new, polled.finished, asked[-1][0]) == (1, True, "/v2/core/events?page=two")
+
+
+def test_a_thin_list_that_may_not_be_read_holds_up_no_snapshots(listing, monkeypatch, sent):
+    refused = stripe_library.PermissionError("This key may not do this.")
+    listing.happen(500)
+    assert run(listing).new == 1
+    thin_listing(monkeypatch, [refused])
+    assert "PermissionError" in poll_thin().error
+    states = dict(PollCursor.objects.values_list("form", "state"))
+    assert states == {EventForm.SNAPSHOT: PollState.CURRENT, EventForm.THIN: PollState.FAILING}
+
+
+def test_the_beat_reads_both_lists(monkeypatch):
+    read = []
+    monkeypatch.setattr(tasks, "poll", lambda account, clock, *, form: read.append(form))
+    poll_account(account="")
+    assert read == [EventForm.SNAPSHOT, EventForm.THIN]
+
+
+def test_thin_events_at_stripe_are_found_once(stripe, wrong_usage, sent, capsys):
+    wrong_usage(3)
+    new = []
+    for _ in range(2):
+        call_command("poll_events", "--json")
+        new.append(json.loads(capsys.readouterr().out)[0]["new"])
+    thin = InboxEvent.objects.filter(payload__object="v2.core.event")
+    assert (thin.count(), new[1]) == (3, 0)
+    assert set(thin.values_list("object_kind", "door")) == {("billing.meter", Door.POLL)}
+    assert set(PollCursor.objects.values_list("form", flat=True)) == set(EventForm)

@@ -123,7 +123,7 @@ def test_numbers_tell_what_waits_in_rows(settings: LazySettings) -> None:
     assert (told["kessai_inbox_due"], told["kessai_inbox_later"], told["kessai_inbox_failed"]) == (1, 1, 1)
     assert 90 <= told["kessai_inbox_oldest_due_seconds"] < 100
     assert told["kessai_aside_kept"] == 1
-    assert 3600 <= told['kessai_poll_age_seconds{account="jp",mode="test"}'] < 3660
+    assert 3600 <= told['kessai_poll_age_seconds{account="jp",events="event",mode="test"}'] < 3660
     assert told['kessai_drift_unhealed{account="jp",kind="invoice"}'] == 2
 
 

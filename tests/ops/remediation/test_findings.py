@@ -21,13 +21,15 @@ from billing.models import (
     PollCursor,
     PollState,
 )
-from ops.models import Delivery, DestinationHealth, Finding, FindingKind, Match, Rule, StaffAct
+from ops.models import Delivery, DestinationHealth, Execution, Finding, FindingKind, Match, Rule, StaffAct
 from ops.remediation import problems
 from ops.remediation.findings import Looked, Told, acknowledge, close_by_hand, look, open_told
 from ops.remediation.models import Severity
 from ops.remediation.words import words_of
+from ops.workflows.start import start
 from tests.ops.rows import make_destination, make_event
 from tests.ops.rules.made import make_rule
+from tests.ops.workflows.moving import machine_of
 
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -110,6 +112,14 @@ def a_loop() -> Callable[[], object]:
     return lambda: InboxEvent.objects.filter(depth=5).update(received_at=NOW - 2 * DAY)
 
 
+def a_workflow_that_went_round() -> Callable[[], object]:
+    machine = machine_of(Begin={"Type": "Succeed"})
+    execution = start(machine, "round", {}, now=NOW)
+    ended = Execution.objects.filter(pk=execution.pk)
+    ended.update(status="FAILED", events=25_000, finished_at=NOW, due_at=None)
+    return lambda: ended.update(finished_at=NOW - 2 * DAY)
+
+
 def a_destination_that_is_away() -> Callable[[], object]:
     health = DestinationHealth.objects.create(
         destination=make_destination(), failures=5, openings=1, opened_at=NOW - MINUTE, probe_at=NOW + MINUTE
@@ -130,6 +140,7 @@ CAUSES = [
     (a_dead_letter, FindingKind.DEAD_LETTERS, "urgent"),
     (an_event_that_no_rule_was_asked_about, FindingKind.RULES_LATE, "urgent"),
     (a_loop, FindingKind.RULE_LOOP, "attention"),
+    (a_workflow_that_went_round, FindingKind.EXECUTION_LOOP, "urgent"),
     (a_destination_that_is_away, FindingKind.DESTINATION_AWAY, "attention"),
 ]
 

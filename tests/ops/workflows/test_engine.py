@@ -182,3 +182,34 @@ def test_versions_are_the_same_where_nothing_changed():
     machine = machine_of(Begin={"Type": "Succeed"})
     assert save_version(machine.name, machine.current.definition, reason="again", now=NOW) == machine.current
     assert StateMachine.objects.get().versions.count() == 1
+
+
+NUL = {"Type": "Pass", "Parameters": {"a.$": "States.StringToJson($.text)"}, "End": True}
+
+
+def test_what_cannot_be_kept_fails_its_execution_and_no_other(clock):
+    machine, other = machine_of(Begin=NUL), machine_of(Begin={"Type": "Succeed"})
+    bad = start(machine, "bad", {"text": '"\\u0000"'}, now=NOW)
+    good = [start(other, f"good-{number}", {}, now=NOW) for number in range(3)]
+    finish(clock)
+    bad.refresh_from_db()
+    assert (bad.status, bad.error) == (Status.FAILED, "States.Runtime")
+    assert {Execution.objects.get(pk=each.pk).status for each in good} == {Status.SUCCEEDED}
+    assert list(bad.history.order_by("number").values_list("type", flat=True)) == [
+        "ExecutionStarted",
+        "ExecutionFailed",
+    ]
+
+
+def test_numbers_of_any_length_are_walked_with(clock):
+    execution = start(machine_of(Begin={"Type": "Succeed"}), "large", {"n": 10**30}, now=NOW)
+    finish(clock)
+    execution.refresh_from_db()
+    assert execution.output == {"n": 10**30}
+
+
+def test_a_result_that_cannot_be_kept_is_an_error(clock):
+    execution = start(machine_of(Refund=refund()), "r", {}, now=NOW)
+    finish(clock, make=World(Done({"text": "a\x00b"})))
+    execution.refresh_from_db()
+    assert (execution.status, execution.error) == (Status.FAILED, "States.Runtime")

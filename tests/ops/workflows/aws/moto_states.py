@@ -1,17 +1,20 @@
 """moto's server with Step Functions that run, activities included; as a program, it takes its port.
 
-moto 5.2.5 runs definitions and knows how to wait for activities, but gives each execution an empty set of them and has
-no door for GetActivityTask. This joins its own parts: nothing of how a state runs is changed.
+moto 5.2.5 runs definitions and knows how to wait for activities, but gives each execution an empty set of them, has no
+door for GetActivityTask, drops the cause of a failure at its door, and leaves the place of its JSONata evaluator empty.
+This joins the parts: nothing of how a state runs is changed.
 """
 
 import sys
 import time
 
+from jsonata import Jsonata
 from moto.core.config import default_user_config
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.server import main
 from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.asl.eval.callback.callback import ActivityCallbackEndpoint
+from moto.stepfunctions.parser.asl.jsonata import jsonata
 from moto.stepfunctions.parser.backend.activity import Activity
 from moto.stepfunctions.parser.backend.execution import Execution
 from moto.stepfunctions.responses import StepFunctionResponse
@@ -49,11 +52,19 @@ def get_activity_task(self):
     return ActionResult({})
 
 
+def send_task_failure(self):
+    token, error, cause = (self._get_param(name) for name in ("taskToken", "error", "cause"))
+    self.stepfunction_backend.send_task_failure(token, error=error, cause=cause)
+    return EmptyResult()
+
+
 def started(backend, token, worker):
     """Tell the execution that somebody has the task; it may be putting the token down at this very moment."""
-    for _ in range(200):
-        for execution in backend._get_executions():
-            endpoint = execution.exec_worker.env.callback_pool_manager.get(token)
+    for _ in range(400):
+        workers = [execution.exec_worker for execution in backend._get_executions()]
+        environments = [each.env for each in workers if each is not None and each.env is not None]
+        for environment in environments:
+            endpoint = environment.callback_pool_manager.get(token)
             if isinstance(endpoint, ActivityCallbackEndpoint):
                 endpoint.notify_activity_task_start(worker_name=worker)
                 return
@@ -63,5 +74,7 @@ def started(backend, token, worker):
 if __name__ == "__main__":
     models.Execution = ExecutionWithActivities
     StepFunctionResponse.get_activity_task = get_activity_task
+    StepFunctionResponse.send_task_failure = send_task_failure
+    jsonata._eval_jsonata = lambda expression: Jsonata(expression).evaluate(None)
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

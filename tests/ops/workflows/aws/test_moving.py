@@ -35,43 +35,44 @@ def test_an_effect_is_told_where_it_was_called():
             "execution.$": "$$.Execution.Id",
             "state.$": "$$.State.Name",
             "entered.$": "$$.State.EnteredTime",
+            "tried.$": "$$.State.RetryCount",
         },
         "input": {"invoice.$": "$.id"},
     }
 
 
-def test_inside_a_map_the_item_tells_calls_apart_in_both_languages():
-    inner = definition(Pay=task())
-    each = {"Type": "Map", "ItemProcessor": inner, "End": True}
+def test_an_effect_inside_a_map_is_told_too_in_both_languages():
+    each = {"Type": "Map", "ItemProcessor": definition(Pay=task()), "End": True}
     by_path = moved({"Each": each}).definition["States"]["Each"]["ItemProcessor"]["States"]["Pay"]
-    assert by_path["Parameters"]["kessai"]["index.$"] == "$$.Map.Item.Index"
     assert by_path["Parameters"]["input.$"] == "$"
     jsonata = moved({"Each": each}, QueryLanguage="JSONata").definition
     state = jsonata["States"]["Each"]["ItemProcessor"]["States"]["Pay"]
-    assert state["Arguments"]["kessai"]["index"] == "{% $states.context.Map.Item.Index %}"
+    assert state["Arguments"]["kessai"]["entered"] == "{% $states.context.State.EnteredTime %}"
     assert state["Arguments"]["input"] == "{% $states.input %}"
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=20).filter(lambda text: "arn:" not in text)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | texts, lambda inner: st.lists(inner) | st.dictionaries(texts, inner)
+    st.none() | st.booleans() | st.sampled_from([1, "a", "$.id", "{% $x %}", "input", "kessai"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=4,
 )
-given_of = st.dictionaries(texts, values, max_size=3)
 resources = st.sampled_from([REFUND, EFFECT + "other", "arn:aws:states:::sqs:sendMessage"])
-tasks = st.builds(
-    lambda resource, more: {**task(), "Resource": resource, **more},
-    resources,
-    st.dictionaries(st.just("Parameters"), given_of),
-)
+given_of = st.none() | st.dictionaries(st.sampled_from(["a.$", "b", "input"]), values, max_size=2)
+
+
+@st.composite
+def tasks(draw):
+    given = draw(given_of)
+    return {**task(), "Resource": draw(resources), **({} if given is None else {"Parameters": given})}
+
+
 nested = st.recursive(
-    tasks,
+    tasks(),
     lambda inner: (
         st.builds(lambda state: {"Type": "Map", "ItemProcessor": definition(In=state), "End": True}, inner)
-        | st.builds(
-            lambda a, b: {"Type": "Parallel", "Branches": [definition(A=a), definition(B=b)], "End": True}, inner, inner
-        )
+        | st.builds(lambda one: {"Type": "Parallel", "Branches": [definition(A=one)] * 2, "End": True}, inner)
     ),
-    max_leaves=4,
+    max_leaves=2,
 )
 
 
