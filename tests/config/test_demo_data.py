@@ -62,7 +62,7 @@ def test_the_catalogue_is_what_the_portal_offers(stripe: StripeClient, mirror_ev
     catalogue.make_catalogue(stripe)
     mirror_events()
     offered = catalog()
-    assert [plan.name for plan in offered.plans] == ["Starter", "Team", "Business"]
+    assert [plan.name for plan in offered.plans] == ["Starter", "Team", "Business", "Hosting"]
     assert offered.currencies == ("jpy", "usd")
     year = offered.plans[2].price_for("jpy", "year")
     assert year is not None
