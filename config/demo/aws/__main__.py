@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--warm-after", type=float, help="seconds after which what stacks are made of is imported")
     given = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda *_: os._exit(0))  # nothing is kept: there is nothing to wait for
     lives = Lives(given.build_seconds, given.delete_seconds)
     app = Application(lives)
     server = make_server(HOST, given.port, with_page(app, lives), threaded=True, request_handler=MotoRequestHandler)
