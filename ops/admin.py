@@ -17,9 +17,10 @@ from ops.console import (
     subscriptions,
     truth,
 )
-from ops.console.workflows import executions, machines
+from ops.console.workflows import approvals, executions, machines
 
 __all__ = [
+    "approvals",
     "calls",
     "connections",
     "destination_log",
