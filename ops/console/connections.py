@@ -189,6 +189,8 @@ class ConnectionAdmin(AuditedAdmin):
 
     @display(description=gettext_lazy("secret set"), ordering="secret_set_at")
     def secret_shown(self, connection: Connection) -> SafeString:
+        if not connection.sealed_secret:
+            return format_html('<span class="pill attention">{}</span>', _("needs its secret"))
         return moment(connection.secret_set_at)
 
     @display(description=gettext_lazy("destinations"), ordering="used")

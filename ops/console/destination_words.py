@@ -25,6 +25,7 @@ SENTENCES: Mapping[str, Any] = {
     "NameNotFound": gettext_lazy("The host's name is not known."),
     "PathValuesDiffer": gettext_lazy("The endpoint has another number of places than the target gives path values."),
     "RateLimited": gettext_lazy("It is called as often as it may be; this call waits its turn."),
+    "SecretMissing": gettext_lazy("The connection came without its secret: set it in the console."),
     "SecretUnreadable": gettext_lazy("A stored secret can be read with none of the ENCRYPTION_KEYS."),
     "SigningSecretMissing": gettext_lazy("The destination is signed, and has no signing secret yet."),
     "TimedOut": gettext_lazy("There was no answer within the time-out."),

@@ -45,6 +45,12 @@ ORPHANED = """
 """
 
 
+WAITING = """
+    SELECT EXISTS (SELECT 1 FROM ops_execution WHERE untold) OR EXISTS (
+        SELECT 1 FROM ops_taskcall WHERE state IN ('answered', 'taken', 'dropped') AND due_at <= %s)
+"""
+
+
 class Wanted(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
     """The arguments of `startExecution`. `input`: JSON, or the text of it."""
 
@@ -91,6 +97,11 @@ def is_waited_for(resource: str) -> bool:
 
 def arn_of(machine: str, name: str) -> str:
     return f"{EXECUTION}{machine}:{name}"
+
+
+def go_on(*, now: datetime) -> int:
+    """Tell parents of what has ended, and stop what nobody waits for; return how many children were seen to."""
+    return tell_parents(now=now) + stop_strays(now=now) if waiting(now) else 0
 
 
 def tell_parents(*, now: datetime) -> int:
@@ -163,7 +174,7 @@ def abort(pks: Sequence[int], *, cause: str, now: datetime) -> None:
 
 
 def waiting(now: datetime) -> bool:
-    """Whether a parent has to be told, or a child to be stopped."""
-    over = [CallState.ANSWERED, CallState.TAKEN, CallState.DROPPED]
-    strays = TaskCall.objects.filter(state__in=over, due_at__lte=now)
-    return Execution.objects.filter(untold=True).exists() or strays.exists()
+    """Whether a parent has to be told, or a child to be stopped: one statement, answered from two small indexes."""
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, [now])
+        return bool(cursor.fetchone()[0])

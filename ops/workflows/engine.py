@@ -84,7 +84,7 @@ def advance_due(
         if taken.executions == BATCH:
             on_full_batch()
         made = calls.make_due(clock, make=make)
-        told = children.tell_parents(now=clock()) + children.stop_strays(now=clock())
+        told = children.go_on(now=clock())
         steps += taken.steps
         if not taken.executions and not made and not told:
             break

@@ -31,7 +31,7 @@ from ops.effects.destinations.models import (
     DestinationRequest,
 )
 from ops.effects.sealing import seal
-from ops.models import CallState, Delivery, DeliveryState, Match, Rule, TaskCall
+from ops.models import CallState, Delivery, DeliveryState, Mail, MailState, Match, Rule, TaskCall
 from ops.remediation.findings import look
 from ops.remediation.models import Approval
 from ops.rules.edit import save_rule
@@ -94,6 +94,26 @@ def make_approval(now: datetime) -> Approval:
         currency="jpy",
         asked_at=now,
         until=now + timedelta(days=1),
+    )
+
+
+def make_mail(organization: Organization, now: datetime) -> Mail:
+    """A mail that was sent."""
+    return Mail.objects.create(
+        key=f"dunning:in_{next(NUMBERS)}:Last notice:cus_1:",
+        to="alice@example.com",
+        organization=organization,
+        customer_id="cus_1",
+        template="dunning/last-notice",
+        language="en",
+        subject="Business is cancelled on 3 March unless ¥5,000 is paid",
+        text="Hello Alice,\n\nthis is the last notice.\n",
+        html="<p>Hello Alice</p>",
+        message_id="<1@example.com>",
+        state=MailState.SENT,
+        attempts=1,
+        written_at=now,
+        sent_at=now,
     )
 
 

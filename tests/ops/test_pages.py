@@ -23,6 +23,7 @@ from tests.ops.rows import (
     make_execution,
     make_invoice,
     make_machinery,
+    make_mail,
     make_plan,
     make_rule,
     make_subscription,
@@ -50,6 +51,7 @@ def furnished(acme, alice, olga):
     make_rule(now)
     make_execution(now)
     make_approval(now)
+    make_mail(acme, now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from ops.effects.destinations import tokens
 from ops.effects.destinations.masks import Masks
 from ops.effects.destinations.models import Authorization, Connection, ConnectionParameter, Place
-from ops.effects.destinations.shape import Added
+from ops.effects.destinations.shape import Added, Unsendable
 from ops.effects.outcome import Refused, Retry
 from ops.effects.sealing import unseal
 
@@ -36,7 +36,12 @@ class Opened:
 
 
 def opened(connection: Connection, masks: Masks) -> Opened:
-    """Unseal a connection's secrets and have them masked. Raises `sealing.Unreadable`."""
+    """Unseal a connection's secrets and have them masked. Raises `sealing.Unreadable`, Unsendable."""
+    if missing := missing_secrets(connection):
+        raise Unsendable(
+            "SecretMissing",
+            f"The connection {connection.name} came without {', '.join(missing)}: set it in the console.",
+        )
     secret = unseal(connection.sealed_secret)
     masks.add(secret)
     masks.add(basic(connection.identity, secret))
@@ -47,6 +52,13 @@ def opened(connection: Connection, masks: Masks) -> Opened:
             masks.add(value)
         parameters.setdefault(parameter.place, []).append((parameter.name, value))
     return Opened(connection, secret, parameters)
+
+
+def missing_secrets(connection: Connection) -> list[str]:
+    """What of a connection needs its secret: it came from a template, which holds none."""
+    rows = connection.parameters.all()
+    missing = [row.name for row in rows if row.secret and not row.sealed_value]
+    return missing if connection.sealed_secret else ["its secret", *missing]
 
 
 def value_of(parameter: ConnectionParameter) -> str:

@@ -3,11 +3,12 @@
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 
 class MailState(models.TextChoices):
     DUE = "due", _("To be sent")
-    SENT = "sent", _("Sent")  # a mail server has taken it
+    SENT = "sent", pgettext_lazy("mail", "Sent")  # a mail server has taken it
     REFUSED = "refused", _("Refused")  # by the mail server, for good
 
 

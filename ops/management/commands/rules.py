@@ -7,7 +7,9 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -15,12 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from accounts.models import User
 from billing.inbox.selection import Selection
 from billing.inbox.since import moment_of
-from ops.effects.destinations.models import Destination
+from ops.effects.destinations.bring import bring as bring_destinations
 from ops.playbooks.apply import BadPlaybooks, bring_machines
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
 from ops.rules.cloudformation.reading import destinations_of, documents_of
-from ops.rules.cloudformation.template import template_of
 from ops.rules.documents import document_of
 from ops.rules.edit import ChangedMeanwhile
 from ops.rules.files import BadFiles, Entry
@@ -28,6 +29,8 @@ from ops.rules.merging import Stand
 from ops.rules.models import Rule
 from ops.rules.redrive import dead_letters, redrivable, redrive
 from ops.rules.replay import events_of, new_id, replay_rule
+from ops.workflows.aws.deploy import CannotDeploy
+from ops.workflows.aws.stacking import stack_of
 
 WORDS = {
     Stand.SAME: "as its file says",
@@ -224,8 +227,10 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"There is no rule {', '.join(unknown)}. Nothing was written.")
         documents = [document_of(rule) for rule in rules if not options["names"] or rule.name in options["names"]]
-        destinations = Destination.objects.select_related("connection").prefetch_related("connection__parameters")
-        made = template_of(documents, destinations)
+        try:
+            made = stack_of(documents)
+        except CannotDeploy as error:
+            raise CommandError("\n".join([*error.sentences, "Nothing was written."]))
         text = json.dumps(made.body, indent=2, ensure_ascii=False)
         if options["out"]:
             write(Path(options["out"]), f"{text}\n")
@@ -241,31 +246,35 @@ class Command(BaseCommand):
         values = dict(pair_of(text) for text in options["parameter"])
         template = read_template(options["file"])
         documents, flaws = documents_of(template, values)
-        here = set(Destination.objects.values_list("name", flat=True))
-        flaws += [
-            f"The API destination {name} ({what}) is not here and cannot come, for its secret is not in the template: "
-            "make it in the console."
-            for name, what in destinations_of(template, values).items()
-            if name not in here
-        ]
+        connections, destinations, more = destinations_of(template, values)
+        flaws += more
         if not documents:
             raise CommandError("\n".join([*flaws, NOTHING]))
         try:
-            brought = bring(
-                documents,
-                force=options["force"],
-                reason=options["reason"] or f"From the CloudFormation template {Path(options['file']).name}.",
-                actor=actor_of(options),
-                now=timezone.now(),
-                dry_run=options["dry_run"],
-            )
+            with transaction.atomic():
+                made, new = bring_destinations(connections, destinations)
+                brought = bring(
+                    documents,
+                    force=options["force"],
+                    reason=options["reason"] or f"From the CloudFormation template {Path(options['file']).name}.",
+                    actor=actor_of(options),
+                    now=timezone.now(),
+                    dry_run=options["dry_run"],
+                )
+                transaction.set_rollback(options["dry_run"])
         except (Unbringable, ChangedMeanwhile) as error:
             raise CommandError("\n".join([*flaws, str(error) or str(error.__doc__), NOTHING]))
+        except ValidationError as error:
+            raise CommandError("\n".join([*flaws, *error.messages, NOTHING]))
+        flaws += [f"The connection {name} needs its secret: set it in the console, under Connections." for name in made]
+        lines = [f"{name}: connection made, without its secret" for name in made]
+        lines += [f"{name}: destination made" for name in new]
         told = {"rules": [vars(each) for each in brought], "cannot_come": flaws, "dry_run": options["dry_run"]}
+        told |= {"connections": made, "destinations": new}
         would = ["Nothing was changed (--dry-run)."] if options["dry_run"] else []
-        self.say(options, told, *(f"{each.name}: {each.did}" for each in brought), *would)
+        self.say(options, told, *lines, *(f"{each.name}: {each.did}" for each in brought), *would)
         if not options["json"]:
-            self.mention("What cannot come:", flaws)
+            self.mention("What cannot come, or wants something:", flaws)
 
     def mention(self, title: str, sentences: list[str]) -> None:
         if sentences:

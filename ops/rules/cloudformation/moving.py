@@ -1,7 +1,7 @@
 """What of a rule moves to AWS, what stays here, and why, in sentences. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,14 +39,17 @@ class Move:
         return str(self.document["Name"])
 
 
-def move_of(document: Document, destinations: Mapping[str, Destination]) -> Move:
-    """Part a document without flaws into what moves and what stays; `destinations` are those there are, by name."""
+def move_of(document: Document, destinations: Mapping[str, Destination], machines: Set[str] = frozenset()) -> Move:
+    """Part a document without flaws into what moves and what stays.
+
+    `destinations` are those there are, by name; `machines` the names of the portal's state machines that go along.
+    """
     move = Move(document, document["EventPattern"], "ENABLED" if document.get("State") == "ENABLED" else "DISABLED")
     move_scope(move)
     say_of_pattern(move)
     for position, target in enumerate(document.get("Targets", [])):
         resource = resource_of(target["Arn"])
-        reason = why_it_stays(resource, target, destinations)
+        reason = why_it_stays(resource, target, destinations, machines)
         if reason:
             move.said.append(f"{move.name}: {target['Id']} stays here: {reason}")
             move.staying.append((position, target))
@@ -122,10 +125,14 @@ def misses_partner(pattern: Any) -> bool:
     return names_source(pattern, STRIPE) and "aws.partner" not in json.dumps(pattern["source"])
 
 
-def why_it_stays(resource: Resource, target: Document, destinations: Mapping[str, Destination]) -> str:
+def why_it_stays(
+    resource: Resource, target: Document, destinations: Mapping[str, Destination], machines: Set[str]
+) -> str:
     """The reason for which a target cannot be AWS's; empty where it can."""
     if resource.kind in EFFECTS:
         return f"{resource.name} is the portal's own effect."
+    if resource.kind == "state-machine" and resource.is_local and resource.name not in machines:
+        return f"the state machine {resource.name} does not go along."
     if resource.kind == "destination" and resource.is_local:
         destination = destinations.get(resource.name)
         if destination is None:

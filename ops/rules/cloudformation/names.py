@@ -3,6 +3,7 @@
 from typing import Any
 
 from ops.effects.destinations.cloudformation import logical_id
+from ops.workflows.aws.places import ALIAS, OF_STACK
 
 BUS = "Bus"
 BUS_NAME = {"Fn::GetAtt": [BUS, "Name"]}  # as a Ref says, too, but moto takes no Ref here
@@ -38,3 +39,15 @@ def rule_arn(name: str) -> dict[str, Any]:
     """The rule's ARN put together: asking the rule itself would close a circle of role, rule and policy."""
     where = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule"
     return {"Fn::Sub": f"{where}/${{{BUS}.Name}}/{name}"}
+
+
+def machine_arn(name: str, *, alias: bool) -> dict[str, Any]:
+    """The ARN of a state machine of the stack: of the alias that rules start, or what permissions are given on."""
+    return {"Fn::Sub": OF_STACK.machine(name) + (f":{ALIAS}" if alias else "")}
+
+
+def machine_named(arn: Any) -> str:
+    """The name of the machine of the stack that a target's ARN names; empty where it names another thing."""
+    text = str(arn.get("Fn::Sub", "")) if isinstance(arn, dict) else ""
+    prefix, suffix = OF_STACK.machine(""), f":{ALIAS}"
+    return text[len(prefix) : -len(suffix)] if text.startswith(prefix) and text.endswith(suffix) else ""

@@ -7,7 +7,7 @@ AWS docs, "Using resource-based policies for EventBridge" (queues and topics), "
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ops.rules.cloudformation.names import arn_of, destination_id, rule_arn
+from ops.rules.cloudformation.names import arn_of, destination_id, machine_arn, rule_arn
 from ops.rules.documents import Document
 from ops.rules.resources import Resource, resource_of
 
@@ -25,8 +25,10 @@ def needs_role(target: Document) -> bool:
 
 
 def called_arn(target: Document) -> Any:
-    """What a target's ARN is in the stack: a destination of the portal's is a resource of it."""
+    """What a target's ARN is in the stack: a destination or state machine of the portal's is a resource of it."""
     resource = resource_of(target["Arn"])
+    if resource.kind == "state-machine" and resource.is_local:
+        return machine_arn(resource.name, alias=True)
     if resource.kind == "destination" and resource.is_local:
         return arn_of(destination_id(resource.name))
     return target["Arn"]
@@ -37,8 +39,8 @@ def role(rule: str, targets: Sequence[Document]) -> dict[str, Any]:
     by_action: dict[str, list[Any]] = {}
     for target in targets:
         allowed = by_action.setdefault(BY_ROLE[resource_of(target["Arn"]).kind], [])
-        if called_arn(target) not in allowed:
-            allowed.append(called_arn(target))
+        if (arn := allowed_arn(target)) not in allowed:
+            allowed.append(arn)
     statements = [{"Effect": "Allow", "Action": action, "Resource": arns} for action, arns in by_action.items()]
     only_this_rule = {
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
@@ -48,6 +50,15 @@ def role(rule: str, targets: Sequence[Document]) -> dict[str, Any]:
     policy = {"PolicyName": "targets", "PolicyDocument": {"Version": VERSION, "Statement": statements}}
     properties = {"AssumeRolePolicyDocument": {"Version": VERSION, "Statement": [trust]}, "Policies": [policy]}
     return {"Type": "AWS::IAM::Role", "Properties": properties}
+
+
+def allowed_arn(target: Document) -> Any:
+    """What a role names for a target: a state machine without its version or alias (Step Functions docs,
+    "Authorization for versions and aliases")."""
+    resource = resource_of(target["Arn"])
+    if resource.kind != "state-machine":
+        return called_arn(target)
+    return machine_arn(resource.name, alias=False) if resource.is_local else ":".join(target["Arn"].split(":")[:7])
 
 
 def own_queue_policy(queue: str, rules: Iterable[str]) -> dict[str, Any]:

@@ -1,16 +1,24 @@
 """The rules in a CloudFormation template as documents, whoever wrote it, and what of it cannot come. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ops.effects.destinations.template_reading import (
+    ToldConnection,
+    ToldDestination,
+    connection_of,
+    destination_of,
+)
 from ops.rules.cloudformation.moving import LIVEMODE, mode_clause
-from ops.rules.cloudformation.names import METADATA, PORTAL_QUEUE, arn_of, dead_letters_id
+from ops.rules.cloudformation.names import METADATA, PORTAL_QUEUE, arn_of, dead_letters_id, machine_named
 from ops.rules.cloudformation.resolving import Resolver, Unresolved, as_mapping
 from ops.rules.documents import TARGET_KEYS, Document, pattern_of
-from ops.rules.resources import read_arn
+from ops.rules.resources import STATE_MACHINE, read_arn
 
 RULE = "AWS::Events::Rule"
 DESTINATION = "AWS::Events::ApiDestination"
+CONNECTION = "AWS::Events::Connection"
+TOO_LITTLE = (Unresolved, LookupError, TypeError, AttributeError, ValueError, RecursionError)
 # Properties that have no counterpart here because nothing is lost without them: the portal asks AWS by its own keys.
 TARGET_KEYS_OF_AWS = ("RoleArn",)
 ON = ("ENABLED", "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS")
@@ -111,6 +119,9 @@ def target_of(rule: str, given: Any, resolver: Resolver, flaws: list[str]) -> Do
     strange = sorted(given.keys() - {*TARGET_KEYS, *TARGET_KEYS_OF_AWS})
     if strange:
         raise Unresolved(f"{', '.join(strange)} says what only AWS can do")
+    machine = machine_named(given.get("Arn"))
+    if machine:
+        given = {**given, "Arn": STATE_MACHINE + machine}
     target = {key: resolver.read(given[key]) for key in TARGET_KEYS if key in given and key != "DeadLetterConfig"}
     if not isinstance(target.get("Arn"), str) or read_arn(target["Arn"]) is None:
         raise Unresolved(f"{target.get('Arn')} is nothing that a rule can call here")
@@ -157,27 +168,41 @@ def position_of(kept: Mapping[str, Any]) -> int:
     return position if isinstance(position, int) and position >= 0 else 0
 
 
-def destinations_of(template: Any, values: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the API destinations of a template by name, each with what a person needs to make it here.
+def destinations_of(
+    template: Any, values: Mapping[str, str] | None = None
+) -> tuple[list[ToldConnection], list[ToldDestination], list[str]]:
+    """Return the connections and API destinations of a template, and sentences about what of them cannot come.
 
-    They do not come by themselves: what their connections prove themselves with is in no template.
+    Connections come without their secrets, which are in no template.
     """
     resolver = Resolver(as_mapping(template), values or {})
-    found = {}
+    flaws: list[str] = []
+    connections: dict[str, ToldConnection] = {}
+    destinations = []
+    for key, properties in of_type(resolver, CONNECTION):
+        try:
+            connections[key] = connection_of(properties, resolver.read)
+        except TOO_LITTLE as error:
+            flaws.append(f"The connection {key} cannot come: {error}.")
+    for key, properties in of_type(resolver, DESTINATION):
+        try:
+            connection = connections[called_with(properties)].name
+            destinations.append(destination_of(properties, connection, resolver.read))
+        except TOO_LITTLE as error:
+            flaws.append(f"The API destination {key} cannot come: {error}.")
+    return list(connections.values()), destinations, flaws
+
+
+def of_type(resolver: Resolver, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for key, resource in resolver.resources.items():
-        if as_mapping(resource).get("Type") == DESTINATION:
-            properties = as_mapping(resource.get("Properties"))
-            name = shown(resolver, properties.get("Name", key))
-            found[name] = (
-                f"{shown(resolver, properties.get('HttpMethod'))} "
-                f"{shown(resolver, properties.get('InvocationEndpoint'))}, at most "
-                f"{shown(resolver, properties.get('InvocationRateLimitPerSecond', 300))} calls a second"
-            )
-    return found
+        if as_mapping(resource).get("Type") == kind:
+            yield key, as_mapping(resource.get("Properties"))
 
 
-def shown(resolver: Resolver, value: Any) -> str:
-    try:
-        return str(resolver.read(value))
-    except (Unresolved, RecursionError):
-        return "(known on AWS alone)"
+def called_with(properties: Mapping[str, Any]) -> str:
+    """The logical id of the connection that a destination calls with."""
+    arn = as_mapping(properties.get("ConnectionArn")).get("Fn::GetAtt")
+    parts = arn.split(".") if isinstance(arn, str) else arn
+    if not isinstance(parts, list) or len(parts) != 2:
+        raise Unresolved("its connection is not in the template")
+    return str(parts[0])

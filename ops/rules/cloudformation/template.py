@@ -7,7 +7,7 @@ from typing import Any
 
 from ops.effects.destinations import cloudformation as destination_resources
 from ops.effects.destinations.cloudformation import logical_id
-from ops.effects.destinations.models import Destination
+from ops.effects.destinations.models import Connection, Destination
 from ops.rules.cloudformation import permissions
 from ops.rules.cloudformation.moving import Move, destinations_said, misses_partner, move_of
 from ops.rules.cloudformation.names import (
@@ -23,8 +23,26 @@ from ops.rules.cloudformation.names import (
 )
 from ops.rules.documents import Document
 from ops.rules.resources import Resource, resource_of
+from ops.workflows.aws.moving import Move as MachineMove
+from ops.workflows.aws.template import resources as machine_resources
 
 Resources = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Workflows:
+    """The state machines that go into a stack, and the connections that they call with."""
+
+    moves: Sequence[MachineMove] = ()
+    connections: Sequence[Connection] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(move.name for move in self.moves)
+
+    def resources(self) -> Resources:
+        return machine_resources(self.moves, self.connections)
+
 
 TWO_WEEKS = 1_209_600  # seconds; the longest for which SQS keeps a message
 # AWS docs, "CloudFormation quotas".
@@ -46,15 +64,21 @@ class Template:
     secrets: dict[str, list[str]] = field(default_factory=dict)
 
 
-def template_of(documents: Sequence[Document], destinations: Iterable[Destination]) -> Template:
-    """Return the stack of these rules, whose documents have no flaws; `destinations` are all that there are."""
+def template_of(
+    documents: Sequence[Document], destinations: Iterable[Destination], workflows: Workflows | None = None
+) -> Template:
+    """Return the stack of these rules, whose documents have no flaws, and of the state machines that go along.
+
+    `destinations` are all that there are.
+    """
+    workflows = workflows or Workflows()
     known = {destination.name: destination for destination in destinations}
-    moves = [move_of(document, known) for document in documents]
+    moves = [move_of(document, known, workflows.names) for document in documents]
     used = {name: known[name] for name in sorted(destinations_of(moves))}
     outside = outside_of(moves)
     body: dict[str, Any] = {
         "AWSTemplateFormatVersion": "2010-09-09",
-        "Description": "Rules of the billing portal, exported by manage.py rules to-cloudformation.",
+        "Description": "Rules and workflows of the billing portal, exported by manage.py.",
         "Parameters": parameters(with_policies=bool(outside)),
         "Conditions": conditions(outside),
         "Resources": {
@@ -63,13 +87,16 @@ def template_of(documents: Sequence[Document], destinations: Iterable[Destinatio
             **{key: value for move in moves for key, value in rule_resources(move).items()},
             **policies(outside),
             **destination_resources.resources(used.values()),
+            **workflows.resources(),
         },
         "Outputs": outputs(with_queue=any(move.calls_effects for move in moves)),
     }
-    secrets = destination_resources.secrets_of(unique_connections(used.values()))
+    connections = {each.name: each for each in (*unique_connections(used.values()), *workflows.connections)}
+    secrets = destination_resources.secrets_of(connections.values())
+    said = [sentence for move in moves for sentence in move.said] + destinations_said(used)
     return Template(
         body,
-        [sentence for move in moves for sentence in move.said] + destinations_said(used) + too_large(body),
+        said + [sentence for move in workflows.moves for sentence in move.said] + too_large(body),
         to_do(moves, outside, secrets),
         secrets,
     )

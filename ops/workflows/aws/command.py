@@ -12,10 +12,13 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.utils import timezone
 
 from ops.effects import aws
+from ops.rules.documents import document_of
+from ops.rules.models import Rule
 from ops.workflows.aws.deploy import LEVELS, CannotDeploy, Part, Plan, here, plan_of
 from ops.workflows.aws.executions import discover, read_all
 from ops.workflows.aws.models import DeployedMachine
 from ops.workflows.aws.places import Place
+from ops.workflows.aws.stacking import stack_of, started_by
 from ops.workflows.models import StateMachine
 
 NOTHING = "Nothing was done."
@@ -38,6 +41,8 @@ def deploy(options: dict[str, Any], out: OutputWrapper, err: OutputWrapper) -> A
     if options["prune"] and options["names"]:
         raise CommandError(f"--prune looks at all state machines: name none with it. {NOTHING}")
     machines = chosen(options["names"])
+    if options["cloudformation"]:
+        return write_template(machines, options, out, err)
     try:
         place = here(options["region"])
         plan = plan_of(machines, place, log_level=options["log_level"], prune=options["prune"])
@@ -123,12 +128,29 @@ def told(plan: Plan, options: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def write_template(
+    machines: list[StateMachine], options: dict[str, Any], out: OutputWrapper, err: OutputWrapper
+) -> dict[str, Any]:
+    """These machines as a template, with the rules that start them."""
+    names = {machine.name for machine in machines}
+    documents = [document_of(rule) for rule in Rule.objects.prefetch_related("targets").order_by("name")]
+    try:
+        made = stack_of([each for each in documents if started_by([each]) & names], names)
+    except CannotDeploy as error:
+        raise CommandError("\n".join([*error.sentences, NOTHING]))
+    text = json.dumps(made.body, indent=2, ensure_ascii=False)
+    if options["out"]:
+        write(options["out"], f"{text}\n")
+    if not options["json"]:
+        out.write(f"{options['out']}: written" if options["out"] else text)
+        for sentence in (*made.cannot_move, *made.to_do):
+            err.write(sentence)
+    whole = {} if options["out"] else {"template": made.body}
+    return {"machines": sorted(names), "cannot_move": made.cannot_move, "to_do": made.to_do, **whole}
+
+
 def write(path: str, text: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError(f"{path} cannot be written: {error.strerror}. {NOTHING}")
-
-
-def as_text(template: dict[str, Any]) -> str:
-    return json.dumps(template, indent=2, ensure_ascii=False)

@@ -20,6 +20,7 @@ Json = Any
 Statement = dict[str, Any]
 VERSION = "2012-10-17"
 QUEUE_URL = re.compile(r"https?://(?P<host>[^/]+)/(?P<account>\d{12})/(?P<name>[\w.-]+)/?")
+QUALIFIER = re.compile(r"(?<=:stateMachine:)([^:]+):[^:]+$")
 REGION_OF_HOST = re.compile(r"sqs\.([a-z0-9-]+)\.")
 # Services that IAM calls by another name than requests are signed with (service authorization reference).
 PREFIXES = {"monitoring": "cloudwatch"}
@@ -210,7 +211,7 @@ def invoke_function(task: Task, place: Place, _how: str) -> list[Statement]:
 def start_execution(task: Task, place: Place, how: str) -> list[Statement]:
     """With .sync Step Functions looks at the execution, stops it, and is told of its end by a rule of its own."""
     machine = task.literal("StateMachineArn") or place.machine("*")
-    unqualified = ":".join(machine.split(":")[:7])  # AWS docs, "Authorization for versions and aliases"
+    unqualified = QUALIFIER.sub(r"\1", machine)  # AWS docs, "Authorization for versions and aliases"
     statements = [allow("states:StartExecution", unqualified)]
     if how.startswith(".sync"):
         executions = unqualified.replace(":stateMachine:", ":execution:") + ":*"
@@ -225,7 +226,7 @@ def invoke_http(task: Task, place: Place, _how: str) -> list[Statement]:
     """The endpoint and its method are conditions, credentials a connection's (docs, "Call HTTPS APIs")."""
     authentication = task.given.get("Authentication")
     connection = authentication.get("ConnectionArn") if isinstance(authentication, dict) else None
-    named = isinstance(connection, str) and connection.startswith("arn:")
+    named = isinstance(connection, str) and connection.startswith(("arn:", "${"))
     conditions: dict[str, Any] = {}
     for key, argument in (("states:HTTPEndpoint", "ApiEndpoint"), ("states:HTTPMethod", "Method")):
         if literal := task.literal(argument):

@@ -7,17 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.effects.destinations.bring import bring
 from ops.effects.destinations.cloudformation import (
     cannot_move,
     logical_id,
     resources,
     secrets_of,
 )
+from ops.effects.destinations.invoke import invoke
 from ops.effects.destinations.models import Authorization, Connection, ConnectionParameter, Destination, Place
+from ops.effects.outcome import Refused
 from ops.effects.sealing import seal
+from ops.rules.cloudformation.reading import destinations_of
 
 
 @pytest.fixture
@@ -135,3 +140,50 @@ NAMES = st.text("abxX29.-_", min_size=1, max_size=8)
 def test_two_names_have_two_logical_ids(first, second):
     assert logical_id("Connection", first).isalnum()
     assert (logical_id("Connection", first) == logical_id("Connection", second)) == (first == second)
+
+
+def test_what_an_export_told_comes_back_without_its_secrets(db):
+    connection = Connection.objects.create(
+        name="crm-login",
+        authorization=Authorization.OAUTH,
+        identity="kessai",
+        token_endpoint="https://login.example/token",
+        sealed_secret=seal("the-client-secret"),
+    )
+    header = {"place": "header", "name": "X-Tenant", "value": "acme"}
+    connection.parameters.create(**header)
+    connection.parameters.create(place="query", name="key", secret=True, sealed_value=seal("a-key"))
+    Destination.objects.create(name="crm", connection=connection, endpoint="https://crm.example/*/notes", rate_limit=5)
+    body = {"Resources": resources(Destination.objects.all())}
+    Destination.objects.all().delete()
+    Connection.objects.all().delete()
+
+    connections, destinations, flaws = destinations_of(body)
+    assert flaws == []
+    assert bring(connections, destinations) == (["crm-login"], ["crm"])
+    assert bring(connections, destinations) == ([], [])
+    row = Destination.objects.get()
+    assert (row.endpoint, row.rate_limit, row.method) == ("https://crm.example/*/notes", 5, "POST")
+    back = row.connection
+    assert (back.authorization, back.identity, back.token_endpoint) == (
+        "oauth",
+        "kessai",
+        "https://login.example/token",
+    )
+    assert ("header", "X-Tenant", "acme", False) in back.parameters.values_list("place", "name", "value", "secret")
+    assert ("query", "key", "", True) in back.parameters.values_list("place", "name", "value", "secret")
+    assert back.sealed_secret == ""
+
+    refused = invoke("crm", body="{}", parameters={"PathParameterValues": ["1"]}, key="k", now=timezone.now())
+    assert isinstance(refused, Refused)
+    assert (
+        refused.error == "SecretMissing: The connection crm-login came without its secret, key: set it in the console."
+    )
+    assert {"resources": resources(Destination.objects.all())} == {"resources": body["Resources"]}
+
+
+def test_a_destination_whose_connection_is_not_told_is_said():
+    parts = {"D": {"Type": "AWS::Events::ApiDestination", "Properties": {"Name": "d", "ConnectionArn": "arn:x"}}}
+    connections, destinations, flaws = destinations_of({"Resources": parts})
+    assert (connections, destinations) == ([], [])
+    assert flaws == ["The API destination D cannot come: its connection is not in the template."]

@@ -232,6 +232,12 @@ def test_rules_go_to_a_file_and_come_back_into_an_empty_portal(here: list[Docume
     assert (out.splitlines(), err) == (["half: made", "home: made", "paid: made"], "")
     assert [document_of(rule) for rule in Rule.objects.order_by("name")] == sorted(here, key=lambda each: each["Name"])
     assert rules("from-cloudformation", place)[0].splitlines() == ["half: kept", "home: kept", "paid: kept"]
+    Rule.objects.all().delete()
+    Destination.objects.all().delete()
+    Connection.objects.all().delete()
+    out, err = rules("from-cloudformation", place)
+    assert out.splitlines()[:2] == ["crm-login: connection made, without its secret", "crm: destination made"]
+    assert "crm-login needs its secret" in err
     assert {version.reason for version in RuleVersion.objects.all()} == {"From the CloudFormation template stack.json."}
 
 
@@ -271,7 +277,7 @@ def test_one_bad_rule_keeps_out_all_and_everything_is_said(db: None, tmp_path: P
         "Bad: EventPattern.source: An array here holds at least one value.",
         "Bad: State: ",
         "Paid: Targets[1].Arn: There is no API destination “crm”.",
-        "The API destination crm (PUT https://crm.example/paid, at most 300 calls a second) is not here",
+        "The API destination Crm cannot come: its connection is not in the template.",
         "Nothing was applied.",
     ):
         assert words in str(said.value)

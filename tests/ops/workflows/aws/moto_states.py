@@ -1,8 +1,8 @@
 """moto's server with Step Functions that run, activities included; as a program, it takes its port.
 
 moto 5.2.5 runs definitions and knows how to wait for activities, but gives each execution an empty set of them, has no
-door for GetActivityTask, drops the cause of a failure at its door, and leaves the place of its JSONata evaluator empty.
-This joins the parts: nothing of how a state runs is changed.
+door for GetActivityTask, drops the cause of a failure at its door, leaves the place of its JSONata evaluator empty, and
+puts a stack's machines among those that do not run. This joins the parts: nothing of how a state runs is changed.
 """
 
 import sys
@@ -12,6 +12,7 @@ from jsonata import Jsonata
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, EmptyResult
 from moto.server import main
+from moto.stepfunctions import models as standing
 from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.asl.eval.callback.callback import ActivityCallbackEndpoint
 from moto.stepfunctions.parser.asl.jsonata import jsonata
@@ -72,6 +73,7 @@ def started(backend, token, worker):
 
 
 if __name__ == "__main__":
+    standing.stepfunctions_backends = models.stepfunctions_parser_backends
     models.Execution = ExecutionWithActivities
     StepFunctionResponse.get_activity_task = get_activity_task
     StepFunctionResponse.send_task_failure = send_task_failure
