@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Prefetch
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -24,7 +23,7 @@ from ops.workflows.steps import Step, outcomes_of, steps_of, ways_of
 
 STEPS = 100  # a page of them
 CALLS = 100
-CHILDREN = 10  # of each call: a Map may have thousands
+CHILDREN = 50  # a Map may have thousands
 ACTS = 50
 
 
@@ -74,16 +73,22 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
         "pages": range(1, max((len(steps) - 1) // STEPS + 1, 1) + 1),
         "steps_count": len(steps),
         "calls": calls,
+        "children": children_of(calls),
         "most_attempts": GIVE_UP_AFTER,
         "buttons": acts_on(row, calls) if request.user.has_perm("ops.change_execution") else [],
     }
 
 
 def calls_of(row: Execution) -> list[TaskCall]:
-    """Its latest calls, each with what it waits for: an event, a person, executions of its own."""
-    children = Execution.objects.select_related("machine").defer(*UNREAD).order_by("pk")[:CHILDREN]
-    calls = TaskCall.objects.filter(execution=row).select_related("wait", "approval", "map_run")
-    return list(calls.prefetch_related(Prefetch("children", children)).order_by("-number")[:CALLS])
+    """Its latest calls, each with what it waits for: an event, a person, a Map."""
+    found = TaskCall.objects.filter(execution=row).select_related("wait", "approval", "map_run")
+    return list(found.order_by("-number")[:CALLS])
+
+
+def children_of(calls: list[TaskCall]) -> list[Execution]:
+    """The first of the executions that its calls have started."""
+    found = Execution.objects.filter(parent_call__in=[call.pk for call in calls]).select_related("machine")
+    return list(found.defer(*UNREAD).order_by("pk")[:CHILDREN])
 
 
 def page_of(request: HttpRequest, steps: list[Step]) -> int:
