@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('subscription_id', models.CharField(max_length=255, unique=True, verbose_name='subscription')),
-                ('state', models.CharField(choices=[('building', 'Building'), ('ready', 'Ready'), ('stopped', 'Stopped'), ('failed', 'Could not be built'), ('ending', 'Ending'), ('deleted', 'Deleted')], max_length=10, verbose_name='state')),
+                ('state', models.CharField(choices=[('building', 'Building'), ('ready', 'Ready'), ('stopped', 'Stopped'), ('failed', 'Could not be built'), ('ending', 'Kept for now'), ('deleted', 'Deleted')], max_length=10, verbose_name='state')),
                 ('since', models.DateTimeField(verbose_name='since')),
                 ('begun_by', models.CharField(max_length=255)),
                 ('attempt', models.PositiveSmallIntegerField(default=1, verbose_name='attempt')),

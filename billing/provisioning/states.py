@@ -26,7 +26,7 @@ WORDS = {
     State.READY: _("Ready"),
     State.STOPPED: _("Stopped"),
     State.FAILED: _("Could not be built"),
-    State.ENDING: _("Ending"),
+    State.ENDING: _("Kept for now"),
     State.DELETED: _("Deleted"),
 }
 # Whoever comes too late (a build that is complete after its subscription was cancelled) must not bring back what ends.

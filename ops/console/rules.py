@@ -302,7 +302,9 @@ class RuleAdmin(PageAdmin):
 
     @display(description=gettext_lazy("from"), ordering="path")
     def origin(self, rule: Rule) -> SafeString | str:
-        return format_html('<code class="wrap">{}</code>', rule.path) if rule.path else _("Console")
+        if rule.path:
+            return format_html('<code class="wrap">{}</code>', rule.path)
+        return format_html('<span class="nowrap">{}</span>', _("Console"))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.sealing import Unreadable
 
 Json = Any
-SECONDS = 60.0  # Step Functions docs, "HTTP Task definition": an HTTP Task times out after 60 seconds
+# Step Functions gives an HTTP Task 60 seconds. Here a worker's lease must outlast all the calls that it takes at once.
+SECONDS = 25.0
 LARGEST_ANSWER = 262_144  # bytes: what a state's output may have
 FORM = "application/x-www-form-urlencoded"
 

@@ -19,7 +19,7 @@ from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.workflows import mapruns
 from ops.workflows.asl.fork import MAP_RUN
 from ops.workflows.asl.history import submits
-from ops.workflows.asl.walking import Asked
+from ops.workflows.asl.running import Asked
 from ops.workflows.made import Later, Made
 from ops.workflows.mapruns import make_map_run
 from ops.workflows.models import CallState, TaskCall

@@ -163,6 +163,16 @@ class Reading:
                 step.outcome, step.left_at = Outcome.FAILED if broke else Outcome.STOPPED, mark.at
 
 
+def standing_of(steps: Sequence[Step]) -> list[str]:
+    """The states in which an execution stands, or in which it ended other than well, the innermost first."""
+    here = [step for step in steps if step.outcome is Outcome.RUNNING]
+    if not here and steps:
+        last = max((step.left_at for step in steps if step.exited is None and step.left_at), default=None)
+        here = [step for step in steps if step.exited is None and step.left_at == last]
+        here = [step for step in here if step.outcome is Outcome.FAILED] or here
+    return list(dict.fromkeys(step.name for step in reversed(here)))
+
+
 def outcomes_of(steps: Sequence[Step]) -> Mapping[str, Outcome]:
     """How each state stands: by its last visit; of those inside of one Map or Parallel, by the worst."""
     last = {step.name: step for step in steps}

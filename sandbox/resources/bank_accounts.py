@@ -41,7 +41,7 @@ def iban_fields(given: dict[str, Any]) -> Doc:
 
 
 def american_fields(given: dict[str, Any]) -> Doc:
-    """An American account; here it needs no proof by small deposits. Raises ApiError for what is no number."""
+    """An American account. Raises ApiError for what is no number."""
     for name in ("account_number", "routing_number"):
         if name not in given:
             raise missing(f"us_bank_account[{name}]")

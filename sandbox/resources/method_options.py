@@ -88,11 +88,11 @@ DEBIT: Shape = {
     "setup_future_usage": USAGE,
     "target_date": Ignored(),
     "transaction_purpose": Ignored(),
-    "verification_method": Ignored(),
 }
+AMERICAN: Shape = {**DEBIT, "verification_method": Enum("automatic", "instant", "microdeposits")}
 SHAPES: dict[str, Shape] = {
     "card": CARD, "konbini": KONBINI, "customer_balance": CUSTOMER_BALANCE, "sepa_debit": DEBIT,
-    "us_bank_account": DEBIT,
+    "us_bank_account": AMERICAN,
 }  # fmt: skip
 OTHERS = (
     "acss_debit", "affirm", "afterpay_clearpay", "alipay", "alma", "amazon_pay", "au_becs_debit", "bacs_debit",

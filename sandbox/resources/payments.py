@@ -52,7 +52,7 @@ METHOD_OPTIONS: Doc = defaults(["card"])
 WAYS: dict[str, Callable[[Context, Doc, Doc], Doc]] = {}
 """How to pay otherwise than by card: (ctx, intent, payment method) → the intent, by the payment method's type."""
 VOUCHER = "konbini_display_details"
-LATER = (VOUCHER, "display_bank_transfer_instructions")
+LATER = (VOUCHER, "display_bank_transfer_instructions", "verify_with_microdeposits")
 """The next actions that people take elsewhere, days later perhaps."""
 CLEAR: list[Callable[[Context, Doc], None]] = []
 """What is cleared away before an intent is canceled or tried another way: vouchers, money that was set aside."""

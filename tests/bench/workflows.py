@@ -197,10 +197,12 @@ def latencies(times: int) -> float:
         for number in range(times):
             begun = datetime.now(UTC)
             started(EFFECTS, f"first-{number % 2}", 1)
-            time.sleep(0.1)
             done = HistoryEvent.objects.filter(execution__started_at__gte=begun, type="ActivitySucceeded")
-            first = done.order_by("at").first()
-            waits.append((first.at - begun).total_seconds() * 1000 if first else 1_000.0)
+            first = None
+            while first is None and (datetime.now(UTC) - begun).total_seconds() < 5:
+                time.sleep(0.05)
+                first = done.order_by("at").first()
+            waits.append((first.at - begun).total_seconds() * 1000 if first else 5_000.0)
     return sorted(waits)[int(len(waits) * 0.95) - 1]
 
 

@@ -24,6 +24,7 @@ from ops.workflows.steps import Step, outcomes_of, steps_of, ways_of
 
 STEPS = 100  # a page of them
 CALLS = 100
+CHILDREN = 10  # of each call: a Map may have thousands
 ACTS = 50
 
 
@@ -80,12 +81,9 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
 
 def calls_of(row: Execution) -> list[TaskCall]:
     """Its latest calls, each with what it waits for: an event, a person, executions of its own."""
-    found = (
-        TaskCall.objects.filter(execution=row)
-        .select_related("wait", "approval")
-        .prefetch_related(Prefetch("children", Execution.objects.select_related("machine").defer(*UNREAD)))
-    )
-    return list(found.order_by("-number")[:CALLS])
+    children = Execution.objects.select_related("machine").defer(*UNREAD).order_by("pk")[:CHILDREN]
+    calls = TaskCall.objects.filter(execution=row).select_related("wait", "approval", "map_run")
+    return list(calls.prefetch_related(Prefetch("children", children)).order_by("-number")[:CALLS])
 
 
 def page_of(request: HttpRequest, steps: list[Step]) -> int:

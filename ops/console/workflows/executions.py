@@ -74,6 +74,22 @@ class HowFilter(DropdownFilter):
         return queryset
 
 
+class PlaceFilter(DropdownFilter):
+    title = gettext_lazy("runs")
+    parameter_name = "place"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("here", gettext_lazy("Here")), ("aws", gettext_lazy("On AWS"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
+        match self.value():
+            case "here":
+                return queryset.filter(arn="")
+            case "aws":
+                return queryset.exclude(arn="")
+        return queryset
+
+
 class AtFilter(DropdownFilter):
     """In which state executions of a machine stand, or failed; offered once a machine is chosen."""
 
@@ -117,7 +133,7 @@ class ExecutionList(ChangeList):
 @register(Execution, site=console)
 class ExecutionAdmin(PageAdmin):
     list_display = ("execution", "state_shown", "at_shown", "customer", "started_shown", "took", "error_shown")
-    list_filter = (MachineFilter, HowFilter, AtFilter, ("error", ErrorFilter), StartedWithinFilter)
+    list_filter = (MachineFilter, HowFilter, AtFilter, PlaceFilter, ("error", ErrorFilter), StartedWithinFilter)
     list_filter_submit = True
     list_select_related = ("machine",)
     search_fields = ("name", "customer_id")
@@ -179,7 +195,10 @@ class ExecutionAdmin(PageAdmin):
 
     @display(description=gettext_lazy("execution"))
     def execution(self, row: Execution) -> SafeString:
-        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', row.machine.name, row.name)
+        where = format_html(' <span class="mode">{}</span>', "AWS") if row.arn else ""
+        return format_html(
+            '<span class="who">{}{}</span><code class="sub-line">{}</code>', row.machine.name, where, row.name
+        )
 
     @display(description=gettext_lazy("state"))
     def state_shown(self, row: Execution) -> SafeString:

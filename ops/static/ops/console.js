@@ -70,7 +70,7 @@ async function* framesOf(reader) {
 // A graph that has no room opens where it matters: at the state where the execution stands or failed, else at its first.
 function openGraphs(within) {
   for (const graph of within.querySelectorAll(".picture")) {
-    const state = graph.querySelector(".state.running:not(.box)") ?? graph.querySelector(".state.failed:not(.box)") ?? graph.querySelector(".state");
+    const state = graph.querySelector(".state.running:not(.box)") ?? graph.querySelector(".state.failed:not(.box)") ?? graph.querySelector(".state:not(.box)");
     if (!state) continue;
     const [frame, box] = [graph.getBoundingClientRect(), state.getBoundingClientRect()];
     graph.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;

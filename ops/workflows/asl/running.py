@@ -42,6 +42,18 @@ class Ended:
     states: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call that a walker has begun and waits for."""
+
+    walker: int
+    number: int
+    state: str
+    attempt: int
+    call: Call
+    token: str  # of a call that is answered from outside; empty where it is not
+
+
 class Phase(StrEnum):
     """What a walker does next, when it is due."""
 

@@ -11,31 +11,20 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ops.workflows.asl import errors
+from ops.workflows.asl.apart import map_run_over, run_apart
 from ops.workflows.asl.definition import Flow, Machine, State
 from ops.workflows.asl.errors import Failure, StateFailed
 from ops.workflows.asl.expressions import View
-from ops.workflows.asl.fork import EXCEEDED, MAP_RUN, Fork, Tolerance, map_run_of
+from ops.workflows.asl.fork import EXCEEDED, Fork, Tolerance
 from ops.workflows.asl.history import call_word, submits
 from ops.workflows.asl.retry import Again
-from ops.workflows.asl.running import Ended, Gathering, Phase, Walker, states_of
+from ops.workflows.asl.running import Asked, Ended, Gathering, Phase, Walker, states_of
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walked import name_of, resource_of, waited_for, waiting_branch
 
 Json = Any
 Record = Callable[..., int]  # (type, at=, previous=, name=, **details) → the event's id
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A call that a walker has begun and waits for."""
-
-    walker: int
-    number: int
-    state: str
-    attempt: int
-    call: Call
-    token: str  # of a call that is answered from outside; empty where it is not
 
 
 @dataclass(slots=True)
@@ -203,7 +192,7 @@ class Walking:
     def answered(self, walker: Walker, state: State) -> None:
         answer = walker.answer or {}
         if walker.gathering:
-            self.map_run_over(walker, state, answer)
+            map_run_over(self, walker, state, answer)
             return
         resource = resource_of(state)
         word = call_word(resource)
@@ -276,32 +265,13 @@ class Walking:
             waiting=[waiting_branch(state, index, branch) for index, branch in enumerate(fork.branches)],
         )
         if fork.distributed and fork.branches and self.apart:
-            self.run_apart(walker, state, fork)
+            run_apart(self, walker, state, fork)
             return
         walker.phase, walker.due = Phase.FORK, None
         if fork.branches:
             self.start_more(walker, walker.gathering)
         else:
             self.gathered(walker, state)
-
-    def run_apart(self, walker: Walker, state: State, fork: Fork) -> None:
-        """Ask whoever drives to run the children of a distributed Map, and wait for all their outputs."""
-        walker.gathering = Gathering(branches=len(fork.branches), concurrency=fork.concurrency, distributed=True)
-        self.calls += 1
-        walker.call_number, walker.phase, walker.due = self.calls, Phase.CALL, None
-        view = self.view(walker, state)
-        call = Call(MAP_RUN, map_run_of(state, fork, [*walker.scope, [state.name, 0]], view))
-        self.asked.append(Asked(walker.id, self.calls, state.name, walker.attempts, call, ""))
-
-    def map_run_over(self, walker: Walker, state: State, answer: Mapping[str, Json]) -> None:
-        """The children of a distributed Map have ended: with their outputs, or more failed than may."""
-        if "result" in answer:
-            self.tell(walker, "MapRunSucceeded")
-            self.tell(walker, "MapStateSucceeded")
-            self.leave(walker, state, complete(state, self.view(walker, state), answer["result"]))
-        else:
-            self.tell(walker, "MapRunFailed")
-            self.recover(walker, state, Failure(answer.get("error"), answer.get("cause")))
 
     def start_more(self, owner: Walker, gathering: Gathering) -> None:
         while gathering.waiting and gathering.running < gathering.concurrency:

@@ -22,7 +22,15 @@ from ops.workflows.aws.models import DeployedMachine
 from ops.workflows.aws.moving import back
 from ops.workflows.aws.places import Place
 from ops.workflows.aws.there import Machines
-from ops.workflows.models import Execution, StateMachine, StateMachineVersion, Status
+from ops.workflows.models import (
+    Execution,
+    HistoryEvent,
+    StateMachine,
+    StateMachineVersion,
+    Status,
+    written_states,
+)
+from ops.workflows.steps import Mark, standing_of, steps_of
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -190,8 +198,16 @@ def follow(execution: Execution, states: Any, place: Place, tally: Tally) -> Non
         tally.events += len(events)
         locked.events = max(locked.events, events[-1]["id"])
         stand(locked, events)
+        locked.standing = "" if locked.status == Status.SUCCEEDED else where(locked)
         locked.save()
         tally.ended += locked.status != Status.RUNNING
+
+
+def where(execution: Execution) -> str:
+    """Where an execution stands or failed, as its history tells."""
+    rows = HistoryEvent.objects.filter(execution=execution).order_by("number")
+    steps = steps_of(Mark(*row) for row in rows.values_list("number", "previous", "type", "name", "at"))
+    return written_states(standing_of(steps))
 
 
 def new_events(states: Any, execution: Execution) -> Iterator[Mapping[str, Json]]:

@@ -9,7 +9,7 @@ from ops.workflows.asl import inline
 from ops.workflows.asl.definition import compile_machine
 from ops.workflows.graph.shape import END, START
 from ops.workflows.mocks import MockedStates
-from ops.workflows.steps import Mark, Outcome, Step, outcomes_of, steps_of, ways_of
+from ops.workflows.steps import Mark, Outcome, Step, outcomes_of, standing_of, steps_of, ways_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = "arn:aws:states:local:000000000000:activity:refund-invoice"
@@ -125,3 +125,12 @@ def test_a_result_that_was_given_by_hand_ends_the_step_that_failed():
     steps = steps_of(marks)
     assert [(step.name, step.outcome) for step in steps] == [("Pay", Outcome.DONE), ("Done", Outcome.RUNNING)]
     assert steps[1].parent is None
+
+
+def test_a_history_tells_where_its_execution_stands_or_failed():
+    _, steps = ran({"Both": both()}, {"Pay": REFUSED})
+    assert standing_of(steps) == ["Pay", "Both"]
+    marks = [Mark(1, 0, "ExecutionStarted", "", NOW), Mark(2, 1, "WaitStateEntered", "Sleep", NOW)]
+    assert standing_of(steps_of(marks)) == ["Sleep"]
+    assert standing_of(steps_of([*marks, Mark(3, 2, "ExecutionAborted", "", NOW)])) == ["Sleep"]
+    assert standing_of([]) == []
