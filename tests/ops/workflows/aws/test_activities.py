@@ -1,12 +1,17 @@
 """Effects served to Step Functions: called once, however often their tasks are handed out and wherever we die."""
 
 import json
+import os
+import signal
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from secrets import token_hex
 
 import boto3
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from billing.inbox.models import Door, InboxEvent
@@ -248,3 +253,33 @@ def test_what_comes_from_a_definition_of_others_is_known_by_its_token():
     second = tasks.receive(ACTIVITY, "token-2", '{"invoice": "in_1"}', now=NOW)
     assert first.arguments == {"invoice": "in_1"}
     assert first.key != second.key
+
+
+def test_the_command_serves_until_it_is_told_to_stop_and_says_what_it_did():
+    """SIGTERM comes while it polls: the poll is waited for, and nothing is lost."""
+    machine = put(definition(Tell=effect("open-finding", title="Look.")), effects={"open-finding"})
+    states = boto3.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=machine, name=token_hex(6), input="{}")["executionArn"]
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop():
+        ended(arn)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stopping, out = threading.Thread(target=stop, daemon=True), StringIO()
+    stopping.start()
+    try:
+        call_command("work_activities", "open-finding", "--json", stdout=out)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert json.loads(out.getvalue()) == {"tasks": 1, "resumed": 0, "trouble": 0, "finished": True}
+    assert Finding.objects.count() == 1
+
+
+def test_the_command_says_what_it_would_serve_and_knows_its_effects():
+    out = StringIO()
+    call_command("work_activities", "--dry-run", "--json", stdout=out)
+    assert {ACTIVITY, HERE.activity("await-event")} <= set(json.loads(out.getvalue()))
+    with pytest.raises(CommandError, match="No effect is registered as make-coffee"):
+        call_command("work_activities", "make-coffee")

@@ -18,6 +18,7 @@ from ops.workflows.aws.models import DeployedMachine
 from ops.workflows.models import Execution, Status
 from ops.workflows.resources import make as call_really
 from ops.workflows.start import start
+from tests.cast import sign_in
 from tests.ops.workflows.aws.conftest import HERE
 from tests.ops.workflows.aws.running import ended, served
 from tests.ops.workflows.moving import Clock, definition, finish, machine_of
@@ -212,3 +213,18 @@ def test_a_round_makes_no_more_calls_than_it_may_and_the_next_goes_on():
         rounds += 1
         assert rounds < 8
     assert rounds > 1
+
+
+def test_an_execution_there_is_shown_among_those_here_without_buttons(olga):
+    machine = machine_of(Begin={"Type": "Succeed"})
+    call_command("workflows", "deploy", machine.name, "--json", stdout=StringIO())
+    states = boto3.client("stepfunctions")
+    arn = states.start_execution(stateMachineArn=HERE.machine(machine.name), name="shown", input='{"n": 1}')
+    ended(arn["executionArn"])
+    executions.read_all(timezone.now)
+    row = Execution.objects.get()
+    page = sign_in(olga)
+    assert '<span class="mode">AWS</span>' in page.get("/admin/ops/execution/").content.decode()
+    shown = page.get(f"/admin/ops/execution/{row.pk}/change/").content.decode()
+    assert "It runs on AWS Step Functions" in shown
+    assert "Begin" in shown
