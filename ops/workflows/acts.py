@@ -120,7 +120,7 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         tell(row, f"{state['Type']}StateExited", now=now, **leave)
         act(row, actor, SKIP_STATE, reason, now=now, after={"status": Status.RUNNING, "skipped": walker["state"]})
         if "Next" in state:
-            go_on(row, {**walker, "state": state["Next"]}, phase=Phase.ENTER, now=now)
+            go_on(row, {**walker, "state": state["Next"], "call_number": 0}, phase=Phase.ENTER, now=now)
             transaction.on_commit(ADVANCE.soon)
         else:
             succeed(row, walker["input"], now=now)
@@ -188,8 +188,18 @@ def where_it_failed(row: Execution) -> dict[str, Json]:
                 "last_id": row.events,
                 "entered_id": event.number,
                 "entered_at": event.at.isoformat(),
+                "call_number": latest_call(row, event),
             }
     raise CannotAct("The execution failed before it entered a state: start it anew.")
+
+
+def latest_call(row: Execution, entered: HistoryEvent) -> int:
+    """The number of the last call that a state has made since it was entered; 0 where it made none."""
+    since = HistoryEvent.objects.filter(execution=row, number__gt=entered.number, type__endswith="Scheduled")
+    if not since.exists():
+        return 0
+    calls = TaskCall.objects.filter(execution=row, state_name=entered.name)
+    return calls.order_by("-number").values_list("number", flat=True).first() or 0
 
 
 def variables_until(row: Execution, number: int) -> dict[str, Json]:

@@ -34,14 +34,18 @@ AT_ONCE = 64  # calls a lease
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
 GIVE_UP_AFTER = 12  # attempts of one call; what a definition's Retry does comes after
+# A call that tries another again bears that one's key, unless that one is known to have done nothing.
 INSERT = """
-    INSERT INTO ops_taskcall (execution_id, number, walker, state_name, resource, arguments, token_hash,
-        heartbeat_seconds, timeout_at, state, due_at, attempts, error)
-    SELECT execution_id, number, walker, state_name, resource, arguments, token_hash,
-        heartbeat_seconds, timeout_at, 'due', due_at, 0, ''
+    INSERT INTO ops_taskcall (execution_id, number, key_number, may_be_done, walker, state_name, resource, arguments,
+        token_hash, heartbeat_seconds, timeout_at, state, due_at, attempts, error)
+    SELECT new.execution_id, new.number, CASE WHEN before.may_be_done THEN coalesce(before.key_number, before.number)
+        ELSE new.number END, false,
+        new.walker, new.state_name, new.resource, new.arguments, new.token_hash, new.heartbeat_seconds, new.timeout_at,
+        'due', new.due_at, 0, ''
     FROM jsonb_to_recordset(%s::jsonb) AS new (
-        execution_id bigint, number int, walker int, state_name text, resource text, arguments jsonb, token_hash text,
-        heartbeat_seconds int, timeout_at timestamptz, due_at timestamptz)
+        execution_id bigint, number int, retries int, walker int, state_name text, resource text, arguments jsonb,
+        token_hash text, heartbeat_seconds int, timeout_at timestamptz, due_at timestamptz)
+    LEFT JOIN ops_taskcall AS before ON before.execution_id = new.execution_id AND before.number = new.retries
 """
 CLAIM = """
     WITH chosen AS (
@@ -51,15 +55,15 @@ CLAIM = """
     UPDATE ops_taskcall AS call SET due_at = %(until)s, claimed_until = %(until)s
     FROM chosen, ops_execution AS execution, ops_statemachine AS machine
     WHERE call.id = chosen.id AND execution.id = call.execution_id AND machine.id = execution.machine_id
-    RETURNING call.id, call.execution_id, call.number, call.state_name, call.resource, call.arguments::text,
+    RETURNING call.id, call.execution_id, coalesce(call.key_number, call.number), call.state_name, call.resource, call.arguments::text,
         call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id, execution.customer_id,
         execution.depth, execution.started_at
 """
 ANSWER = """
     UPDATE ops_taskcall AS call SET state = new.state, answer = new.answer, due_at = new.due_at, error = new.error,
-        attempts = new.attempts, claimed_until = NULL
+        attempts = new.attempts, may_be_done = new.may_be_done, claimed_until = NULL
     FROM jsonb_to_recordset(%s::jsonb) AS new (
-        id bigint, state text, answer jsonb, due_at timestamptz, error text, attempts int)
+        id bigint, state text, answer jsonb, due_at timestamptz, error text, attempts int, may_be_done boolean)
     WHERE call.id = new.id AND call.state = 'due'
 """
 # Executions before their calls, and in the order of their ids: as everybody locks them.
@@ -75,6 +79,7 @@ def intent(execution: int, asked: Asked, *, now: datetime) -> dict[str, Any]:
     return {
         "execution_id": execution,
         "number": asked.number,
+        "retries": asked.retries,
         "walker": asked.walker,
         "state_name": asked.state,
         "resource": call.resource,
@@ -183,7 +188,8 @@ def settle_map_runs(finished: Finished, *, now: datetime) -> None:
 
 def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict[str, Any]:
     attempts = claimed.attempts + (not isinstance(outcome, Retry) or outcome.tried)
-    row = {"id": claimed.pk, "state": "answered", "answer": None, "due_at": None, "error": "", "attempts": attempts}
+    row: dict[str, Any] = {"id": claimed.pk, "state": "answered", "answer": None, "due_at": None, "error": ""}
+    row |= {"attempts": attempts, "may_be_done": False}
     if isinstance(outcome, Later):
         return {**row, "state": CallState.WAITING.value}
     if isinstance(outcome, Done) and not can_be_stored(outcome.result):
@@ -191,10 +197,12 @@ def row_of(claimed: Claimed, outcome: Outcome | Later, *, now: datetime) -> dict
     if isinstance(outcome, Done):
         if submits(claimed.made.resource):
             return {**row, "state": CallState.WAITING.value}
-        return {**row, "answer": {"result": outcome.result}}
+        return {**row, "answer": {"result": outcome.result}, "may_be_done": True}
     if isinstance(outcome, Refused) or attempts >= GIVE_UP_AFTER:
         name, _, sentence = outcome.error.partition(": ")
-        return {**row, "answer": {"error": name, "cause": sentence or None}, "error": outcome.error}
+        known = isinstance(outcome, Refused)
+        answer = {"error": name, "cause": sentence or None}
+        return {**row, "answer": answer, "error": outcome.error, "may_be_done": not known}
     wait = max(wait_after(attempts), outcome.after or timedelta())
     return {**row, "state": CallState.DUE.value, "due_at": now + wait, "error": outcome.error}
 

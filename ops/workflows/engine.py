@@ -220,8 +220,8 @@ class Written:
         self.pages.write()
         with connection.cursor() as cursor:
             cursor.execute(WRITE, [stored(self.executions)])
-        calls.write(self.asked)
         settle(self.taken, self.dropped, self.ended, now=now)
+        calls.write(self.asked)  # after what they try again has been settled
 
 
 def advance_one(execution: InHand, answers: Answers, written: Written, *, now: datetime) -> int:

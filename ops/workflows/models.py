@@ -197,6 +197,10 @@ class TaskCall(models.Model):
 
     execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="task_calls", db_index=False)
     number = models.PositiveIntegerField()  # of the execution's calls
+    # The number in its key: that of an earlier call which it tries again, where that one may have done something.
+    key_number = models.PositiveIntegerField(null=True)
+    # Whether something may have been done under its key: it succeeded, or what came of it is not known.
+    may_be_done = models.BooleanField(default=False)
     walker = models.PositiveIntegerField()
     state_name = models.CharField(max_length=80)
     resource = models.CharField(max_length=1600)

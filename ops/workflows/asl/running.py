@@ -52,6 +52,7 @@ class Asked:
     attempt: int
     call: Call
     token: str  # of a call that is answered from outside; empty where it is not
+    retries: int = 0  # the number of the call that is tried again with it; 0 where it is the first of its state
 
 
 class Phase(StrEnum):
@@ -101,7 +102,9 @@ class Walker:
     entered_id: int = 0
     entered_at: datetime | None = None
     last_id: int = 0
-    call_number: int = 0  # of the calls that the execution has made, this walker's latest
+    call_number: int = (
+        0  # of the calls that the execution has made, the latest of the state in which this walker stands
+    )
     quiet: bool = False  # inside a distributed Map, whose children have histories of their own
     answer: dict[str, Json] | None = None  # {"result": …} or {"error": …, "cause": …}
     failure: dict[str, Json] | None = None

@@ -148,6 +148,7 @@ class Walking:
         self.tell(walker, f"{state.kind}StateExited", name=state.name, output=left.output, **assigned)
         walker.variables = {**walker.variables, **left.assigned} if left.assigned else walker.variables
         walker.input, walker.answer, walker.failure, walker.gathering = left.output, None, None, None
+        walker.call_number = 0
         if left.next is None:
             self.through(walker, left.output)
         else:
@@ -157,7 +158,7 @@ class Walking:
 
     def ask(self, walker: Walker, state: State, call: Call) -> None:
         self.calls += 1
-        walker.call_number = self.calls
+        retries, walker.call_number = walker.call_number, self.calls
         word = call_word(call.resource)
         limits = {"timeoutInSeconds": call.timeout_seconds, "heartbeatInSeconds": call.heartbeat_seconds}
         told = {name: seconds for name, seconds in limits.items() if seconds is not None}
@@ -165,7 +166,7 @@ class Walking:
         self.tell(walker, f"{word}Started", resource=call.resource)
         walker.phase, walker.due = Phase.CALL, self.patience(call)
         token = self.token(self.calls) if submits(call.resource) else ""
-        self.asked.append(Asked(walker.id, self.calls, state.name, walker.attempts, call, token))
+        self.asked.append(Asked(walker.id, self.calls, state.name, walker.attempts, call, token, retries))
 
     def patience(self, call: Call) -> datetime | None:
         """Until when an answer, or a first sign of life, is waited for."""
