@@ -16,6 +16,7 @@ INSIDE = 18.0  # between a box's edge and what is in it
 DOT = 18.0  # where a machine begins and ends
 LABEL = Size(0.0, 16.0)
 LABEL_WIDEST = 150.0
+PORTS = 90.0  # the part of a state's edge where lines begin and end; states are at least NARROWEST wide
 LOOP = 26.0  # room beside a state for a line back to itself
 MOST_STATES = 400  # what a person still reads; more cost seconds
 
@@ -210,7 +211,7 @@ def ports_of(layers: Layers, places: Places) -> Ports:
             if isinstance(part, Stop):
                 continue
             near = sorted(others, key=lambda other: places.x[other])
-            step = min(18.0, 70.0 / max(len(near), 1))
+            step = min(18.0, PORTS / (len(near) + 1))
             middle = straight_one([places.x[other] - places.x[part] for other in near])
             ports |= {(part, other): places.x[part] + step * (place - middle) for place, other in enumerate(near)}
     return ports
@@ -220,7 +221,7 @@ def straight_one(distances: Sequence[float]) -> float:
     """Which of a state's lines begins in its middle: the one that goes straight on, else none is nearer than others."""
     between = (len(distances) - 1) / 2
     straight = [place for place, distance in enumerate(distances) if abs(distance) < 6.0]
-    return straight[0] if straight and abs(straight[0] - between) <= 2 else between
+    return straight[0] if straight and abs(straight[0] - between) <= 1 else between
 
 
 def line_of(

@@ -55,9 +55,10 @@ def columns(layers: Layers, sizes: Mapping[Part, Size]) -> dict[Part, float]:
     downwards, upwards = range(len(layers.ranks)), range(len(layers.ranks) - 1, -1, -1)
     rounds = ROUNDS if len(x) < MANY else FEW_ROUNDS
     for number in range(rounds):
-        last = number > rounds / 2
-        above, below = last or number % 2 == 0, last or number % 2 == 1
-        for rank in downwards if number % 2 == 0 else upwards:
+        both = rounds / 2 < number < rounds - 1
+        down = number % 2 == 0 or number == rounds - 1  # at last down once more: a row of states stands straight
+        above, below = both or down, both or not down
+        for rank in downwards if down else upwards:
             layer = layers.ranks[rank]
             wanted = [middle(part, x, layers, above=above, below=below) for part in layer]
             x.update(zip(layer, spread(layer, wanted, sizes), strict=True))

@@ -128,8 +128,8 @@ def test_every_line_begins_and_ends_at_its_states(definition):
         begin, end = ends_of(line)
         for (x, y), name in ((begin, line.arrow.source), (end, line.arrow.target)):
             node = nodes[name]
-            assert node.x - 0.1 <= x <= node.right + 0.1
-            assert node.y - 0.1 <= y <= node.bottom + 0.1
+            assert node.x - 0.3 <= x <= node.right + 0.3
+            assert node.y - 0.3 <= y <= node.bottom + 0.3
 
 
 def chain(count: int) -> dict[str, Any]:
