@@ -21,13 +21,15 @@ DUE_AFTER = """
 # What was being made, or would have been made again, may be done all the same. Children that are stopped are not.
 MAY_BE_DONE = "may_be_done OR (state = 'due' AND resource NOT LIKE 'arn:aws:states:::states:startExecution%%')"
 DROP = f"""
-    UPDATE ops_taskcall AS call SET state = 'dropped', may_be_done = {MAY_BE_DONE}, due_at = {DUE_AFTER}, claimed_until = NULL
+    UPDATE ops_taskcall AS call SET
+        state = 'dropped', may_be_done = {MAY_BE_DONE}, due_at = {DUE_AFTER}, claimed_until = NULL
     FROM jsonb_to_recordset(%s::jsonb) AS new (execution bigint, number int)
     WHERE call.execution_id = new.execution AND call.number = new.number AND call.state IN ('due', 'waiting')
     RETURNING call.id
 """  # noqa: S608 - of our own words alone
 DROP_ALL = f"""
-    UPDATE ops_taskcall SET state = 'dropped', may_be_done = {MAY_BE_DONE}, due_at = {DUE_AFTER}, claimed_until = NULL
+    UPDATE ops_taskcall SET
+        state = 'dropped', may_be_done = {MAY_BE_DONE}, due_at = {DUE_AFTER}, claimed_until = NULL
     WHERE execution_id = ANY(%s) AND state IN ('due', 'waiting') RETURNING id
 """  # noqa: S608 - as above
 
