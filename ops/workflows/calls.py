@@ -55,8 +55,8 @@ CLAIM = """
     UPDATE ops_taskcall AS call SET due_at = %(until)s, claimed_until = %(until)s
     FROM chosen, ops_execution AS execution, ops_statemachine AS machine
     WHERE call.id = chosen.id AND execution.id = call.execution_id AND machine.id = execution.machine_id
-    RETURNING call.id, call.execution_id, coalesce(call.key_number, call.number), call.state_name, call.resource, call.arguments::text,
-        call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id, execution.customer_id,
+    RETURNING call.id, call.execution_id, coalesce(call.key_number, call.number), call.state_name, call.resource,
+        call.arguments::text, call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id, execution.customer_id,
         execution.depth, execution.started_at
 """
 ANSWER = """
