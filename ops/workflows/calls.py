@@ -56,8 +56,8 @@ CLAIM = """
     FROM chosen, ops_execution AS execution, ops_statemachine AS machine
     WHERE call.id = chosen.id AND execution.id = call.execution_id AND machine.id = execution.machine_id
     RETURNING call.id, call.execution_id, coalesce(call.key_number, call.number), call.state_name, call.resource,
-        call.arguments::text, call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id, execution.customer_id,
-        execution.depth, execution.started_at
+        call.arguments::text, call.attempts, call.timeout_at, machine.name, execution.name, execution.event_id,
+        execution.customer_id, execution.depth, execution.started_at
 """
 ANSWER = """
     UPDATE ops_taskcall AS call SET state = new.state, answer = new.answer, due_at = new.due_at, error = new.error,
