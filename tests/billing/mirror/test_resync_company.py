@@ -90,6 +90,7 @@ def test_an_empty_mirror_ends_equal_to_stripe_and_a_second_resync_writes_nothing
     assert single(asked, "pm", *ALONE) == []  # parents are there before their children, or come with them
     assert_mirrored(company)
     assert first["invoice"]["created"] >= len(company.listed("invoice")) > 100  # those of a test clock besides
+    assert first.pop("account")["unchanged"] == 1  # whose everything is, was found out before
     assert set(totals(first)) == {"created"}  # whichever list brought an object first
     rows = row_versions()
     asked.clear()

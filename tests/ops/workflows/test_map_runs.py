@@ -12,7 +12,6 @@ from ops.workflows import acts, engine
 from ops.workflows.asl.reading import items_in
 from ops.workflows.models import CallState, Execution, MapRun, Status, TaskCall
 from ops.workflows.start import start
-from tests.billing.inbox.conftest import aws, aws_url  # noqa: F401 - fixtures
 from tests.ops.workflows.moving import Clock, finish, machine_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -163,7 +162,7 @@ def test_the_call_made_again_begins_nothing_twice(clock):
 
 
 @pytest.fixture
-def bucket(aws):  # noqa: F811
+def bucket(aws):
     s3 = boto3.client("s3", region_name="us-east-1")
     s3.create_bucket(Bucket="kessai-maps")
     yield s3
