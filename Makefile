@@ -28,9 +28,12 @@ demo: .venv/demo ## Start the whole portal on this machine; Ctrl-C stops it
 demo-reset: .venv/demo ## Forget everything the demo has kept (.local)
 	@exec $(PY) -m config.demo --reset
 
+# More workers than cores: tests wait for PostgreSQL, a sandbox, a browser.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) * 3 // 2))')
+
 .PHONY: test
 test: .venv/dev ## Run every test, in parallel; ARGS="-k checkout" narrows it
-	@exec $(PY) -m pytest -n auto --dist loadgroup $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Formatter, linter, types, import contracts, migrations, deployment checks
