@@ -212,9 +212,9 @@ SLEEP = {
 }
 ASLEEP = """
     INSERT INTO ops_execution (version_id, machine_id, name, status, input, walkers, next_walker, calls, events, due_at,
-        redrives, event_id, customer_id, depth, error, cause, started_at)
+        redrives, event_id, customer_id, depth, error, cause, started_at, standing, arn)
     SELECT version_id, machine_id, 'asleep-' || number, status, input, walkers, next_walker, calls, events, due_at,
-        redrives, event_id, customer_id, depth, error, cause, started_at
+        redrives, event_id, customer_id, depth, error, cause, started_at, standing, arn
     FROM ops_execution, generate_series(1, %s) AS number WHERE id = %s
 """
 
