@@ -65,6 +65,17 @@ def test_machines_come_before_the_rules_that_start_them(greet) -> None:
     assert list(playbooks("diff")["greet"]) == ["greet/rules/greet.json"]
 
 
+def test_a_difference_shows_what_differs_and_not_the_order_of_keys(greet) -> None:
+    paths = {"zeal": "$.detail.id", "a": "$.id", "middle": "$.source"}
+    said = {"InputPathsMap": paths, "InputTemplate": '{"a": <a>, "m": <middle>, "z": <zeal>}'}
+    rule = {**RULE, "Targets": [{**RULE["Targets"][0], "InputTransformer": said}]}
+    (greet / "rules" / "greet.json").write_text(json.dumps(rule))
+    playbooks("apply", "greet", "--on")
+    lines = playbooks("diff")["greet"]["greet/rules/greet.json"].splitlines()
+    changed = [line for line in lines if line[0] in "+-" and not line.startswith(("---", "+++"))]
+    assert [line for line in changed if "State" not in line] == []
+
+
 def test_rules_applied_alone_bring_their_machines(greet) -> None:
     call_command("rules", "apply", stdout=StringIO())
     assert (StateMachine.objects.get().name, Rule.objects.get().name) == ("greet", "greet")

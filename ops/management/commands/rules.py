@@ -322,9 +322,19 @@ def said(entry: Entry) -> str:
 
 
 def difference(entry: Entry) -> list[str]:
-    here = files.file_text(document_of(entry.rule)) if entry.rule else ""
+    here = files.file_text(in_order_of(entry.said or {}, document_of(entry.rule))) if entry.rule else ""
     there = files.file_text(entry.said) if entry.said else ""
     return list(unified_diff(here.splitlines(True), there.splitlines(True), "here", entry.path or "no file"))
+
+
+def in_order_of(said: Any, value: Any) -> Any:
+    """The value with its keys in the order of what the file says: PostgreSQL's jsonb keeps none."""
+    if isinstance(said, dict) and isinstance(value, dict):
+        names = [*(name for name in said if name in value), *(name for name in value if name not in said)]
+        return {name: in_order_of(said.get(name), value[name]) for name in names}
+    if isinstance(said, list) and isinstance(value, list) and len(said) == len(value):
+        return [in_order_of(*pair) for pair in zip(said, value, strict=True)]
+    return value
 
 
 def parts_of(entry: Entry) -> dict[str, Any]:
