@@ -29,6 +29,9 @@ from billing.mirror.shapes import id_of, required_time
 
 FRESH = timedelta(days=1)
 
+# What the news of a subscription are told by: its state, its end, its plan, what pays for it.
+TELLING = ("status", "cancel_at", "cancel_at_period_end", "canceled_at", "items", "default_payment_method")
+
 Data = dict[str, Any]
 
 
@@ -110,6 +113,8 @@ def news_of_customers(told: Sequence[Told]) -> list[News]:
 
 
 def react_to_subscription(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
+    if after["id"] not in batch.orders and before is not None and tells_nothing(before, after):
+        return
     old, new = subscription_facts(before) if before else None, subscription_facts(after)
     order = settle_by_subscription(new, now=batch.now) if new.id in batch.orders else None
     if not fresh and order is None:
@@ -119,6 +124,11 @@ def react_to_subscription(before: Data | None, after: Data, batch: Batch, *, fre
     tell_new_method(
         batch, old.default_payment_method_id if old else None, new.default_payment_method_id, new.customer_id, at=at
     )
+
+
+def tells_nothing(before: Data, after: Data) -> bool:
+    """Whether a subscription has no news: what they are told by is the same. Spares reading its facts twice."""
+    return all(before.get(name) == after.get(name) for name in TELLING)
 
 
 def describe(subscription: SubscriptionFacts) -> Data:
@@ -163,17 +173,28 @@ def news_of_plan(old: SubscriptionFacts | None, new: SubscriptionFacts) -> list[
 def react_to_invoice(before: Data | None, after: Data, batch: Batch, *, fresh: bool, at: datetime) -> None:
     if not fresh:
         return
-    old, new = invoice_facts(before) if before else None, invoice_facts(after)
-    if new.paid_at and new.amount_paid > 0 and not (old and old.paid_at):
+    newly_paid = bool(paid_at(after)) and not (before and paid_at(before))
+    tried_again = attempts(after) > (attempts(before) if before else 0)
+    if not newly_paid and not tried_again:
+        return
+    new = invoice_facts(after)
+    if newly_paid and new.amount_paid > 0:
         tell_invoice(batch, verbs.INVOICE_PAID, new, {"amount": new.amount_paid}, key=new.id, at=at)
-    tried = old.attempt_count if old else 0
-    if new.failed and new.attempt_count > tried:
+    if tried_again and new.failed:
         failure = failure_of(new)
         words = (
             {"code": failure.code, "decline_code": failure.decline_code, "message": failure.message} if failure else {}
         )
         data = {"amount": new.amount_remaining, **words}
         tell_invoice(batch, verbs.INVOICE_PAYMENT_FAILED, new, data, key=f"{new.id}:{new.attempt_count}", at=at)
+
+
+def paid_at(invoice: Data) -> int | None:
+    return (invoice.get("status_transitions") or {}).get("paid_at")
+
+
+def attempts(invoice: Data) -> int:
+    return invoice.get("attempt_count") or 0
 
 
 def tell_invoice(batch: Batch, verb: str, invoice: InvoiceFacts, data: Data, *, key: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from djstripe import models as djstripe
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of, links_of
 from billing.mirror.raw import RawObject
-from billing.mirror.shapes import id_of, listed
+from billing.mirror.shapes import id_of, is_cut_short, listed
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ LINKS = {links.table: links for model in MODEL_KINDS for links in links_of(model
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
     """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
-    if any(isinstance(value, dict) and value.get("has_more") for value in after.values()):
+    if kind.name not in CHILDREN or is_cut_short(after):
         return []
     was, still = (
         {Ref(child.name, inner["id"]) for child, inner in children_of(kind, data)} for data in (before, after)

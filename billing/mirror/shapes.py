@@ -9,14 +9,22 @@ Data = Mapping[str, Any]
 
 def listed(value: Any) -> Sequence[Data]:
     """Return the rows of Stripe's list object; none when it is absent or only a name."""
-    return value.get("data") or () if isinstance(value, Mapping) else ()
+    return value.get("data") or () if isinstance(value, (dict, Mapping)) else ()
 
 
 def id_of(value: Any) -> str:
     """Return the id of a reference that may be expanded, empty when there is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # a plain dictionary is told much faster than an abstract one
         return str(value.get("id") or "")
     return str(value or "")
+
+
+def is_cut_short(data: Data) -> bool:
+    """Whether a nested list goes on at Stripe (an invoice shows its first ten lines)."""
+    for value in data.values():  # noqa: SIM110 - asked several times of each object, and twice as fast
+        if value.__class__ is dict and value.get("has_more"):
+            return True
+    return False
 
 
 def sum_of(amounts: Any) -> int:

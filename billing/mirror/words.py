@@ -11,6 +11,7 @@ import orjson
 from billing.inbox.claim import Waiting
 from billing.mirror.gate import Gate, Says, Word
 from billing.mirror.kinds import Ref, kind_for
+from billing.mirror.shapes import is_cut_short
 from billing.reactions import Step
 
 Data = dict[str, Any]
@@ -100,8 +101,3 @@ def word_of(event: Waiting, *, api_version: str) -> Word:
 
 def is_timely(event: Waiting) -> bool:
     return event.livemode or event.received_at - LATE <= event.occurred_at <= event.received_at + EARLY
-
-
-def is_cut_short(data: Data) -> bool:
-    """Whether a nested list goes on at Stripe (an invoice shows its first ten lines)."""
-    return any(value.__class__ is dict and value.get("has_more") for value in data.values())

@@ -121,15 +121,16 @@ def write_held(
     `rows` are those of the caller's snapshots, as far as the caller has made them already.
     """
     passed = [snapshot for snapshot in snapshots if passes(held, snapshot)]
-    new = {s.ref: s.data for s in passed if s.data is not None and s.data != held.stored.get(s.ref)}
-    made = rows or {}
+    fresh = {snapshot.ref for snapshot in passed}
+    made = rows or {}  # of what differs: that need not be found out again
+    new = {s.ref: s.data for s in passed if s.data is not None and (s.ref in made or s.data != held.stored.get(s.ref))}
     flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, held, owner_id, now)]
     refused = tables.write(without(flat, set(absent)) if absent else flat)
     point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
     gone = mark_gone([s.ref for s in passed if s.data is None], held, owner_id=owner_id, now=now)
     after = {ref: data for ref, data in (new | gone).items() if ref.id not in refused}
-    changes = {s.ref: describe(s, held, after, refused) if s in passed else Change.STALE for s in snapshots}
+    changes = {s.ref: describe(s, held, after, refused) if s.ref in fresh else Change.STALE for s in snapshots}
     written = [s for s in passed if changes[s.ref] is not Change.REFUSED]
     gates.advance(((s.ref, s.low, s.high, s.data is None) for s in written), owner=account.name)
     follow_up(written, held, after, account=account, now=now)

@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.models import Organization
 from billing.activity import verbs
 from billing.activity.models import Activity
-from billing.reactions import Changed, Step
+from billing.mirror.facts import SubscriptionStatus, subscription_facts
+from billing.reactions import TELLING, Changed, Step, news_of_ending, news_of_plan, news_of_status, tells_nothing
 from billing.reactions import react as react_to
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import END, NOW, card, declined_intent, invoice, item, open_invoice, subscription, ts
@@ -36,6 +39,28 @@ def react(
     steps = tuple(Step(state, NOW) for state in through)
     react_to([Changed(after["object"], before, after, steps, at=NOW if event else None)], now=NOW)
     return list(Activity.objects.order_by("id").values_list("verb", flat=True))
+
+
+STATES = {
+    "status": st.sampled_from(list(SubscriptionStatus)).map(str),
+    "items": st.lists(st.builds(item, price=st.fixed_dictionaries({"product": st.sampled_from("ab")})), max_size=2),
+    "metadata": st.just({"seats": "4"}),
+    **dict.fromkeys(("cancel_at", "canceled_at", "ended_at", "trial_end"), st.sampled_from([None, ts(NOW), ts(END)])),
+    **dict.fromkeys(("cancel_at_period_end", "livemode"), st.booleans()),
+    **dict.fromkeys(("default_payment_method", "latest_invoice", "schedule"), st.sampled_from([None, "a", "b"])),
+}
+
+
+OTHERS = {name: values for name, values in STATES.items() if name not in TELLING}
+
+
+@given(before=st.fixed_dictionaries(STATES), change=st.fixed_dictionaries(OTHERS))
+def test_what_is_passed_over_unread_had_no_news(before: dict[str, Any], change: dict[str, Any]) -> None:
+    before, after = subscription(**before), subscription(**before | change)
+    assert tells_nothing(before, after)
+    old, new = subscription_facts(before), subscription_facts(after)
+    assert [*news_of_status(old, new), *news_of_ending(old, new), *news_of_plan(old, new)] == []
+    assert old.default_payment_method_id == new.default_payment_method_id
 
 
 @pytest.mark.parametrize(
