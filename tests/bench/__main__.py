@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "tables": ("tests.bench.tables", "rows written in bulk"),
     "resync": ("tests.bench.resync", "objects resynced per second"),
     "workflows": ("tests.bench.workflows", "durable transitions and effects per second, beside DBOS"),
+    "interpreter": ("tests.bench.interpreter", "transitions in memory, beside moto"),
     "backtest": ("tests.bench.backtest", "patterns tried on a million stored events"),
     "readmodel": ("tests.bench.readmodel", "business questions over a million subscriptions"),
     "patterns": ("tests.bench.patterns", "one pattern and a thousand on one event"),
@@ -22,7 +23,7 @@ MEASUREMENTS = {
 
 
 def main() -> int:
-    listed = "\n".join(f"  {name:<10} {what}" for name, (_, what) in MEASUREMENTS.items())
+    listed = "\n".join(f"  {name:<12} {what}" for name, (_, what) in MEASUREMENTS.items())
     parser = argparse.ArgumentParser(
         prog="make bench",
         description=f"{__doc__}\n\n{listed}",

@@ -80,7 +80,6 @@ def main(argv: list[str] | None = None) -> int:
         fall_asleep(options.asleep)
         beside = median_of(lambda: per_second(MIX, "mix", options.executions, "StateEntered"), runs=options.runs)
         woken = wake(min(10_000, options.asleep))
-        alone = interpreter(options.executions * 2)
     print_table(
         f"Durable workflows, {WORKERS} workers, {options.executions:,} executions at once, median of {options.runs}",
         [
@@ -93,7 +92,6 @@ def main(argv: list[str] | None = None) -> int:
                 reach="seconds",
             ),
             Row("start to first effect, p95, milliseconds, idle", first, reach="under 100"),
-            Row("interpreter alone, transitions per second", alone),
         ],
     )
     return 0
@@ -257,23 +255,6 @@ DUE = """
     UPDATE ops_execution SET due_at = now(), walkers = jsonb_set(walkers, '{0,due}', to_jsonb(now()))
     WHERE id IN (SELECT id FROM ops_execution WHERE name LIKE 'asleep-%%' AND status = 'RUNNING' LIMIT %s)
 """
-
-
-def interpreter(executions: int) -> float:
-    """Transitions a second in memory."""
-    from ops.workflows.asl.definition import compile_machine
-    from ops.workflows.asl.inline import run
-    from ops.workflows.mocks import MockedStates
-
-    machine = compile_machine(MIX)
-    world = MockedStates({"Act": {"Return": 1}})
-    now = datetime.now(UTC)
-    begun = time.perf_counter()
-    entered = 0
-    for number in range(executions):
-        ended = run(machine, {"n": number, "large": number % 2 == 0}, world, now=now)
-        entered += sum(event.type.endswith("StateEntered") for event in ended.history)
-    return entered / (time.perf_counter() - begun)
 
 
 PEER = """
