@@ -13,8 +13,10 @@ from celery.__main__ import main  # noqa: E402 - after the setup
 
 from billing.inbox import claim  # noqa: E402
 from billing.mirror import failing  # noqa: E402
+from ops.workflows import calls  # noqa: E402
 
 claim.LEASE = timedelta(seconds=6)
+calls.LEASE = timedelta(seconds=10)
 failing.LONGEST_OUTAGE_WAIT = timedelta(seconds=4)
 
 if __name__ == "__main__":
