@@ -3,11 +3,15 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.emptying import empty_instead_of_flushing
+
 pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.browser"]
 
 # How fast a machine makes examples says nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+empty_instead_of_flushing()
 
 # What takes long to start is started by one worker: the tests that need it are kept together.
 TOGETHER = {"states_url": "states", "aws_url": "aws", "chromium": ""}  # "": those of one file

@@ -1,8 +1,6 @@
 """The way from Stripe's webhook to the mirror through a real Celery worker, and the sweep that needs no message."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -15,9 +13,8 @@ from djstripe import models as djstripe
 from billing import tasks
 from billing.inbox.claim import lease
 from billing.inbox.models import InboxEvent, InboxState
-from config.env import BASE_DIR
+from tests import processes
 from tests.billing.events import an_event
-from tests.processes import portal_environment
 
 pytestmark = pytest.mark.django_db
 
@@ -47,11 +44,10 @@ def forget_messages() -> None:
 
 
 @pytest.fixture
-def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[subprocess.Popen[bytes]]:
+def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[processes.PortalProcess]:
     """A Celery worker of its own, on this test's database, Redis and Stripe."""
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "--pool", "solo", "--loglevel", "ERROR"]
-    environment = portal_environment() | {"REDIS_URL": django_settings.REDIS_URL}
-    process = subprocess.Popen(command, cwd=BASE_DIR, env=environment, start_new_session=True)
+    command = ["celery", "-A", "config.celery", "worker", "--pool", "solo", "--loglevel", "ERROR"]
+    process = processes.start(*command, own_session=True, REDIS_URL=django_settings.REDIS_URL)
     yield process
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)

@@ -4,8 +4,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,9 +14,8 @@ import httpx
 import psycopg
 import pytest
 
-from config.env import BASE_DIR
 from config.local import Server, start_postgres
-from tests.processes import portal_environment
+from tests import processes
 
 PATIENCE = 120.0  # a machine may have others to serve
 
@@ -30,13 +27,13 @@ class Web:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.environment = portal_environment() | {"LOG_LEVEL": "ERROR"} | environment
-        self.process: subprocess.Popen[bytes] | None = None
+        self.environment = processes.portal_environment() | {"LOG_LEVEL": "ERROR"} | environment
+        self.process: processes.PortalProcess | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--port", str(self.port)]
+        command = ["uvicorn", "config.asgi:application", "--port", str(self.port)]
         command += ["--no-access-log", "--log-level", "warning"]
-        self.process = subprocess.Popen(command, cwd=BASE_DIR, env=self.environment, stderr=subprocess.DEVNULL)
+        self.process = processes.start_in(self.environment, *command)
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -90,7 +87,6 @@ def postgres():
     place.chmod(0o711)  # as root, PostgreSQL runs as another user and must get through
     server = start_postgres(place / "postgres")  # durable: what is torn out must keep what it has committed
     environment = os.environ | {"DATABASE_URL": server.url, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    command = [sys.executable, "manage.py", "prepare_database", "--verbosity", "0"]
-    subprocess.run(command, cwd=BASE_DIR, env=environment, check=True, timeout=300)
+    assert processes.start_in(environment, "manage", "prepare_database", "--verbosity", "0").wait(300) == 0
     yield Postgres(server)
     shutil.rmtree(place, ignore_errors=True)

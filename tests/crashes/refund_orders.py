@@ -1,4 +1,4 @@
-"""Start a refund workflow for each invoice named on standard input: an operator's script in a portal under load."""
+"""Start a refund workflow for each invoice named in its arguments: an operator's script in a portal under load."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from tests.crashes.refunding import REFUND  # noqa: E402
 def main() -> None:
     machine = save_version("refund", json.dumps(REFUND), reason="a test", now=timezone.now()).machine
     with transaction.atomic():
-        for invoice in sys.stdin.read().split():
+        for invoice in sys.argv[1:]:
             start(machine, f"refund-{invoice}", {"invoice": invoice}, now=timezone.now())
 
 

@@ -8,8 +8,6 @@ ANY_DELIVERY_STEPS longer ones.
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,10 +26,9 @@ from billing.inbox.poll import poll
 from billing.inbox.replay import replay_all
 from billing.mirror.apply import mirror_due
 from billing.stripe_accounts import primary
-from config.env import BASE_DIR
+from tests import processes
 from tests.crashes.lives import Company, live
 from tests.crashes.truth import announced, untruths
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -137,10 +134,8 @@ def workers(chance: random.Random) -> Iterator[Callable[[], None]]:
             process.wait()
 
 
-def start() -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.crashes.loop"]
-    environment = portal_environment() | {"LOG_LEVEL": "ERROR"}
-    process = subprocess.Popen(command, cwd=BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True)
+def start() -> processes.PortalProcess:
+    process = processes.start("tests.crashes.loop", piped=True, LOG_LEVEL="ERROR")
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
     return process

@@ -1,8 +1,6 @@
 """A worker is killed at every comma of the mirror's sentence; the next one finishes it, and nothing happens twice."""
 
 import signal
-import subprocess
-import sys
 
 import pytest
 from django.utils import timezone
@@ -13,9 +11,8 @@ from billing.activity.models import Activity
 from billing.inbox.claim import LEASE
 from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror.apply import mirror_due
-from config.env import BASE_DIR
+from tests import processes
 from tests.crashes.worker import ASKED, COMMAS
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -66,5 +63,4 @@ def test_a_worker_that_lives_does_it_all_alone(paid_subscription):
 
 def run_worker(comma: str) -> int:
     """Run a worker in a process of its own on this test's database and Stripe; return how it ended."""
-    command = [sys.executable, "-m", "tests.crashes.worker", comma]
-    return subprocess.run(command, cwd=BASE_DIR, env=portal_environment(), timeout=60, check=False).returncode
+    return processes.start("tests.crashes.worker", comma).wait(60)

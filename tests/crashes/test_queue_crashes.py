@@ -2,17 +2,14 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from billing.inbox.models import AsideMessage, InboxEvent
-from config.env import BASE_DIR
+from tests import processes
 from tests.billing.events import an_event
 from tests.billing.inbox.conftest import left, put, queue, sqs_client, wait_until  # noqa: F401 - fixtures
 from tests.billing.inbox.test_bus import an_envelope
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -22,16 +19,15 @@ COUNT = 120
 @pytest.fixture
 def receive(queue):  # noqa: F811
     """Start a process that empties the queue; what it held when it was killed comes again after two seconds."""
-    processes = []
+    started = []
 
     def start():
-        command = [sys.executable, "manage.py", "receive_sqs", "--queue-url", queue.url, "--threads", "2"]
-        command += ["--visibility", "2", "--wait", "1"]
-        processes.append(subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.DEVNULL))
-        return processes[-1]
+        options = ["--queue-url", queue.url, "--threads", "2", "--visibility", "2", "--wait", "1"]
+        started.append(processes.start("manage", "receive_sqs", *options))
+        return started[-1]
 
     yield start
-    for process in processes:
+    for process in started:
         process.kill()
         process.wait()
 

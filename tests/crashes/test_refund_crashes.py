@@ -2,20 +2,17 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import pytest
 from django.utils import timezone
 
-from config.env import BASE_DIR
 from ops.workflows import calls, engine
 from ops.workflows.machines import save_version
 from ops.workflows.models import Status
 from ops.workflows.start import start
+from tests import processes
 from tests.crashes.refunding import REFUND, paid_invoices
 from tests.crashes.refunds import COMMAS
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -25,9 +22,8 @@ def machine():
     return save_version("refund", json.dumps(REFUND), reason="a test", now=timezone.now()).machine
 
 
-def worker(comma: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.crashes.refunds", comma]
-    return subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.PIPE, text=True)
+def worker(comma: str) -> processes.PortalProcess:
+    return processes.start("tests.crashes.refunds", comma, piped=True)
 
 
 def refunds_of(stripe) -> list[tuple[str, int]]:

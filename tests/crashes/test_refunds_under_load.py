@@ -5,8 +5,6 @@ fail: in the end Stripe's ledger has every refund, and none twice. `REFUNDS=2000
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,11 +14,10 @@ import httpx
 import psycopg
 import pytest
 
-from config.env import BASE_DIR
+from tests import processes
 from tests.billing.inbox.conftest import wait_until
 from tests.crashes.refunding import paid_invoices
 from tests.crashes.test_under_load import Redis
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -42,16 +39,12 @@ class Workers:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: list[processes.PortalProcess] = []
 
     def start(self) -> None:
         for command in (["worker", "--pool", "prefork", "--concurrency", "2"], ["beat", "--pidfile="]):
-            argv = [sys.executable, "-m", "tests.crashes.quick", "-A", "config", *command, "-l", "CRITICAL"]
-            self._processes.append(
-                subprocess.Popen(
-                    argv, cwd=BASE_DIR, env=self._environment, stdout=subprocess.DEVNULL, start_new_session=True
-                )
-            )
+            argv = ["tests.crashes.quick", "-A", "config", *command, "-l", "CRITICAL"]
+            self._processes.append(processes.start_in(self._environment, *argv, own_session=True))
 
     def kill(self) -> None:
         for process in self._processes:
@@ -73,13 +66,12 @@ def at_work(environment: dict[str, str]) -> Iterator[Workers]:
 
 def test_every_refund_is_made_and_none_twice_whatever_fails(postgres, redis, stripe, sandbox, stripe_key):
     invoices = paid_invoices(stripe, REFUNDS)
-    environment = portal_environment() | {
+    environment = processes.portal_environment() | {
         "DATABASE_URL": postgres.url,
         "REDIS_URL": redis.url,
         "LOG_LEVEL": "CRITICAL",
     }
-    order = [sys.executable, "-m", "tests.crashes.refund_orders"]
-    subprocess.run(order, cwd=BASE_DIR, env=environment, input="\n".join(invoices), text=True, check=True, timeout=300)
+    assert processes.start_in(environment, "tests.crashes.refund_orders", *invoices).wait(300) == 0
     with at_work(environment) as workers:
         wait_until(lambda: begun(postgres), seconds=CATCHING_UP_SECONDS)
         chance = random.Random(7)

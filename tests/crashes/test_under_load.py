@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +19,8 @@ import httpx
 import psycopg
 import pytest
 
-from config.env import BASE_DIR
 from config.local import start_redis
+from tests import processes
 from tests.billing.inbox.conftest import wait_until
 from tests.crashes.conftest import PATIENCE, Web
 from tests.crashes.lives import Company, live
@@ -85,8 +84,8 @@ def test_it_catches_up_by_itself_whatever_fails(postgres, redis, stripe, sandbox
 @contextmanager
 def running(web: Web, *command: str) -> Iterator[None]:
     """One of Celery's programs beside the web process."""
-    argv = [sys.executable, "-m", "tests.crashes.quick", "-A", "config", *command, "-l", "CRITICAL"]
-    process = subprocess.Popen(argv, cwd=BASE_DIR, env=web.environment, stdout=subprocess.DEVNULL)
+    argv = ["tests.crashes.quick", "-A", "config", *command, "-l", "CRITICAL"]
+    process = processes.start_in(web.environment, *argv)
     try:
         yield
         assert process.poll() is None, f"{command[0]} has ended by itself"
@@ -148,6 +147,9 @@ def caught_up(postgres: Any, there: set[str]) -> bool:
 
 def untruths_of(web: Web) -> list[str]:
     """What is not as Stripe says, in that portal's database."""
-    command = [sys.executable, "-m", "tests.crashes.truth"]
-    done = subprocess.run(command, cwd=BASE_DIR, env=web.environment, stdout=subprocess.PIPE, timeout=300, check=True)
-    return list(json.loads(done.stdout))
+    process = processes.start_in(web.environment, "tests.crashes.truth", piped=True)
+    assert process.stdout
+    with process.stdout as told:
+        said = told.read()
+    assert process.wait(300) == 0
+    return list(json.loads(said))

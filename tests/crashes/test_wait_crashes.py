@@ -1,23 +1,20 @@
 """Workers killed while executions wait for events, and while events meet them: one answer, whatever died."""
 
 import signal
-import subprocess
-import sys
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from config.env import BASE_DIR
 from ops.models import EventWait
 from ops.rules import take
 from ops.rules.dispatch import dispatch_due
 from ops.workflows import calls, engine
 from ops.workflows.models import Status
 from ops.workflows.waits import met
+from tests import processes
 from tests.crashes.waits_worker import COMMAS
 from tests.ops.workflows.waiting import begin, invoice_paid, waiting_machine
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -29,9 +26,7 @@ def test_killed_at_a_comma_the_wait_has_its_one_answer(comma):
     if COMMAS[comma][0] in (take, met):  # it waits before the event comes
         engine.advance_due(timezone.now, budget_seconds=10)
         begun = invoice_paid("in_1")
-    command = [sys.executable, "-m", "tests.crashes.waits_worker", comma]
-    process = subprocess.run(command, cwd=BASE_DIR, env=portal_environment(), check=False, timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    assert processes.start("tests.crashes.waits_worker", comma).wait(60) == -signal.SIGKILL
     event = begun or invoice_paid("in_1")
     later = lambda: timezone.now() + calls.LEASE  # noqa: E731 - what the dead had leased is free again
     for _ in range(2):

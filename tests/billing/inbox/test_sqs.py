@@ -3,8 +3,6 @@
 import json
 import secrets
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -20,11 +18,10 @@ from billing.inbox.intake import store_event
 from billing.inbox.models import AsideMessage, Door, InboxEvent
 from billing.inbox.sqs import AwsTrouble, Receiver, Tally, open_queue
 from billing.stripe_accounts import primary
-from config.env import BASE_DIR
+from tests import processes
 from tests.billing.events import an_event
 from tests.billing.inbox.conftest import wait_until
 from tests.billing.inbox.test_bus import STACK, an_envelope
-from tests.processes import portal_environment
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -247,17 +244,18 @@ def test_a_queue_that_is_not_there_is_said(queue):
 
 def test_told_to_stop_the_process_ends_with_what_it_has_stored(put, queue, left):
     put(*envelopes(25))
-    command = [sys.executable, "manage.py", "receive_sqs", "--queue-url", queue.url, "--threads", "2", "--json"]
-    process = subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.PIPE, text=True)
+    options = ["--queue-url", queue.url, "--threads", "2", "--json"]
+    process = processes.start("manage", "receive_sqs", *options, piped=True)
     try:
         wait_until(lambda: left() == 0, seconds=60)
         process.send_signal(signal.SIGTERM)
-        out, _ = process.communicate(timeout=20)
+        assert process.wait(20) == 0
     finally:
         process.kill()
         process.wait()
-    assert process.returncode == 0
-    assert json.loads(out)["stored"] == 25
+    assert process.stdout
+    with process.stdout as out:
+        assert json.load(out)["stored"] == 25
     assert InboxEvent.objects.count() == 25
 
 

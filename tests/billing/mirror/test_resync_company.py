@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -28,9 +26,8 @@ from billing.mirror.fetch import list_pages
 from billing.mirror.history import PartState, ResyncPart, ResyncRun, RunState
 from billing.mirror.kinds import KINDS
 from billing.stripe_accounts import primary
-from config.env import BASE_DIR
+from tests import processes
 from tests.billing.mirror.company import KEY, LISTED, assert_mirrored, row_versions, running_company, use
-from tests.processes import portal_environment
 from tests.sandbox.running import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("company")]
@@ -173,9 +170,7 @@ def lists_done(run: ResyncRun) -> set[str]:
 @pytest.mark.parametrize(("parts", "calls"), [(0, 3), (1, 0), (1, 6), (4, 0)])
 def test_killed_and_started_again_it_goes_on(company, parts, calls):
     """Killed when so many parts have been begun, and about so many calls made since."""
-    command = [sys.executable, "manage.py", "resync", *LISTED, "--json"]
-    environment = portal_environment() | {"STRIPE_RATE_LIMIT_TEST": "4"}
-    process = subprocess.Popen(command, cwd=BASE_DIR, env=environment, stdout=subprocess.DEVNULL)
+    process = processes.start("manage", "resync", *LISTED, "--json", STRIPE_RATE_LIMIT_TEST="4")
     until(lambda: ResyncPart.objects.exists(), 60)
     until(lambda: ResyncPart.objects.filter(counts__gt={}).count() >= parts, 60)
     time_left = time.monotonic() + calls / 4
