@@ -32,6 +32,12 @@ ROUNDS = 5  # questions about one object that changes all the time, before its e
 GENERATIONS = 12  # of parents: longer than any chain of references between Stripe's objects
 
 Clock = Callable[[], datetime]
+# What else belongs into the transaction that writes: given the stories whose objects it settles, and all changes.
+How = Callable[[Sequence[Story], Mapping[Ref, Change]], None]
+
+
+def nothing(_told: Sequence[Story], _changes: Mapping[Ref, Change]) -> None:
+    """Nobody waits for these objects."""
 
 
 @dataclass(frozen=True)
@@ -82,19 +88,24 @@ class Answers:
         self.rows.pop(ref, None)
 
 
-def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock, how: How = nothing) -> dict[Ref, Change]:
     """Bring these objects, and the objects they refer to, to what Stripe says now.
 
     Raises stripe.StripeError when Stripe does not answer or refuses.
     """
-    changes, errors = ask_rounds([Ask(ref) for ref in refs], account=account, clock=clock)
+    changes, errors = ask_rounds([Ask(ref) for ref in refs], account=account, clock=clock, how=how)
     for error in errors.values():
         raise error
     return changes
 
 
 def write_with_parents(
-    snapshots: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: Later | None = None
+    snapshots: Sequence[Snapshot],
+    *,
+    account: StripeAccount,
+    clock: Clock,
+    later: Later | None = None,
+    how: How = nothing,
 ) -> dict[Ref, Change]:
     """Write what was listed, and first the objects it refers to that the mirror lacks.
 
@@ -103,7 +114,7 @@ def write_with_parents(
     """
     asks = [Ask(snapshot.ref, snapshot=snapshot) for snapshot in snapshots]
     try:
-        changes, errors = ask_once(asks, account=account, clock=clock, later=later)
+        changes, errors = ask_once(asks, account=account, clock=clock, how=how, later=later)
     except (stripe.StripeError, OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -116,14 +127,14 @@ def write_with_parents(
         return {
             ref: change
             for part in parts
-            for ref, change in write_with_parents(part, account=account, clock=clock, later=later).items()
+            for ref, change in write_with_parents(part, account=account, clock=clock, later=later, how=how).items()
         }
     for trouble in errors.values():
         raise trouble
     return changes
 
 
-def ask(asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: "How") -> None:
+def ask(asks: Sequence[Ask], *, account: StripeAccount, clock: Clock, how: How) -> None:
     """Ask about objects with waiting events, and settle these. Raises StripeAway when nothing else need be tried."""
     try:
         _, errors = ask_rounds(asks, account=account, clock=clock, how=how)
@@ -151,13 +162,6 @@ def fail(asks: Sequence[Ask], errors: Mapping[Ref, Exception], clock: Clock) -> 
             tell_failure(entry.ref.id, events, account=events[0].owner, error=error)
             metrics.mirror_failed.labels(kind=entry.ref.kind).inc()
             claim.settle_waiting(postponed(events, error, now=clock()))
-
-
-How = Callable[[Sequence[Story], Mapping[Ref, Change]], None]
-
-
-def nothing(_told: Sequence[Story], _changes: Mapping[Ref, Change]) -> None:
-    """Nobody waits for these objects."""
 
 
 def ask_rounds(
@@ -332,7 +336,7 @@ def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: 
         data = None if word.data is None else dict(word.data)
         version = gate.version if gate else 0
         at = story.newest.occurred_at
-        answers.take(ref, Snapshot(ref, data, word.created, word.created, expected_version=version, at=at))
+        answers.take(ref, Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True))
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
@@ -344,6 +348,7 @@ def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Sna
         expected_version=gate.version if gate else 0,
         steps=story.steps(gate, until=fetched.high + 1) if story else (),
         at=story.newest.occurred_at if story else None,
+        told=story.says(fetched.data) if story else False,
     )
 
 
