@@ -17,11 +17,12 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.mirror import asking, resync_parts
+from billing.mirror import resync_parts
 from billing.mirror.apply import no_collecting
 from billing.mirror.compare import Difference
 from billing.mirror.failing import describe
 from billing.mirror.history import PartState, ResyncPart, ResyncRun, RunState
+from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.listing import ancestors_of
 from billing.mirror.owner import owner_id, owners_remembered
@@ -232,7 +233,7 @@ def write_what_can_be(resync: Resync, walk: Walk, settled: Settled, account: Str
     if awaits:
         return awaits
     coming = {name for _, name in resync.walks.unfinished(account.name, before)}
-    later = asking.Later(frozenset(coming))
+    later = Later(frozenset(coming))
     write_rest(settled, account=account, clock=resync.clock, later=later, how=resync.noted.by(account.name))
     return [(account.name, name) for name in later.awaited] if settled.rest else []
 

@@ -12,6 +12,7 @@ from billing.mirror.columns import layout_for
 from billing.mirror.compare import Difference
 from billing.mirror.drift import look
 from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
+from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import Column
 from billing.mirror.listing import ALONG, NESTED, PARTIAL
@@ -149,7 +150,7 @@ def snapshots_of(kind: Kind, answers: Sequence[Answer]) -> Iterator[Snapshot]:
     yield from own
 
 
-def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: asking.Later, how: asking.How) -> None:
+def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: Later, how: asking.How) -> None:
     """Write what differs, but for what must wait. Events that come meanwhile win: Stripe is asked again."""
     changes = written(settled.rest, account=account, clock=clock, later=later, how=how)
     settled.changes |= {ref: change for ref, change in changes.items() if ref in settled.own}
@@ -157,7 +158,7 @@ def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later:
 
 
 def written(
-    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: asking.Later, how: asking.How
+    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: Later, how: asking.How
 ) -> dict[Ref, Change]:
     changes = asking.write_with_parents(different, account=account, clock=clock, later=later, how=how)
     passed_by = [snapshot for snapshot in different if changes.get(snapshot.ref) is Change.STALE]
