@@ -4,8 +4,8 @@ from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.entitlements.models import Suspension
 from billing.inbox.models import AsideMessage, Door, EventForm, InboxEvent, InboxState, PollCursor, PollState
-from billing.mirror.history import DriftCheck, DriftDifference, ResyncPart, ResyncRun
-from billing.mirror.models import MirrorGate
+from billing.mirror.history import DriftCheck, DriftDifference, ResyncNote, ResyncPart, ResyncRun
+from billing.mirror.models import MirrorGate, SilentChange
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 from billing.provisioning.models import Provision
@@ -30,8 +30,10 @@ __all__ = [
     "PollState",
     "Provision",
     "RawObject",
+    "ResyncNote",
     "ResyncPart",
     "ResyncRun",
+    "SilentChange",
     "SubscriptionRow",
     "Suspension",
 ]

@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing import clock
+from billing.mirror import silence
 from ops.effects.destinations.log import prune
 from ops.remediation.findings import look
 from ops.rules import due, take
@@ -42,8 +43,8 @@ def deliver_due() -> None:
 
 @shared_task(name="ops.tasks.sweep_rules")
 def sweep_rules() -> None:
-    """Look for events and calls that no message announced, whose worker died, or whose time has come."""
-    if take.waiting():
+    """Look for events, changes and calls that no message announced, whose worker died, or whose time has come."""
+    if take.waiting() or silence.waiting():
         DISPATCH.soon()
     if due.waiting(timezone.now()):
         DELIVER.soon()

@@ -25,10 +25,10 @@ from billing.inbox.claim import Settled, Waiting
 from billing.inbox.envelope import STRIPE
 from billing.inbox.models import InboxState
 from billing.mirror import asking, signals
-from billing.mirror.asking import Ask, parents_missing
 from billing.mirror.echoes import ECHOES, echoes, unheard
 from billing.mirror.failing import StripeAway, postponed, tell_failure
 from billing.mirror.gate import Verdict, Word, judge
+from billing.mirror.inquiry import Ask, parents_missing
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
 from billing.mirror.triage import why_not
@@ -222,7 +222,7 @@ def snapshot_of(story: Story, word: Word, held: Held) -> Snapshot:
     gate = held.gates[story.ref]
     data = None if word.data is None else dict(word.data)
     steps = story.steps(gate, until=word.created)
-    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=story.newest.occurred_at)
+    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=story.newest.occurred_at, told=True)
 
 
 def second_look(asks: Sequence[tuple[StripeAccount, Ask]], clock: Clock, *, end: float) -> bool:

@@ -62,7 +62,9 @@ def fetch(ref: Ref, *, account: StripeAccount | None = None) -> Fetched:
     if not kind.fetchable:
         raise CannotBeAsked(f"Stripe cannot be asked for a single {ref.kind}.")
     try:
-        answer = read(f"{kind.path}/{quote(ref.id, safe='')}", {"expand": kind.expand}, account=account)
+        answer = read(
+            f"{kind.path}/{quote(ref.id, safe='')}", {"expand": (*kind.expand, *kind.spares)}, account=account
+        )
     except Missing as missing:
         return Fetched(ref, None, missing.low, missing.high)
     if answer.data.get("deleted"):

@@ -22,6 +22,8 @@ class ResyncRun(models.Model):
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     stage = models.PositiveSmallIntegerField(default=0)  # the parts of this stage have been planned
     error = models.TextField(_("error"), blank=True, default="")
+    # What it has written, once it is done: [account's name, kind, change, number of objects] each. Before: its notes.
+    written = models.JSONField(default=list)
 
     class Meta:
         verbose_name = _("resync")
@@ -58,7 +60,7 @@ class ResyncPart(models.Model):
     cursor = models.CharField(max_length=255, blank=True, default="")
     reached = models.BigIntegerField(null=True, blank=True)
     state = models.CharField(_("state"), max_length=12, choices=PartState.choices, default=PartState.WAITING)
-    counts = models.JSONField(default=dict)  # change → number of objects
+    counts = models.JSONField(default=dict)  # change → number of objects, but for what was written: see `ResyncNote`
     note = models.TextField(blank=True, default="")
 
     class Meta:
@@ -66,6 +68,17 @@ class ResyncPart(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.run}"
+
+
+class ResyncNote(models.Model):
+    """What one transaction of a resync has written, noted in it: so it is counted, whoever was killed when."""
+
+    run = models.ForeignKey(ResyncRun, on_delete=models.CASCADE, related_name="notes")
+    owner = models.CharField(max_length=64, blank=True, default="")  # the configured account's name
+    changes = models.JSONField()  # kind → object's id → change
+
+    def __str__(self) -> str:
+        return f"written by {self.run}"
 
 
 class DriftCheck(models.Model):

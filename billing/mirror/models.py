@@ -1,5 +1,6 @@
 """What the mirror remembers of its own: how new each object is that it holds."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -20,3 +21,14 @@ class MirrorGate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id}"
+
+
+class SilentChange(models.Model):
+    """Objects that changed without an event, until whoever waits for a state was told (`billing.mirror.silence`)."""
+
+    owner = models.CharField(max_length=64, blank=True, default="")  # the configured account's name
+    livemode = models.BooleanField()
+    object_ids: "ArrayField[list[str], list[str]]" = ArrayField(models.TextField())
+
+    def __str__(self) -> str:
+        return ", ".join(self.object_ids)

@@ -9,7 +9,6 @@ import gc
 import json
 import threading
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,19 +17,20 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from billing.mirror import asking, resync_parts
+from billing.mirror import resync_parts
 from billing.mirror.apply import no_collecting
 from billing.mirror.compare import Difference
 from billing.mirror.failing import describe
 from billing.mirror.history import PartState, ResyncPart, ResyncRun, RunState
+from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.listing import ancestors_of
 from billing.mirror.owner import owner_id, owners_remembered
+from billing.mirror.resync_counts import Noted, sum_up
 from billing.mirror.resync_lists import listings_of
 from billing.mirror.resync_pages import Settled, settle, write_rest
 from billing.mirror.resync_parts import Wanted, looked_into
 from billing.mirror.resync_walks import Listing, Name, Walk, Walks
-from billing.mirror.write import Change
 from billing.stripe_accounts import StripeAccount
 
 log = structlog.get_logger(__name__)
@@ -55,14 +55,6 @@ class AlreadyRunning(RuntimeError):
 
 
 @dataclass
-class Outcome:
-    """What became of one kind of one account."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    unavailable: str = ""
-
-
-@dataclass
 class Resync:
     """One run in this process. `accounts` are those that it was asked for, by name."""
 
@@ -70,7 +62,7 @@ class Resync:
     wanted: Wanted
     accounts: dict[str, StripeAccount]
     clock: Clock
-    made: dict[tuple[str, Ref], Change] = field(default_factory=dict)  # what lists of other kinds brought along
+    noted: Noted
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
     looked_at: int = 0  # objects, by this process
     error: BaseException | None = None
@@ -94,7 +86,8 @@ def begin(wanted: Wanted, accounts: Sequence[StripeAccount], clock: Clock) -> Re
     if not lock(run):
         raise AlreadyRunning(AlreadyRunning.__doc__)
     ResyncRun.objects.filter(pk=run.pk).update(state=RunState.RUNNING, error="")
-    return Resync(run, wanted, {account.name: account for account in accounts}, clock)
+    named = {account.name: account for account in accounts}
+    return Resync(run, wanted, named, clock, Noted(run, wanted.kinds))
 
 
 def lock(run: ResyncRun) -> bool:
@@ -211,7 +204,8 @@ def write_listing(resync: Resync, listing: Listing) -> None:
     """Bring a page into the mirror, as far as what it refers to is there; the rest of it comes back later."""
     account = resync.accounts[listing.walk.part.owner]
     if listing.page is not None:
-        listing.settled = settle(listing.page, check=resync.wanted.check, account=account, clock=resync.clock)
+        how = resync.noted.by(account.name)
+        listing.settled = settle(listing.page, check=resync.wanted.check, account=account, clock=resync.clock, how=how)
         resync.looked_at += len(listing.page.objects)
         listing.page = None
     if listing.settled is not None and listing.settled.rest:
@@ -239,20 +233,19 @@ def write_what_can_be(resync: Resync, walk: Walk, settled: Settled, account: Str
     if awaits:
         return awaits
     coming = {name for _, name in resync.walks.unfinished(account.name, before)}
-    later = asking.Later(frozenset(coming))
-    brought = write_rest(settled, account=account, clock=resync.clock, later=later)
-    resync.made |= {
-        (account.name, ref): change
-        for ref, change in brought.items()
-        if change is not Change.UNCHANGED and ref.kind in resync.wanted.kinds
-    }
+    later = Later(frozenset(coming))
+    write_rest(settled, account=account, clock=resync.clock, later=later, how=resync.noted.by(account.name))
     return [(account.name, name) for name in later.awaited] if settled.rest else []
 
 
 def keep_place(resync: Resync, part: ResyncPart, done: Sequence[Listing]) -> None:
     """Say in the part's row how far it is; other columns may have been changed by whoever cut it."""
     for listing in done:
-        count(resync, part, listing.settled or Settled())
+        settled = listing.settled or Settled()
+        resync.noted.count(part, settled)
+        for ref, found in settled.differing.items():
+            if len(resync.differing) < EXAMPLES:
+                resync.differing[ref] = found
     last = done[-1]
     state = PartState.UNAVAILABLE if last.unavailable else PartState.DONE if last.last else PartState.WAITING
     with connection.cursor() as cursor:
@@ -261,20 +254,11 @@ def keep_place(resync: Resync, part: ResyncPart, done: Sequence[Listing]) -> Non
         )
 
 
-def count(resync: Resync, part: ResyncPart, settled: Settled) -> None:
-    """What another kind's list brought along counts when it is listed itself."""
-    for ref, change in settled.changes.items():
-        was = resync.made.pop((part.owner, ref), Change.UNCHANGED)
-        counted = (was if change is Change.UNCHANGED else change).value
-        part.counts[counted] = part.counts.get(counted, 0) + 1
-    for ref, found in settled.differing.items():
-        if len(resync.differing) < EXAMPLES:
-            resync.differing[ref] = found
-
-
 def end(resync: Resync) -> None:
     """Write down how it ended, and let go of the lock."""
     done = resync.error is None
+    if done:
+        sum_up(resync.run)
     ResyncRun.objects.filter(pk=resync.run.pk).update(
         state=RunState.DONE if done else RunState.STOPPED,
         finished_at=resync.clock() if done else None,
@@ -283,18 +267,6 @@ def end(resync: Resync) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, resync.run.pk])
     log.info("resync:ended", run=resync.run.pk, done=done)
-
-
-def outcomes(run: ResyncRun) -> dict[tuple[str, str], Outcome]:
-    """(account's name, kind) → what became of it, of all parts so far."""
-    found: defaultdict[tuple[str, str], Outcome] = defaultdict(Outcome)
-    parts = run.parts.order_by("stage", "pk").values_list("owner", "kind", "counts", "state", "note")
-    for owner, kind, counts, state, note in parts:
-        outcome = found[owner, kind]
-        outcome.counts.update(counts)
-        if state == PartState.UNAVAILABLE:
-            outcome.unavailable = note
-    return dict(found)
 
 
 def owners_known(accounts: Sequence[StripeAccount]) -> None:

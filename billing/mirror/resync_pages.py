@@ -12,6 +12,7 @@ from billing.mirror.columns import layout_for
 from billing.mirror.compare import Difference
 from billing.mirror.drift import look
 from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
+from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.layout import Column
 from billing.mirror.listing import ALONG, NESTED, PARTIAL
@@ -52,27 +53,27 @@ class Settled:
     changes: dict[Ref, Change] = field(default_factory=dict)
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
     rest: list[Snapshot] = field(default_factory=list)  # still to be written: the page's own, and what they brought
-    seemed: dict[Ref, Change] = field(default_factory=dict)  # what there was to do about the page's own
+    own: frozenset[Ref] = frozenset()  # those of the rest that are the page's own
 
 
-def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock) -> Settled:
+def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock, how: asking.How) -> Settled:
     """Find what differs, to be written by `write_rest`; what was not listed is asked about at once.
 
-    With `check` nothing is written, and all is said.
+    `how` is called in each transaction that writes. With `check` nothing is written, and all is said.
     """
     own = [Ref(page.kind.name, answer.data["id"]) for answer in page.objects]
-    different, stored = differing_in(page)
+    different = differing_in(page)
     unlisted = unlisted_rows(page, account=account)
     if check:
         return checked(own, different, unlisted, account=account)
     same = {ref: Change.UNCHANGED for ref in own if ref not in different}
-    gone = refreshed(unlisted, account=account, clock=clock)
-    seemed = {ref: Change.UPDATED if ref in stored else Change.CREATED for ref in own if ref in different}
-    return Settled({**same, **{ref: gone[ref] for ref in unlisted}}, rest=list(different.values()), seemed=seemed)
+    gone = refreshed(unlisted, account=account, clock=clock, how=how)
+    own_rest = frozenset(own).intersection(different)
+    return Settled({**same, **{ref: gone[ref] for ref in unlisted}}, rest=list(different.values()), own=own_rest)
 
 
-def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], dict[Ref, Data]]:
-    """What of the page, and of what its objects brought along, differs from the mirror; and what the mirror has.
+def differing_in(page: Page) -> dict[Ref, Snapshot]:
+    """What of the page, and of what its objects brought along, differs from the mirror.
 
     Nearly always nothing does: so the mirror's rows are first compared with what was listed as it is, and only objects
     that differ are taken apart.
@@ -86,10 +87,10 @@ def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], dict[Ref, Data]]:
         if data != stored.get(ref) or any(stored.get(along) != there for along, there in brought.items())
     ]
     if not suspects:
-        return {}, stored
+        return {}
     snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page.kind, suspects)}
     stored |= stored_of(snapshots.keys() - stored.keys())
-    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}, stored
+    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}
 
 
 def parted(kind: Kind, data: Data) -> tuple[Data, dict[Ref, Data]]:
@@ -149,38 +150,27 @@ def snapshots_of(kind: Kind, answers: Sequence[Answer]) -> Iterator[Snapshot]:
     yield from own
 
 
-def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: asking.Later) -> dict[Ref, Change]:
-    """Write what differs, but for what must wait; return what became of the objects that the page's own brought along.
-
-    Events that come meanwhile win: Stripe is asked again. What another page has written meanwhile counts here.
-    """
-    changes = written(settled.rest, account=account, clock=clock, later=later)
-    brought = {}
-    for ref in [snapshot.ref for snapshot in settled.rest if snapshot.ref in changes]:
-        if ref not in settled.seemed:
-            brought[ref] = changes[ref]
-        elif changes[ref] is Change.UNCHANGED:
-            settled.changes[ref] = settled.seemed[ref]
-        else:
-            settled.changes[ref] = changes[ref]
+def write_rest(settled: Settled, *, account: StripeAccount, clock: Clock, later: Later, how: asking.How) -> None:
+    """Write what differs, but for what must wait. Events that come meanwhile win: Stripe is asked again."""
+    changes = written(settled.rest, account=account, clock=clock, later=later, how=how)
+    settled.changes |= {ref: change for ref, change in changes.items() if ref in settled.own}
     settled.rest = [snapshot for snapshot in settled.rest if snapshot.ref not in changes]
-    return brought
 
 
 def written(
-    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: asking.Later
+    different: Sequence[Snapshot], *, account: StripeAccount, clock: Clock, later: Later, how: asking.How
 ) -> dict[Ref, Change]:
-    changes = asking.write_with_parents(different, account=account, clock=clock, later=later)
+    changes = asking.write_with_parents(different, account=account, clock=clock, later=later, how=how)
     passed_by = [snapshot for snapshot in different if changes.get(snapshot.ref) is Change.STALE]
     if not passed_by:
         return changes
     stored = stored_of(snapshot.ref for snapshot in passed_by)  # often another list has brought the very same along
     changes |= {snapshot.ref: Change.UNCHANGED for snapshot in passed_by}
     stale = [snapshot.ref for snapshot in passed_by if differs(snapshot, stored.get(snapshot.ref))]
-    return changes | (asking.refresh(stale, account=account, clock=clock) if stale else {})
+    return changes | (asking.refresh(stale, account=account, clock=clock, how=how) if stale else {})
 
 
-def refreshed(unlisted: Sequence[Ref], *, account: StripeAccount, clock: Clock) -> dict[Ref, Change]:
+def refreshed(unlisted: Sequence[Ref], *, account: StripeAccount, clock: Clock, how: asking.How) -> dict[Ref, Change]:
     """Ask about rows that were not listed; what Stripe has all the same, and as we have it, costs no write."""
     changes = dict.fromkeys(unlisted, Change.UNCHANGED)
     if unlisted:
@@ -188,7 +178,7 @@ def refreshed(unlisted: Sequence[Ref], *, account: StripeAccount, clock: Clock) 
         for error in found.errors.values():
             raise error
         changed = [*found.differing, *found.unsettled]
-        changes |= asking.refresh(changed, account=account, clock=clock) if changed else {}
+        changes |= asking.refresh(changed, account=account, clock=clock, how=how) if changed else {}
     return changes
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from billing.mirror.resync import Outcome, Resync
+from billing.mirror.resync import Resync
+from billing.mirror.resync_counts import Outcome
 from billing.mirror.write import Change
 
 PATIENCE_SECONDS = 2.0  # before a rate is told: the first numbers say nothing

@@ -61,6 +61,12 @@ class Story:
         shown = self.newest.object_json
         return None if shown is None else orjson.loads(shown)
 
+    def says(self, data: Data | None) -> bool:
+        """Whether one of the events tells just this state (None: that the object is gone)."""
+        if data is None:
+            return any(word.says is Says.GONE for word in self.words)
+        return any(word.data == data for word in self.words)
+
     def steps(self, gate: Gate | None, *, until: int) -> tuple[Step, ...]:
         """The states that the object went through since `gate` and before the second `until`, where they are plain.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
-from billing.mirror import gates, readmodel, signals, tables
+from billing.mirror import gates, readmodel, signals, silence, tables
 from billing.mirror.columns import TableRow, departed, rows_of, without
 from billing.mirror.gate import Gate, may_write
 from billing.mirror.kinds import Ref, kind_for
@@ -49,6 +49,7 @@ class Snapshot:
     expected_version: int | None = None  # of its gate, read before Stripe was asked
     steps: tuple[Step, ...] = ()  # states on the way to this one, in order: they are news, but not written
     at: datetime | None = None  # when an event said so; None when nobody announced it
+    told: bool = False  # whether an event that is settled with it says just this: who waits for a state hears of that
 
 
 @dataclass(frozen=True)
@@ -192,5 +193,7 @@ def follow_up(
     changed = [snapshot for snapshot in written if snapshot.ref in after]
     for kind, ids in by_kind(snapshot.ref for snapshot in changed).items():
         readmodel.update(kind, [after[Ref(kind, object_id)] for object_id in ids], now=now)
+    silent = [snapshot.ref.id for snapshot in changed if not snapshot.told]
+    silence.note(silent, owner=account.name, livemode=account.livemode)
     signals.after_write([(snapshot.ref, snapshot.ref not in held.stored) for snapshot in changed])
     react([Changed(s.ref.kind, held.stored.get(s.ref), after[s.ref], s.steps, s.at) for s in changed], now=now)

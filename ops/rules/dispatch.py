@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from billing.mirror import silence
 from billing.mirror.apply import no_collecting
 from ops import metrics
 from ops.rules import book, matches, take
@@ -20,10 +21,12 @@ from ops.rules.book import Book
 from ops.rules.envelopes import OWN, Received
 from ops.rules.matches import Found
 from ops.workflows.waits import met
+from ops.workflows.waits.wanted import OBJECT
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
+SILENT = 100  # notes of changes without an event, each of one page at most
 TRIES = 3  # of a batch whose rule was deleted under it
 
 Clock = Callable[[], datetime]
@@ -63,7 +66,22 @@ def dispatch_due(
         if batch.events < BATCH:
             break
         on_full_batch()
+    while time.monotonic() < end and tell_of_silence(now=clock()) == SILENT:
+        pass
     return total
+
+
+def tell_of_silence(*, now: datetime) -> int:
+    """Hold what changed without an event against the waits for it; return how many notes of it were taken.
+
+    Events come first: where one tells of the same change, it is the answer.
+    """
+    with transaction.atomic():
+        changes = silence.take(SILENT)
+        # After the notes were taken: see `waits.register`.
+        if changes and OBJECT in met.names():
+            met.wake_in_silence(changes, now=now)
+    return len(changes)
 
 
 def dispatch_batch(clock: Clock) -> Dispatched:

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.customers import organization_of
+from billing.stripe_accounts import UnknownAccount
 from ops.effects.registry import ARN
 from ops.rules.backtest import SHOW_EVERY, chunks, fit, look, read_whole, scope_of, windows
 from ops.rules.backtest import Trial as RuleTrial
@@ -34,6 +35,8 @@ from ops.workflows.asl.running import Answer, Ended
 from ops.workflows.asl.step import Call
 from ops.workflows.mocks import MockedStates
 from ops.workflows.waits import wanted as waits
+from ops.workflows.waits.past import Began
+from ops.workflows.waits.register import whose
 
 Json = Any
 NEVER = timedelta(days=3650).total_seconds()
@@ -229,7 +232,11 @@ class Past:
             wanted = waits.read_wanted(arguments)
         except ValueError as error:
             return Answer(failure=Failure("InvalidInput", str(error)))
-        for at, event in self.events(wanted):
+        try:
+            met = self.events(wanted)
+        except UnknownAccount as error:
+            return Answer(failure=Failure("UnknownAccount", str(error)))
+        for at, event in met:
             return Answer(event, seconds=max(0.0, (at - self.now).total_seconds()))
         return Answer(seconds=NEVER)
 
@@ -243,7 +250,7 @@ class Past:
 
     def events(self, wanted: waits.Wanted) -> list[tuple[datetime, Event]]:
         """What came since the execution's own event and fits, by when it happened."""
-        key = json.dumps([wanted.pattern, wanted.object], sort_keys=True)
+        key = json.dumps([wanted.pattern, wanted.object, wanted.account], sort_keys=True)
         if key not in self._since:
             self._since[key] = sorted(later_events(self.row, wanted), key=lambda each: each[0])
         return self._since[key]
@@ -262,7 +269,8 @@ def later_events(row: Received, wanted: waits.Wanted) -> Iterator[tuple[datetime
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         pks = [pk for (pk,) in cursor.fetchall()]
-    wait = waits.Wait(0, pattern, wanted.object, row.received_at, row.external_id)
+    owner, livemode = whose(wanted, Began(row.source, row.owner, row.livemode, row.received_at))
+    wait = waits.Wait(0, pattern, wanted.object, row.received_at, row.external_id, owner, livemode)
     for part in chunks(pks):
         for each, forms in read_whole(part) if part else ():
             met = next((form for form in forms if wait.is_met_by(each, form)), None)

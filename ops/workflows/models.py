@@ -259,6 +259,9 @@ class EventWait(models.Model):
     object_id = models.CharField(max_length=255, blank=True, default="")  # only events about it count
     since = models.DateTimeField()  # what arrived before does not count
     not_event = models.CharField(max_length=255, blank=True, default="")  # the event that began the execution
+    # Whose events of Stripe's count: a configured account's by its name, in one mode. Without a mode: everybody's.
+    owner = models.CharField(max_length=64, blank=True, default="", db_default="")
+    livemode = models.BooleanField(null=True)
     # Every event that meets it has one of `keys`, which are all of one name (`waits.wanted`).
     key_name = models.CharField(max_length=512)
     keys: "ArrayField[list[str], list[str]]" = ArrayField(models.TextField())

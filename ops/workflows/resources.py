@@ -5,6 +5,7 @@
 
 from datetime import datetime
 
+from billing.stripe_accounts import UnknownAccount
 from ops.effects.known import by_arn
 from ops.effects.known import is_at_home as ends_here
 from ops.effects.outcome import Done, Outcome, Refused, Retry
@@ -54,7 +55,10 @@ def await_event(made: Made, *, now: datetime) -> Outcome | Later:
         started_at=made.started_at,
         until=made.until,
     )
-    event = wait_for(wanted, waiter, now=now)
+    try:
+        event = wait_for(wanted, waiter, now=now)
+    except UnknownAccount as error:
+        return Refused(f"UnknownAccount: {error}")
     return Later() if event is None else Done(event)
 
 

@@ -13,7 +13,7 @@ django.setup()
 from django.utils import timezone  # noqa: E402 - after the setup
 
 from billing.inbox import claim  # noqa: E402
-from billing.mirror import apply, asking, gates, tables, write  # noqa: E402
+from billing.mirror import apply, asking, gates, inquiry, tables, write  # noqa: E402
 
 
 def die(*_args: Any, **_more: Any) -> Any:
@@ -39,8 +39,8 @@ PROVEN: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
     "after the commit": (apply, "second_look", lambda _: die),
 }
 ASKED: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
-    "before the question": (asking, "fetch_many", lambda _: die),
-    "after the answer": (asking, "fetch_many", die_after),
+    "before the question": (inquiry, "fetch_many", lambda _: die),
+    "after the answer": (inquiry, "fetch_many", die_after),
     "after the answer was written": (asking, "write_held", die_after),
     "after its events were settled": (apply, "settle_asked", die_after),
     "after the second commit": (asking, "fail", lambda _: die),

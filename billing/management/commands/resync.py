@@ -19,7 +19,8 @@ from billing.mirror import asking, drift, resync
 from billing.mirror.failing import first_line
 from billing.mirror.kinds import Kind, Ref
 from billing.mirror.listing import kind_of, listable, listed_by_default
-from billing.mirror.resync import AlreadyRunning, Outcome
+from billing.mirror.resync import AlreadyRunning
+from billing.mirror.resync_counts import Outcome, outcomes
 from billing.mirror.resync_pages import change_of
 from billing.mirror.resync_parts import Wanted
 from billing.mirror.resync_progress import ProgressLine, table_of
@@ -98,7 +99,7 @@ class Command(BaseCommand):
         with ProgressLine(work, shown=not options["json"]) as line:
             resync.carry_out(work, watch=line.show)
         self.differences(work.differing, as_json=options["json"])
-        self.report(itself | resync.outcomes(work.run), options)
+        self.report(itself | outcomes(work.run), options)
 
     def customer_itself(
         self, wanted: Wanted, accounts: list[StripeAccount], *, as_json: bool

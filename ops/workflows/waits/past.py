@@ -1,6 +1,7 @@
 """What is waited for may be so already: the events that came since, and the mirrored object as it stands."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -26,24 +27,43 @@ ABOUT_OBJECT = f"""
     WHERE object_id = %(object)s AND received_at >= %(since)s AND {SETTLED} ORDER BY id
 """  # noqa: S608 - of our own words alone
 # A recursive look finds the sources by the index on (source, external_id), which also finds the event.
-CAME_AT = """
+BEGAN = """
     WITH RECURSIVE there AS (
         (SELECT source FROM billing_inboxevent ORDER BY source LIMIT 1)
         UNION ALL
         SELECT (SELECT e.source FROM billing_inboxevent e WHERE e.source > there.source ORDER BY e.source LIMIT 1)
         FROM there WHERE there.source IS NOT NULL
     )
-    SELECT min(event.received_at) FROM there JOIN billing_inboxevent AS event
+    SELECT event.source, event.owner, event.livemode, event.received_at FROM there JOIN billing_inboxevent AS event
     ON event.source = there.source AND event.external_id = %s
+    ORDER BY event.received_at LIMIT 1
+"""
+# Every object that the mirror holds has a gate, but for what stands inside another one.
+OF_ANOTHER = """
+    SELECT EXISTS (SELECT 1 FROM billing_mirrorgate WHERE object_id = %(object)s AND version > 0)
+       AND NOT EXISTS (
+           SELECT 1 FROM billing_mirrorgate WHERE object_id = %(object)s AND version > 0 AND owner = %(owner)s)
 """
 
 
-def came_at(event_id: str) -> datetime | None:
-    """When an event reached us; None for one that we do not have."""
+@dataclass(frozen=True)
+class Began:
+    """The event that began an execution: whose it is, and when it reached us."""
+
+    source: str
+    owner: str
+    livemode: bool
+    received_at: datetime
+
+
+def event_that_began(event_id: str) -> Began | None:
+    """Return what the inbox knows of an event; None for one that we do not have."""
+    if not event_id:
+        return None
     with connection.cursor() as cursor:
-        cursor.execute(CAME_AT, [event_id])
-        found: datetime | None = cursor.fetchone()[0]
-    return found
+        cursor.execute(BEGAN, [event_id])
+        found = cursor.fetchone()
+    return Began(*found) if found else None
 
 
 def look_back(wait: Wait, *, now: datetime) -> Event | None:
@@ -92,7 +112,7 @@ def readable_forms(row: Received) -> list[Event]:
 def as_it_stands(wait: Wait, *, now: datetime) -> Event | None:
     """The mirrored object as an event of type `mirrored`, where that meets the wait."""
     found = mirrored(wait.object_id)
-    if found is None:
+    if found is None or not counts(wait, found):
         return None
     event = {
         "version": "0",
@@ -116,3 +136,14 @@ def mirrored(object_id: str) -> dict[str, Any] | None:
         rows = kind.model._default_manager.all()
     found: dict[str, Any] | None = rows.filter(id=object_id).values_list("stripe_data", flat=True).first()
     return found
+
+
+def counts(wait: Wait, found: dict[str, Any]) -> bool:
+    """Whether a mirrored object is of the account and the mode that the wait is of."""
+    if wait.livemode is None:
+        return True
+    if found.get("livemode", wait.livemode) is not wait.livemode:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(OF_ANOTHER, {"object": wait.object_id, "owner": wait.owner})
+        return not cursor.fetchone()[0]

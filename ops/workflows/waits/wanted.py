@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from ops.rules.compiled import CompiledBranch, Pattern
-from ops.rules.envelopes import Received
+from ops.rules.envelopes import STRIPE, Received
 from ops.rules.fields import Node, tree_of
 from ops.rules.gathering import gather
 from ops.rules.patterns import compile_pattern
@@ -27,12 +27,14 @@ LONGEST_KEY = 512
 
 class Wanted(msgspec.Struct, rename="pascal", forbid_unknown_fields=True):
     """`pattern`: an event pattern. `object`: a Stripe id, or what another source's event names first among its
-    resources; only events about it count. `since`: events that arrived before do not count.
+    resources; only events about it count. `since`: events that arrived before do not count. `account`: the name of the
+    configured Stripe account whose events count, where it is not that of the event which began the execution.
     """
 
     pattern: dict[str, Any]
     object: Annotated[str, msgspec.Meta(max_length=255)] = ""
     since: datetime | None = None
+    account: Annotated[str, msgspec.Meta(max_length=32)] | None = None
 
 
 class InvalidWait(ValueError):
@@ -60,12 +62,21 @@ class Wait:
     object_id: str
     since: datetime
     not_event: str  # the id of the event that began the execution: it is no answer
+    # Whose events of Stripe's count: a configured account's, in one mode. None: nobody said so when it began.
+    owner: str = ""
+    livemode: bool | None = None
 
     def is_met_by(self, row: Received, form: dict[str, Any]) -> bool:
         """Whether an event, in one of its envelopes, is what is waited for."""
         if row.received_at < self.since or row.external_id == self.not_event:
             return False
+        if row.source == STRIPE and not self.is_of(row.owner, livemode=row.livemode):
+            return False
         return self.object_id in ("", row.object_id) and compiled(self.pattern).matches(form)
+
+    def is_of(self, owner: str, *, livemode: bool) -> bool:
+        """Whether what an account has, in one mode, counts."""
+        return self.livemode is None or (self.owner, self.livemode) == (owner, livemode)
 
 
 @lru_cache(maxsize=4096)

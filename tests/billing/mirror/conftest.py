@@ -9,7 +9,7 @@ import stripe as stripe_library
 from django.conf import LazySettings
 from django.utils import timezone
 
-from billing.mirror import asking
+from billing.mirror import inquiry
 from billing.mirror.fetch import Fetched
 from billing.mirror.kinds import Ref
 
@@ -126,6 +126,8 @@ def answer_with(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Ref], An
         return Fetched(ref, found, second - 1, second)
 
     def use(function: Callable[[Ref], Any]) -> None:
-        monkeypatch.setattr(asking, "fetch_many", lambda refs, *, account: {ref: answer(ref, function) for ref in refs})
+        monkeypatch.setattr(
+            inquiry, "fetch_many", lambda refs, *, account: {ref: answer(ref, function) for ref in refs}
+        )
 
     return use

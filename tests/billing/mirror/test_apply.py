@@ -11,7 +11,7 @@ from djstripe import models as djstripe
 from billing.inbox import claim
 from billing.inbox.intake import store_event, store_events
 from billing.inbox.models import Door, InboxEvent, InboxState
-from billing.mirror import apply, asking, failing, tables, write
+from billing.mirror import apply, failing, inquiry, tables, write
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import KINDS, Ref
 from billing.mirror.words import stories
@@ -351,7 +351,7 @@ def fail_for(monkeypatch: pytest.MonkeyPatch, object_id: str | None, error: Exce
         asked.extend(refs)
         return {ref: error if object_id in (None, ref.id) else fetch(ref, account=account) for ref in refs}
 
-    monkeypatch.setattr(asking, "fetch_many", failing_fetch)
+    monkeypatch.setattr(inquiry, "fetch_many", failing_fetch)
     monkeypatch.setattr(apply, "stories", lambda events, *, api_version: stories(events, api_version="another"))
     return asked
 

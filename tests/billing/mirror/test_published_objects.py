@@ -13,7 +13,7 @@ from djstripe.models.base import StripeModel
 
 from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
-from billing.mirror import asking
+from billing.mirror import inquiry
 from billing.mirror.apply import mirror_due
 from billing.mirror.fetch import Fetched
 from billing.mirror.kinds import KINDS, MODEL_KINDS, Ref
@@ -47,7 +47,7 @@ def published() -> dict[str, dict[str, Any]]:
 @pytest.mark.skipif(not published(), reason="Stripe's published examples are not at hand")
 @pytest.mark.django_db
 def test_each_becomes_a_row_or_is_kept_whole(stripe, monkeypatch):
-    monkeypatch.setattr(asking, "fetch_many", answer)
+    monkeypatch.setattr(inquiry, "fetch_many", answer)
     objects = published()
     for number, (kind, data) in enumerate(sorted(objects.items())):
         given = {"id": f"evt_{number}", "type": f"{kind}.updated", "api_version": settings.STRIPE_API_VERSION}

@@ -13,9 +13,10 @@ from djstripe import models as djstripe
 from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror import resync, resync_lists, resync_parts
 from billing.mirror.fetch import list_page
-from billing.mirror.history import ResyncPart, ResyncRun
+from billing.mirror.history import ResyncNote, ResyncPart, ResyncRun
 from billing.mirror.kinds import kind_for
 from billing.mirror.raw import RawObject
+from billing.mirror.resync_counts import outcomes
 from billing.mirror.tables import read
 from billing.stripe_accounts import primary
 
@@ -267,4 +268,21 @@ def test_a_run_is_kept_with_its_counts(shop):
     run("product", "coupon")
     kept = ResyncRun.objects.get()
     assert kept.state == "done"
-    assert resync.outcomes(kept)["", "product"].counts == {"created": 1}
+    assert outcomes(kept)["", "product"].counts == {"created": 1}
+
+
+def test_what_it_wrote_before_it_was_stopped_is_counted_though_nobody_kept_its_place(shop, monkeypatch):
+    for number in range(3):
+        shop.product(f"Plan {number}")
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resync, "keep_place", killed)
+        with pytest.raises(SystemExit):
+            run("product")
+    assert djstripe.Product.objects.count() == 3
+    shop.product("Later")
+    assert run("product")["product"] == counts(created=4)
+    assert not ResyncNote.objects.exists()

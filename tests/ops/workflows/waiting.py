@@ -19,7 +19,7 @@ PAID = {"detail-type": ["invoice.paid"], "detail": {"data": {"object": {"status"
 
 def await_event(pattern: Any = PAID, *, end: bool = True, **more: Any) -> dict[str, Any]:
     """A state that waits; arguments in small letters go into its Parameters."""
-    given = {name: more.pop(name) for name in list(more) if name.removesuffix(".$") in ("Object", "Since")}
+    given = {name: more.pop(name) for name in list(more) if name.removesuffix(".$") in ("Object", "Since", "Account")}
     state = {"Type": "Task", "Resource": ARN, "Parameters": {"Pattern": pattern, **given}, **more}
     return {**state, "End": True} if end and "Next" not in state else state
 
