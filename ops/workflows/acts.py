@@ -3,7 +3,7 @@
 Each is written down with who and why. The execution's row is locked, so that no worker walks meanwhile.
 """
 
-import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,8 +24,12 @@ from ops.audit import (
 from ops.workflows import history
 from ops.workflows.answers import answer_calls
 from ops.workflows.asl.running import Phase
+from ops.workflows.asl.walked import flow_at
+from ops.workflows.machines import compiled
+from ops.workflows.mapruns import redrive_runs
 from ops.workflows.models import CallState, EventWait, Execution, HistoryEvent, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
+from ops.workflows.redrive import can_go_on, ends_by, set_going
 from ops.workflows.settling import settle
 from ops.workflows.start import Cause, start
 
@@ -44,7 +48,7 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         tell(row, "ExecutionAborted", now=now, error="Stopped", cause=reason)
         act(row, actor, STOP_EXECUTION, reason, now=now, after={"status": Status.ABORTED})
         row.status, row.error, row.cause = Status.ABORTED, "Stopped", reason
-        row.walkers, row.due_at, row.finished_at = [], None, now
+        row.due_at, row.finished_at = None, now
         row.untold = row.parent_call_id is not None
         row.save()
         settle([], [], [row.pk], now=now)
@@ -72,18 +76,22 @@ def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> 
 
 
 def redrive(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
-    """Let an execution that failed go on from the state that failed, with that state's input. Raises CannotAct.
+    """Let an execution that failed go on from each state that failed or was broken off. Raises CannotAct.
 
-    Step Functions docs, "Restarting state machine executions with redrive": states that succeeded do not run again.
+    Step Functions docs, "Restarting state machine executions with redrive": states, branches and iterations that
+    succeeded do not run again.
     """
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
-        walker = where_it_failed(row)
-        tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
-        act(row, actor, REDRIVE_EXECUTION, reason, now=now, after={"status": Status.RUNNING, "state": walker["state"]})
-        go_on(row, walker, phase=Phase.ENTER, now=now)
-        row.redrives += 1
-        row.save()
+        if row.map_index is not None and row.parent_call_id:
+            raise CannotAct("The execution is one of a Map's: redrive the execution in which the Map runs.")
+        if not row.walkers:  # it ended before anybody kept where it stood
+            row.walkers = [standing_at(where_it_failed(row), phase=Phase.ENTER, now=now)]
+        if not can_go_on(row):
+            raise CannotAct("Its history is full: start it anew.")
+        after = {"status": Status.RUNNING, "state": row.standing.partition("\n")[0]}
+        act(row, actor, REDRIVE_EXECUTION, reason, now=now, after=after)
+        redrive_runs(set_going([row], now=now), now=now)
         transaction.on_commit(ADVANCE.soon)
 
 
@@ -94,6 +102,7 @@ def give_result(execution: Execution, result: Json, actor: User, *, reason: str,
     """
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
+        refuse_if_counted(row)
         walker = where_it_failed(row)
         tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
         after = {"status": Status.RUNNING, "state": walker["state"], "result": result}
@@ -111,8 +120,9 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
     """
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
+        refuse_if_counted(row)
         walker = where_it_failed(row)
-        state = json.loads(row.version.definition)["States"][walker["state"]]
+        state = state_in(row, walker)
         if "Next" not in state and not state.get("End"):
             raise CannotAct(f"The state {walker['state']} leads nowhere by itself: give it a result, or redrive.")
         tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
@@ -126,6 +136,10 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
             succeed(row, walker["input"], now=now)
         row.redrives += 1
         row.save()
+
+
+def state_in(row: Execution, walker: dict[str, Json]) -> Mapping[str, Json]:
+    return flow_at(compiled(row.version_id), walker["scope"]).states[walker["state"]].raw
 
 
 def succeed(row: Execution, output: Json, *, now: datetime) -> None:
@@ -170,11 +184,21 @@ def locked(execution: Execution, *states: Status) -> Execution:
     return row
 
 
-def where_it_failed(row: Execution) -> dict[str, Json]:
-    """The walker of the machine's own states as it stood when the execution ended, from what its history tells.
+def refuse_if_counted(row: Execution) -> None:
+    """Raises CannotAct for one of a Map's that the Map has counted as failed, and goes on without."""
+    call = row.parent_call if row.map_index is not None else None
+    if call and call.state in (CallState.DUE, CallState.WAITING):
+        raise CannotAct("The execution is one of a Map's that still runs: wait until that has ended.")
 
-    A state that failed inside a branch is walked again from the state that the branch belongs to.
+
+def where_it_failed(row: Execution) -> dict[str, Json]:
+    """The walker of the machine's own states as it stood when the execution ended, without the flows inside its state.
+
+    Of one that ended before that was kept, it is made of what the history tells. Raises CannotAct.
     """
+    for walker in row.walkers:
+        if walker["parent"] is None:
+            return {**walker, "gathering": None, "answer": None, "failure": None, "used": {}}
     entered = HistoryEvent.objects.filter(execution=row, type__endswith="StateEntered")
     top = set(row.version.states_at_top)
     for event in entered.order_by("-number").iterator():
@@ -190,6 +214,8 @@ def where_it_failed(row: Execution) -> dict[str, Json]:
                 "entered_at": event.at.isoformat(),
                 "call_number": latest_call(row, event),
             }
+    if not row.has_history:
+        raise CannotAct("What the execution would go on from is not kept any more: start it anew.")
     raise CannotAct("The execution failed before it entered a state: start it anew.")
 
 
@@ -214,12 +240,17 @@ def variables_until(row: Execution, number: int) -> dict[str, Json]:
 
 
 def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetime) -> None:
-    given: dict[str, Json] = {"parent": None, "index": 0, "item": None, "used": {}, "call_number": 0, "quiet": False}
-    nothing = {"answer": None, "failure": None, "gathering": None}
-    row.walkers = [{**given, **nothing, **walker, "last_id": row.events, "phase": phase.value, "due": now.isoformat()}]
+    row.walkers = [standing_at({**walker, "last_id": row.events}, phase=phase, now=now)]
     row.standing = walker["state"]
     row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
-    row.due_at, row.finished_at, row.ends_by = now, None, None
+    row.due_at, row.finished_at, row.paused_at, row.ends_by = now, None, None, ends_by(row, now)
+
+
+def standing_at(walker: dict[str, Json], *, phase: Phase, now: datetime) -> dict[str, Json]:
+    """A walker of the machine's own states as JSON: what is not given is as it is when nothing has happened."""
+    given: dict[str, Json] = {"parent": None, "index": 0, "item": None, "used": {}, "call_number": 0, "quiet": False}
+    nothing = {"answer": None, "failure": None, "gathering": None}
+    return {**given, **nothing, **walker, "phase": phase.value, "due": now.isoformat()}
 
 
 def tell(row: Execution, type_: str, *, now: datetime, name: str = "", **details: Json) -> None:

@@ -161,14 +161,14 @@ def abort(pks: Sequence[int], *, cause: str, now: datetime) -> None:
     for row in rows:
         row.events += 1
         row.status, row.error, row.cause = Status.ABORTED, "", cause
-        row.walkers, row.due_at, row.finished_at = [], None, now
+        row.due_at, row.finished_at = None, now
     history.write(
         [
             history.event(row.pk, row.events, row.events - 1, "ExecutionAborted", "", {"cause": cause}, now)
             for row in rows
         ]
     )
-    fields = ["events", "status", "error", "cause", "walkers", "due_at", "finished_at"]
+    fields = ["events", "status", "error", "cause", "due_at", "finished_at"]
     Execution.objects.bulk_update(rows, fields)
     settle([], [], list(pks), now=now)
 

@@ -21,7 +21,7 @@ from ops import metrics
 from ops.workflows import calls, children, resources
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.history import HistoryFull
-from ops.workflows.asl.running import Ended, from_json, states_of
+from ops.workflows.asl.running import Ended, Phase, from_json, states_of
 from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
@@ -165,7 +165,8 @@ def spoil(pk: int, *, now: datetime) -> None:
             execution = in_hand(cursor.fetchone())
         written = Written()
         walking = walking_of(execution, written, now=now)
-        fail(walking, "The execution came to data that cannot be kept: a NUL character, or half of a surrogate pair.")
+        cause = "The execution came to data that cannot be kept: a NUL character, or half of a surrogate pair."
+        fail(walking, cause, kept=execution.walkers)
         lay_down(execution, walking, written, now=now)
         written.write(now=now)
 
@@ -245,7 +246,7 @@ def advance_one(execution: InHand, answers: Answers, written: Written, *, now: d
         execution.events = before[0]
         del written.pages.rows[before[1] :]
         walking.ended = None
-        fail(walking, f"The engine could not go on: {type(error).__name__}.")
+        fail(walking, f"The engine could not go on: {type(error).__name__}.", kept=laid_down(execution, answers))
     lay_down(execution, walking, written, now=now)
     taken = {number for number, _ in answers}
     written.taken += [(execution.pk, number) for number in sorted(taken)]
@@ -254,11 +255,22 @@ def advance_one(execution: InHand, answers: Answers, written: Written, *, now: d
     return steps
 
 
-def fail(walking: Walking, cause: str) -> None:
-    """End an execution that cannot go on; what its last walk began is not called."""
+def fail(walking: Walking, cause: str, *, kept: Any = ()) -> None:
+    """End an execution that cannot go on; what its last walk began is not called. `kept`: where a redrive begins."""
     walking.failed_in = states_of(walking.walkers.values())
     walking.walkers.clear()
     walking.end("FAILED", failure=Failure(RUNTIME, cause))
+    walking.kept = list(kept)
+
+
+def laid_down(execution: InHand, answers: Answers) -> list[dict[str, Any]]:
+    """Where an execution stood before the walk in hand, which has spoilt ours, with the answers that it was given."""
+    kept = Execution.objects.values_list("walkers", flat=True).get(pk=execution.pk)
+    given = {number: answer for number, answer in answers if "result" in answer}
+    for walker in kept:
+        if walker.get("phase") == Phase.CALL and walker.get("call_number") in given:
+            walker |= {"phase": Phase.ANSWER.value, "answer": given[walker["call_number"]]}
+    return kept
 
 
 def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking:
@@ -306,7 +318,7 @@ def lay_down(execution: InHand, walking: Walking, written: Written, *, now: date
     written.executions.append(
         {
             "id": execution.pk,
-            "walkers": [] if ended else list(walking.walkers.values()),
+            "walkers": walking.kept if ended else list(walking.walkers.values()),
             "standing": written_states(ended.states if ended else states_of(walking.walkers.values())),
             "next_walker": walking.next_walker,
             "calls": walking.calls,

@@ -21,10 +21,12 @@ from ops.workflows.asl.fork import EXCEEDED, Tolerance
 from ops.workflows.asl.running import Phase, Walker
 from ops.workflows.asl.written import written
 from ops.workflows.made import Later, Made
-from ops.workflows.models import Execution, MapRun, Status
+from ops.workflows.models import CallState, Execution, MapRun, Status, TaskCall
+from ops.workflows.redrive import Run, can_go_on, set_going
 from ops.workflows.start import jsonable
 
 Json = Any
+UNSUCCESSFUL = (Status.FAILED, Status.TIMED_OUT, Status.ABORTED)
 MOST_AT_ONCE = 1_000  # children that run together where the Map says nothing (Step Functions: 10,000)
 # Children are cut out of the call's arguments by the database: they may be large.
 CUT = """
@@ -68,9 +70,10 @@ def begin(made: Made, *, now: datetime) -> None:
 
 
 def start_more(run: MapRun, *, now: datetime) -> None:
-    """Start as many children as may run beside those that do; the run is locked."""
-    running = run.started - run.succeeded - run.failed
-    until = min(run.started + run.concurrency - running, run.total)
+    """Start as many children as may run beside those that do, those to be redriven first; the run is locked."""
+    if run.pending and not run.exceeded:
+        redrive_children(run, now=now)
+    until = min(run.started + run.concurrency - running(run), run.total)
     if until <= run.started or run.exceeded:
         return
     parent = Execution.objects.get(task_calls=run.call_id)
@@ -88,6 +91,66 @@ def start_more(run: MapRun, *, now: datetime) -> None:
     )
     run.started = until
     run.save(update_fields=["started"])
+
+
+def running(run: MapRun) -> int:
+    return run.started - run.pending - run.succeeded - run.failed
+
+
+def redrive_children(run: MapRun, *, now: datetime) -> None:
+    """Let children go on that have not succeeded, in the order of their items; one that cannot has failed for good.
+
+    Step Functions docs, "Child workflow execution redrive behavior".
+    """
+    room = max(run.concurrency - running(run), 0)
+    waiting = Execution.objects.filter(
+        parent_call_id=run.call_id,
+        map_index__gte=run.redriven_until,
+        map_index__lt=run.started,
+        status__in=UNSUCCESSFUL,
+    )
+    children = list(waiting.order_by("map_index").select_for_update()[:room])
+    going = [child for child in children if can_go_on(child)]
+    runs = set_going(going, now=now)
+    run.pending = run.pending - len(children) if len(children) == room else 0
+    run.failed += len(children) - len(going)
+    run.exceeded = tolerance_of(run).exceeded(run.failed, run.total)
+    begun = [run.redriven_until, *(child.map_index + 1 for child in children if child.map_index is not None)]
+    run.redriven_until = max(begun)
+    run.save(update_fields=["pending", "failed", "exceeded", "redriven_until"])
+    redrive_runs(runs, now=now)
+
+
+def tolerance_of(run: MapRun) -> Tolerance:
+    return Tolerance(run.tolerated_count, run.tolerated_percentage)
+
+
+def redrive_runs(runs: Sequence[Run], *, now: datetime) -> None:
+    """Make the calls of runs again whose executions go on, in the transaction that has locked those.
+
+    Children that succeeded stay as they are; a run that was never begun is begun by its call.
+    """
+    for execution, number in runs:
+        call = TaskCall.objects.get(execution=execution, number=number)
+        # What has ended is counted anew below, and is not told of once more.
+        untold = Execution.objects.filter(parent_call=call, untold=True).order_by("pk").select_for_update()
+        Execution.objects.filter(pk__in=[child.pk for child in untold.only("pk")]).update(untold=False)
+        run = MapRun.objects.select_for_update().filter(call=call).first()
+        call.state, call.due_at, call.claimed_until = CallState.DUE, now, None
+        call.answer, call.error, call.attempts = None, "", 0
+        call.save(update_fields=["state", "due_at", "claimed_until", "answer", "error", "attempts"])
+        if run:
+            count_anew(run)
+            start_more(run, now=now)
+
+
+def count_anew(run: MapRun) -> None:
+    children = Execution.objects.filter(parent_call_id=run.call_id)
+    run.succeeded = children.filter(status=Status.SUCCEEDED).count()
+    run.pending = children.filter(status__in=UNSUCCESSFUL).count()
+    run.failed, run.exceeded, run.redriven_until = 0, False, 0
+    run.redrives += 1
+    run.save(update_fields=["succeeded", "pending", "failed", "exceeded", "redriven_until", "redrives"])
 
 
 def place_of(run: MapRun) -> tuple[list[list[Json]], str]:
@@ -127,16 +190,16 @@ def child_of(
 def count(ended: Sequence[tuple[int, str]], *, now: datetime) -> None:
     """Count children that have ended, (call, status) each, and go on: in the transaction that tells of them.
 
-    Runs are locked in the order of their ids.
+    Runs are locked in the order of their ids. Of a run that nobody waits for any more nothing is started.
     """
     calls = sorted({call for call, _ in ended})
-    for run in MapRun.objects.select_for_update().filter(call_id__in=calls).order_by("pk"):
+    wanted = MapRun.objects.filter(call_id__in=calls, call__state__in=[CallState.DUE, CallState.WAITING])
+    for run in wanted.select_for_update(of=["self"]).order_by("pk"):
         statuses = [status for call, status in ended if call == run.call_id]
         succeeded = statuses.count(Status.SUCCEEDED)
         run.succeeded += succeeded
         run.failed += len(statuses) - succeeded
-        tolerance = Tolerance(run.tolerated_count, run.tolerated_percentage)
-        run.exceeded = run.exceeded or tolerance.exceeded(run.failed, run.total)
+        run.exceeded = run.exceeded or tolerance_of(run).exceeded(run.failed, run.total)
         run.save(update_fields=["succeeded", "failed", "exceeded"])
         start_more(run, now=now)
     make_again(calls, now=now)

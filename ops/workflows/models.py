@@ -80,7 +80,7 @@ class Status(models.TextChoices):
 
 
 class Execution(models.Model):
-    """One run of a state machine. `walkers` is where it stands; whoever changes it holds the row's lock."""
+    """One run of a state machine. Whoever changes where it stands holds the row's lock."""
 
     version = models.ForeignKey(StateMachineVersion, on_delete=models.PROTECT, related_name="executions")
     # Unique for each machine at each place: starting one again by its name gives the one that was started.
@@ -91,6 +91,7 @@ class Execution(models.Model):
     output: "models.JSONField[Any, Any]" = models.JSONField(_("output"), null=True)
     error = models.CharField(_("error"), max_length=256, blank=True, default="")
     cause = models.TextField(_("cause"), blank=True, default="")
+    # Where it stands; of one that ended other than well, where it stood: a redrive goes on from there.
     walkers: "models.JSONField[Any, Any]" = models.JSONField(default=list)
     next_walker = models.PositiveIntegerField(default=1)
     # The states in which it stands, or in which it failed, a line each: what is counted for each state of a machine.
@@ -244,6 +245,10 @@ class MapRun(models.Model):
     succeeded = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
     exceeded = models.BooleanField(default=False)  # more failed than may
+    redrives = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # Of a redriven run: how many of its children wait to go on, and from which item on they stand.
+    pending = models.PositiveIntegerField(default=0, db_default=0)
+    redriven_until = models.PositiveIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"map-{self.call_id}"

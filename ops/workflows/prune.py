@@ -19,8 +19,8 @@ OLD = """
 
 
 def prune(*, now: datetime, budget_seconds: float) -> int:
-    """Delete old histories with their calls, then old executions, until none is left or time is up; return how many
-    executions were touched.
+    """Delete old histories with their calls and what a redrive would go on from, then old executions, until none is
+    left or time is up; return how many executions were touched.
     """
     end = time.monotonic() + budget_seconds
     histories = prune_all(TOLD, drop_histories, days=settings.WORKFLOWS_HISTORY_DAYS, now=now, end=end)
@@ -43,16 +43,17 @@ def prune_all(which: str, drop: Callable[[list[int]], None], *, days: int, now: 
 def drop_histories(pks: list[int]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM ops_historyevent WHERE execution_id = ANY(%s)", [pks])
-        cursor.execute(ORPHANS, [pks])
+        for let_go in (ORPHANS, MAP_RUNS, APPROVALS):
+            cursor.execute(let_go, [pks])
         cursor.execute("DELETE FROM ops_taskcall WHERE execution_id = ANY(%s)", [pks])
-        cursor.execute("UPDATE ops_execution SET has_history = false WHERE id = ANY(%s)", [pks])
+        cursor.execute("UPDATE ops_execution SET has_history = false, walkers = '[]' WHERE id = ANY(%s)", [pks])
 
 
-# Children whose parent's calls go are executions like others.
-ORPHANS = """
-    UPDATE ops_execution SET parent_call_id = NULL
-    WHERE parent_call_id IN (SELECT id FROM ops_taskcall WHERE execution_id = ANY(%s))
-"""
+# Children whose parent's calls go are executions like others; what people decided is kept.
+CALLS = "SELECT id FROM ops_taskcall WHERE execution_id = ANY(%s)"
+ORPHANS = f"UPDATE ops_execution SET parent_call_id = NULL WHERE parent_call_id IN ({CALLS})"  # noqa: S608 - our words
+MAP_RUNS = f"DELETE FROM ops_maprun WHERE call_id IN ({CALLS})"  # noqa: S608 - as above
+APPROVALS = f"UPDATE ops_approval SET call_id = NULL WHERE call_id IN ({CALLS})"  # noqa: S608 - as above
 
 
 def drop_executions(pks: list[int]) -> None:

@@ -82,6 +82,8 @@ class Reading:
         self.owner: dict[int, int | None] = {}  # event → the step that it belongs to
         self.types: dict[int, str] = {}
         self.inside: dict[int, list[int]] = defaultdict(list)  # step → those inside of it
+        self.broken_off: list[int] = []  # steps that the execution's last end has ended, each as it was then
+        self.reopened: dict[int, tuple[Outcome, datetime | None, bool]] = {}  # … and that a redrive goes on with
 
     def read(self, mark: Mark) -> None:
         self.types[mark.id] = mark.type
@@ -89,7 +91,7 @@ class Reading:
         if mark.type.endswith("StateEntered"):
             owner = self.enter(mark, owner)
         elif mark.type == REDRIVEN:
-            owner = next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
+            owner = self.redrive()
         elif mark.type in ENDS:
             self.end(mark, owner)
         else:
@@ -113,9 +115,21 @@ class Reading:
             at = step.parent
         return owner
 
+    def redrive(self) -> int | None:
+        """What the end has broken off goes on; return the last of the machine's own steps."""
+        for number in self.broken_off:
+            step = self.steps[number]
+            self.reopened[number] = step.outcome, step.left_at, step.failing
+            step.outcome, step.left_at, step.failing = Outcome.RUNNING, None, False
+        self.broken_off = []
+        return next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
+
     def enter(self, mark: Mark, owner: int | None) -> int:
         before = self.steps[owner] if owner is not None else None
-        follows = before is not None and (before.exited is not None or self.types[mark.previous] == REDRIVEN)
+        if again := self.entered_anew(mark, before):
+            self.leave_as_it_was(again)
+            before = again
+        follows = before is not None and (before.exited is not None or again is not None)
         self.steps[mark.id] = Step(
             entered=mark.id,
             name=mark.name,
@@ -127,6 +141,21 @@ class Reading:
         if (parent := self.steps[mark.id].parent) is not None:
             self.inside[parent].append(mark.id)
         return mark.id
+
+    def entered_anew(self, mark: Mark, before: Step | None) -> Step | None:
+        """The step that a redrive would go on with, were its state not entered once more."""
+        redriven = self.types.get(mark.previous) == REDRIVEN
+        for step in (self.steps[number] for number in self.reopened) if redriven else (before,):
+            if step and step.name == mark.name and step.exited is None and step.entered in self.reopened:
+                return step
+        return None
+
+    def leave_as_it_was(self, step: Step) -> None:
+        """A state that was entered anew after a redrive does not go on in the step that it was before."""
+        step.outcome, step.left_at, step.failing = self.reopened.pop(step.entered)
+        for number in self.inside.pop(step.entered, ()):
+            if number in self.reopened:
+                self.leave_as_it_was(self.steps[number])
 
     def tell(self, mark: Mark, step: Step) -> None:
         if mark.type.endswith("StateExited"):
@@ -159,6 +188,7 @@ class Reading:
             owner = self.steps[owner].parent
         for number, step in self.steps.items():
             if step.outcome is Outcome.RUNNING:
+                self.broken_off.append(number)
                 broke = step.broke or (number in failed and mark.type != "ExecutionAborted")
                 step.outcome, step.left_at = Outcome.FAILED if broke else Outcome.STOPPED, mark.at
 

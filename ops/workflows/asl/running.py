@@ -109,6 +109,7 @@ class Walker:
     answer: dict[str, Json] | None = None  # {"result": …} or {"error": …, "cause": …}
     failure: dict[str, Json] | None = None
     gathering: Gathering | None = None
+    stopped: bool = False  # broken off, since a flow beside it has failed: it does nothing until it is redriven
 
     @property
     def attempts(self) -> int:
@@ -117,8 +118,8 @@ class Walker:
 
 
 def states_of(walkers: Iterable[Walker]) -> tuple[str, ...]:
-    """The names of the states in which walkers stand."""
-    return tuple(sorted({walker.state for walker in walkers}))
+    """The names of the states in which walkers stand, without those that were broken off."""
+    return tuple(sorted({walker.state for walker in walkers if not walker.stopped}))
 
 
 def to_json(walker: Walker) -> dict[str, Json]:

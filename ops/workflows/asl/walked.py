@@ -2,12 +2,24 @@
 
 from typing import Any
 
-from ops.workflows.asl.definition import State
+from ops.workflows.asl.definition import Flow, Machine, State
 from ops.workflows.asl.fork import Branch
 from ops.workflows.asl.running import Gathering, Walker
 
 Json = Any
 SHARED_FLOW = "Map"  # all iterations of a Map walk through its one flow
+
+
+def flow_at(machine: Machine, scope: list[list[Json]]) -> Flow:
+    """The flow at a place: the machine's own, or one inside a state."""
+    flow = machine.flow
+    for name, number in scope:
+        flow = flow.states[name].branches[number]
+    return flow
+
+
+def state_at(machine: Machine, walker: Walker) -> State:
+    return flow_at(machine, walker.scope).states[walker.state]
 
 
 def waiting_branch(state: State, index: int, branch: Branch) -> list[Json]:

@@ -12,16 +12,17 @@ from typing import Any
 
 from ops.workflows.asl import errors
 from ops.workflows.asl.apart import map_run_over, run_apart
-from ops.workflows.asl.definition import Flow, Machine, State
+from ops.workflows.asl.breaking import broken, forget_flows, not_called, recover_from_branch
+from ops.workflows.asl.definition import Machine, State
 from ops.workflows.asl.errors import Failure, StateFailed
 from ops.workflows.asl.expressions import View
-from ops.workflows.asl.fork import EXCEEDED, Fork, Tolerance
+from ops.workflows.asl.fork import Fork
 from ops.workflows.asl.history import call_word, submits
 from ops.workflows.asl.retry import Again
 from ops.workflows.asl.running import Asked, Ended, Gathering, Phase, Walker, states_of
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
-from ops.workflows.asl.walked import name_of, resource_of, waited_for, waiting_branch
+from ops.workflows.asl.walked import flow_at, name_of, resource_of, state_at, waited_for, waiting_branch
 
 Json = Any
 Record = Callable[..., int]  # (type, at=, previous=, name=, **details) → the event's id
@@ -43,6 +44,7 @@ class Walking:
     asked: list[Asked] = field(default_factory=list)
     failed_in: tuple[str, ...] = ()  # the states that a failure has come through, the innermost first
     ended: Ended | None = None
+    kept: list[Walker] = field(default_factory=list)  # where they stood when it ended other than well: for a redrive
     apart: bool = False  # children of a distributed Map are executions of their own: whoever drives runs them
 
     # --- beginning and going on ---
@@ -78,7 +80,7 @@ class Walking:
     def answer(self, number: int, *, result: Json = None, failure: Failure | None = None) -> bool:
         """Hand an answer to the walker that waits for this call; False where nobody waits for it any more."""
         for walker in self.walkers.values():
-            if walker.phase is Phase.CALL and walker.call_number == number:
+            if walker.phase is Phase.CALL and walker.call_number == number and not walker.stopped:
                 told = {"error": failure.error, "cause": failure.cause} if failure else {"result": result}
                 walker.phase, walker.due, walker.answer = Phase.ANSWER, self.now, told
                 return True
@@ -86,7 +88,9 @@ class Walking:
 
     def waited(self) -> set[int]:
         """The numbers of the calls that somebody waits for."""
-        return {walker.call_number for walker in self.walkers.values() if walker.phase is Phase.CALL}
+        return {
+            walker.call_number for walker in self.walkers.values() if walker.phase is Phase.CALL and not walker.stopped
+        }
 
     def act(self, walker: Walker) -> None:
         state = self.state_of(walker)
@@ -96,13 +100,7 @@ class Walking:
             self.fail(walker, state, failed)
 
     def state_of(self, walker: Walker) -> State:
-        return self.flow_of(walker.scope).states[walker.state]
-
-    def flow_of(self, scope: list[list[Json]]) -> Flow:
-        flow = self.machine.flow
-        for name, number in scope:
-            flow = flow.states[name].branches[number]
-        return flow
+        return state_at(self.machine, walker)
 
     # --- states ---
 
@@ -115,6 +113,7 @@ class Walking:
     def enter(self, walker: Walker, state: State) -> None:
         walker.entered_at, walker.used = self.now, {}
         walker.entered_id = self.tell(walker, f"{state.kind}StateEntered", name=state.name, input=walker.input)
+        walker.phase = Phase.AGAIN  # should it fail here, it has been entered
         self.attempt(walker, state)
 
     def attempt(self, walker: Walker, state: State) -> None:
@@ -231,13 +230,15 @@ class Walking:
 
     def recover(self, walker: Walker, state: State, failure: Failure) -> None:
         """Try a failed state again, leave it by a catcher, or let its flow fail."""
-        walker.gathering, walker.answer, walker.failure = None, None, None
+        walker.answer, walker.failure = None, None
         used = {int(number): times for number, times in walker.used.items()}
         try:
             what = recover(state, self.view(walker, state), failure, used=used, draw=self.draw)
         except StateFailed as failed:
             failure, what = failed.failure(state.name, walker.entered_id), None
         self.failed_in = () if what else (*self.failed_in, state.name)
+        if what and walker.gathering:
+            forget_flows(self, walker)
         if isinstance(what, Again):
             walker.used[str(what.retrier)] = what.attempt
             walker.phase, walker.due = Phase.AGAIN, self.now + timedelta(seconds=min(what.delay_seconds, 3e9))
@@ -246,7 +247,7 @@ class Walking:
         else:
             if (state.kind == "Map" and failure.error != errors.RUNTIME) or state.kind == "Parallel":
                 self.tell(walker, f"{state.kind}StateFailed", error=failure.error, cause=failure.cause)
-            self.broken(walker, failure)
+            broken(self, walker, failure)
 
     # --- flows inside states ---
 
@@ -282,7 +283,7 @@ class Walking:
             walker = Walker(
                 id=self.next_walker,
                 scope=scope,
-                state=self.flow_of(scope).start_at,
+                state=flow_at(self.machine, scope).start_at,
                 input=given,
                 variables={} if gathering.distributed else owner.variables,
                 phase=Phase.BEGIN,
@@ -326,43 +327,6 @@ class Walking:
         outputs = [gathering.outputs[str(index)] for index in range(gathering.branches)]
         self.leave(owner, state, complete(state, self.view(owner, state), outputs))
 
-    def broken(self, walker: Walker, failure: Failure) -> None:
-        """A flow has failed: the execution with it, or the state that it runs in."""
-        if walker.parent is None:
-            self.end("FAILED", failure=failure)
-            return
-        owner = self.walkers[walker.parent]
-        gathering = waited_for(owner)
-        gathering.failed += 1
-        tolerance = Tolerance(gathering.tolerated_count, gathering.tolerated_percentage)
-        if gathering.distributed and not tolerance.exceeded(gathering.failed, gathering.branches):
-            self.failed_in = ()
-            gathering.outputs[str(walker.index)] = failure.output()
-            self.one_less(walker, owner, gathering)
-            return
-        is_map = self.state_of(owner).kind == "Map"
-        self.break_off(owner, aborts=not is_map)
-        if gathering.distributed:
-            self.tell(owner, "MapRunFailed")
-            failure = EXCEEDED
-        elif is_map:
-            self.tell(walker, "MapIterationFailed", name=owner.state, index=walker.index)
-            owner.last_id = walker.last_id
-        owner.phase, owner.due = Phase.BROKEN, self.now
-        owner.failure = {"error": failure.error, "cause": failure.cause}
-
-    def break_off(self, owner: Walker, *, aborts: bool) -> None:
-        """Stop the flows inside a state of which one has failed, and those inside them."""
-        for walker in [walker for walker in self.walkers.values() if walker.parent == owner.id]:
-            if aborts and walker.entered_id and self.state_of(walker).kind == "Task":
-                self.tell(walker, "TaskStateAborted", name=walker.state)
-            self.break_off(walker, aborts=False)
-            self.walkers.pop(walker.id, None)
-
-    def recover_from_branch(self, owner: Walker, state: State) -> None:
-        told = owner.failure or {}
-        self.recover(owner, state, Failure(told.get("error"), told.get("cause")))
-
     # --- the end ---
 
     def end(self, status: str, *, output: Json = None, failure: Failure | None = None) -> None:
@@ -375,6 +339,9 @@ class Walking:
         self.record(ENDINGS[status], at=self.now, previous=last, **details)
         states = () if status == "SUCCEEDED" else self.failed_in or states_of(self.walkers.values())
         self.ended = Ended(status, output, failure, states=states)
+        if status != "SUCCEEDED":
+            not_called(self, self.walkers.values())
+            self.kept = list(self.walkers.values())
         self.walkers.clear()
 
     def tell(self, walker: Walker, type_: str, **details: Any) -> int:
@@ -397,5 +364,5 @@ ACTS: dict[Phase, Callable[[Walking, Walker, State], None]] = {
     Phase.CALL: Walking.lose_patience,
     Phase.ANSWER: Walking.answered,
     Phase.GATHER: Walking.gathered,
-    Phase.BROKEN: Walking.recover_from_branch,
+    Phase.BROKEN: recover_from_branch,
 }
