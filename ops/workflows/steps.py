@@ -82,6 +82,7 @@ class Reading:
         self.owner: dict[int, int | None] = {}  # event → the step that it belongs to
         self.types: dict[int, str] = {}
         self.inside: dict[int, list[int]] = defaultdict(list)  # step → those inside of it
+        self.broken: int | None = None  # the step with which a redriven execution goes on
 
     def read(self, mark: Mark) -> None:
         self.types[mark.id] = mark.type
@@ -90,19 +91,38 @@ class Reading:
             owner = self.enter(mark, owner)
         elif mark.type == REDRIVEN:
             owner = next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
+            self.broken = self.innermost(owner)
         elif mark.type in ENDS:
             self.end(mark, owner)
         else:
             owner = self.whose(mark, owner)
             if owner is not None:
+                self.go_on(owner, mark)
                 self.tell(mark, self.steps[owner])
         self.owner[mark.id] = owner
+
+    def go_on(self, owner: int, mark: Mark) -> None:
+        """On AWS a redriven state is not entered anew: what is told of it after the end of its execution reopens it."""
+        at: int | None = owner
+        while at is not None and not mark.type.endswith("StateExited"):
+            step = self.steps[at]
+            if step.exited is None and step.outcome is not Outcome.RUNNING:
+                step.outcome, step.left_at = Outcome.RUNNING, None
+            at = step.parent
+
+    def innermost(self, owner: int | None) -> int | None:
+        """The step inside of another, however deep, that failed and was not left."""
+        found = owner
+        for number, step in self.steps.items():
+            if step.parent == found and step.exited is None and step.outcome is Outcome.FAILED:
+                found = number
+        return found
 
     def whose(self, mark: Mark, owner: int | None) -> int | None:
         """The step that an event tells of: a state that holds others is told of after the last event inside of it."""
         told = next((kind for kind in HOLDING if mark.type.startswith(kind)), "")
         if not told and not mark.type.endswith("StateExited"):
-            return owner
+            return self.broken if self.types.get(mark.previous) == REDRIVEN else owner
         if owner is not None and mark.type == "MapIterationFailed":
             self.steps[owner].failing = True
         at = owner

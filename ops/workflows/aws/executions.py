@@ -47,17 +47,15 @@ def discover(region: str) -> list[DeployedMachine]:
 def read_all(clock: Clock, *, allowance: Allowance | None = None) -> Tally:
     """Read what is new of every machine on AWS, those first that were looked at longest ago."""
     allowance, tally = allowance or Allowance(), Tally()
-    throttled: set[Place] = set()
     for deployed in DeployedMachine.objects.select_related("machine").order_by("looked_at", "pk"):
         if allowance.left <= 0:
             break
-        if place_of(deployed.arn) in throttled or not claim(deployed, now=clock()):
+        if not claim(deployed, now=clock()):
             continue
         try:
             read_machine(deployed, allowance, tally, now=clock())
         except aws.AwsTrouble as error:  # the others may stand elsewhere
             log.warning("step_functions:unreadable", machine=deployed.arn, error=str(error))
-            throttled |= {place_of(deployed.arn)} if aws.is_throttled(error) else set()
             rest(deployed, error, now=clock())
         else:
             deployed.error, deployed.troubles, deployed.rests_until = "", 0, None
@@ -76,6 +74,10 @@ def rest(deployed: DeployedMachine, error: Exception, *, now: datetime) -> None:
     deployed.troubles = min(deployed.troubles + 1, 1000)
     deployed.error = str(error)[:1000]
     deployed.rests_until = now + rest_after(deployed.troubles)
+    if aws.is_throttled(error):  # all that stand there draw from one bucket
+        prefix = deployed.arn.partition(":stateMachine:")[0]
+        others = DeployedMachine.objects.filter(arn__startswith=f"{prefix}:").exclude(pk=deployed.pk)
+        others.update(rests_until=deployed.rests_until)
 
 
 def read_machine(deployed: DeployedMachine, allowance: Allowance, tally: Tally, *, now: datetime) -> None:
