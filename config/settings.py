@@ -202,6 +202,8 @@ RULES_CALLS_AT_ONCE = env.int("RULES_CALLS_AT_ONCE", default=16)  # by one worke
 # How long histories of executions that have ended are kept (Step Functions: 90 days), and the executions; 0: for ever.
 WORKFLOWS_HISTORY_DAYS = env.int("WORKFLOWS_HISTORY_DAYS", default=90)
 WORKFLOWS_ROW_DAYS = env.int("WORKFLOWS_ROW_DAYS", default=400)
+# Tasks that Step Functions handed out, after their answers, and longer where the execution there may ask again.
+WORKFLOWS_TASK_DAYS = env.int("WORKFLOWS_TASK_DAYS", default=90)
 # Where Tasks of workflows call AWS; targets of rules name their regions themselves.
 AWS_REGION = env.str("AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="us-east-1"))
 

@@ -38,6 +38,9 @@ THROTTLED = frozenset(
 KEYS = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "RequestExpired"}
 )
+# For those who wait for one answer, and whom nobody asks again: botocore waits longer before each try, at random.
+# What is asked this way may be asked twice.
+PATIENT = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 5}))
 _making = threading.Lock()
 
 
@@ -47,9 +50,20 @@ def client(service: str, region: str) -> Any:
         return made(service, region)
 
 
+def patient(service: str, region: str) -> Any:
+    """A client that tries again by itself where AWS throttles, is away, or does not answer in time."""
+    with _making:
+        return made(service, region, PATIENT)
+
+
 @lru_cache(maxsize=64)
-def made(service: str, region: str) -> Any:
-    return boto3.client(service, region_name=region, config=CONFIG)
+def made(service: str, region: str, config: Config = CONFIG) -> Any:
+    return boto3.client(service, region_name=region, config=config)
+
+
+def is_throttled(error: Exception) -> bool:
+    """Whether AWS says that it is asked too often."""
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") in THROTTLED
 
 
 def outcome_of(error: Exception) -> Outcome:

@@ -138,6 +138,12 @@ class Execution(models.Model):
             ),
             models.Index(fields=["finished_at"], condition=Q(has_history=False), name="execution_old"),
             models.Index(fields=["-finished_at"], condition=Q(status="FAILED"), name="execution_failed"),
+            # Those on AWS that may have more to tell.
+            models.Index(
+                fields=["machine"],
+                condition=(Q(status="RUNNING") | Q(events=0)) & ~Q(arn=""),
+                name="execution_on_aws_open",
+            ),
         ]
 
     def __str__(self) -> str:

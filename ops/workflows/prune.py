@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
+from ops.workflows.aws.prune import prune_tasks
+
 AT_ONCE = 200  # executions a transaction: locks are short, and who works on one is passed over
 TOLD = """
     SELECT id FROM ops_execution WHERE has_history AND NOT untold AND finished_at < %s
@@ -19,10 +21,11 @@ OLD = """
 
 
 def prune(*, now: datetime, budget_seconds: float) -> int:
-    """Delete old histories with their calls and what a redrive would go on from, then old executions, until none is
-    left or time is up; return how many executions were touched.
+    """Delete old tasks of Step Functions, old histories with their calls and what a redrive would go on from, then old
+    executions, until none is left or time is up; return how many executions were touched.
     """
     end = time.monotonic() + budget_seconds
+    prune_tasks(now=now, end=end)
     histories = prune_all(TOLD, drop_histories, days=settings.WORKFLOWS_HISTORY_DAYS, now=now, end=end)
     return histories + prune_all(OLD, drop_executions, days=settings.WORKFLOWS_ROW_DAYS, now=now, end=end)
 

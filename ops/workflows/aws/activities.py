@@ -3,6 +3,7 @@
 A poller takes one task at a time and does it itself, so that nothing is taken from AWS that there is no hand for.
 """
 
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -30,10 +31,16 @@ log = structlog.get_logger(__name__)
 # API reference, "GetActivityTask").
 POLL_SECONDS = 70
 CONFIG = Config(connect_timeout=5, read_timeout=POLL_SECONDS, retries={"total_max_attempts": 1})
-PATIENCE_SECONDS = 5.0  # after trouble with AWS or the database
+FIRST_PATIENCE_SECONDS, LONGEST_PATIENCE_SECONDS = 2.0, 60.0  # after trouble with AWS or the database
 SWEEP_SECONDS = 1.0
 HEARTBEAT_SECONDS = 5.0
 SWEEPS_AT_ONCE = 8
+
+
+def patience(troubles: int) -> float:
+    """Seconds to wait after so many troubles in a row: about twice as long each time, never all pollers at once."""
+    longest = min(FIRST_PATIENCE_SECONDS * 2 ** min(troubles - 1, 10), LONGEST_PATIENCE_SECONDS)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
 
 
 @dataclass
@@ -83,15 +90,18 @@ class Worker:
         self.until_stopped(lambda: self.poll(states, effect), pause=0.0)
 
     def until_stopped(self, act: Callable[[], object], *, pause: float) -> None:
-        """Do it again and again; trouble with AWS or the database is waited out."""
+        """Do it again and again; trouble with AWS or the database is waited out, longer each time."""
+        troubles = 0
         while not self.stop.is_set():
             wait = pause
             try:
                 act()
+                troubles = 0
             except (*aws.AwsTrouble, DatabaseError) as error:
                 log.warning("step_functions:trouble", error=f"{type(error).__name__}: {error}"[:500])
                 self.count("trouble")
-                wait = PATIENCE_SECONDS
+                troubles += 1
+                wait = patience(troubles)
             finally:
                 close_old_connections()
             if wait:
@@ -141,7 +151,8 @@ class Worker:
         """Say that we are at what we have in hand, and at what waits to be called again."""
         since = self.clock() - timedelta(seconds=HEARTBEAT_SECONDS)
         for task in ActivityTask.objects.filter(state=TaskState.DUE, received_at__lt=since).order_by("id")[:500]:
-            tasks.heartbeat(task)
+            if not tasks.heartbeat(task):
+                return  # the next beat is soon
 
     def count(self, what: str) -> None:
         with self._lock:

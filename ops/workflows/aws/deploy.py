@@ -88,7 +88,7 @@ class Plan:
 
 def here(region: str) -> Place:
     """The place that AWS's usual variables name: whose account, in which partition."""
-    arn = aws.client("sts", region).get_caller_identity()["Arn"]
+    arn = aws.patient("sts", region).get_caller_identity()["Arn"]
     _, partition, _, _, account, _ = arn.split(":", 5)
     return Place(region, account, partition)
 
@@ -175,7 +175,7 @@ def startable(machine: StateMachine) -> list[tuple[StateMachineVersion, int]]:
 
 def connections_there(names: set[str], place: Place) -> Mapping[str, str]:
     """The ARNs of EventBridge's connections of these names, of those that are there."""
-    events = aws.client("events", place.region)
+    events = aws.patient("events", place.region)
     found = {}
     for name in sorted(names):
         try:

@@ -98,6 +98,21 @@ def cause_of(execution: str) -> Cause:
     return Cause(event.external_id, event.customer_id, started_at) if event else Cause(started_at=started_at)
 
 
+def redrives_of(execution: str) -> int:
+    """How often AWS has redriven an execution. Raises what boto3 raises where AWS does not say it now.
+
+    Where it may not be read, it counts as never redriven, and the log says so.
+    """
+    states = aws.patient("stepfunctions", execution.split(":")[3])
+    try:
+        return int(states.describe_execution(executionArn=execution).get("redriveCount", 0))
+    except ClientError as error:
+        if isinstance(aws.outcome_of(error), Retry):
+            raise
+        log.error("step_functions:redrives_unreadable", execution=execution, error=str(error))
+        return 0
+
+
 def event_id_of(given: Json) -> str:
     """The id of the event that an execution was given: Stripe's own, in whatever envelope; else the envelope's."""
     if not isinstance(given, dict):

@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from botocore.exceptions import ClientError
 from django.db import connection, transaction
+from django.db.models import F, Q
 
 from ops.effects import aws
 from ops.effects.outcome import Done, Later, Outcome, Refused, Retry
@@ -19,7 +20,8 @@ from ops.workflows.asl.errors import DATA_LIMIT, TASK_FAILED
 from ops.workflows.asl.written import LARGEST_PAYLOAD, size, written
 from ops.workflows.aws.answers import answer_met
 from ops.workflows.aws.models import ActivityTask, TaskState
-from ops.workflows.aws.origins import Origin, cause_of, origin_of
+from ops.workflows.aws.origins import Origin, cause_of, origin_of, redrives_of
+from ops.workflows.aws.there import code_of
 from ops.workflows.calls import GIVE_UP_AFTER, LEASE, wait_after
 from ops.workflows.made import Made
 from ops.workflows.resources import make
@@ -29,7 +31,7 @@ Json = Any
 Clock = Callable[[], datetime]
 Make = Callable[..., Outcome | Later]
 log = structlog.get_logger(__name__)
-# Step Functions waits for this token no more (API reference, "SendTaskSuccess").
+# Step Functions waits for this token no more, or has never known it (API reference, "SendTaskSuccess").
 NOT_WAITING = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
 LONGEST_ERROR, LONGEST_CAUSE = 256, 32_768  # characters
 
@@ -37,20 +39,23 @@ LONGEST_ERROR, LONGEST_CAUSE = 256, 32_768  # characters
 def receive(activity: str, token: str, text: str, *, now: datetime) -> ActivityTask:
     """Commit the row of a task that was handed out; it is leased to the caller where it is due.
 
-    A state that is tried again goes on from where its call stands: one that was answered keeps its answer, unless the
-    effect refused it for good; then trying again calls the effect again.
+    A state that is tried again, or redriven, goes on from where its call stands: one that was answered keeps its
+    answer, unless the effect refused it for good; then trying again calls the effect again. Must not be called in a
+    transaction: AWS may be asked.
     """
     try:
         origin = origin_of(text, token)
     except ValueError:
         origin = Origin(f"step-functions:{hash_of(token)}", "", "", text)
+    redriven = redriven_at(origin, token)
     with transaction.atomic():
         one_at_a_time(origin)
-        calls = list(ActivityTask.objects.filter(origin=origin.key).order_by("twin"))
-        task = next((call for call in calls if call.token_hash == hash_of(token)), None)
-        if task is None and origin.tried:
-            task = again(tried_before(calls, origin.tried), token, origin, now=now)
-        return task or first(activity, token, origin, twin=len(calls), now=now)
+        calls = calls_of(origin)
+        same = [call for call in calls if call.origin == origin.key]
+        task = next((call for call in same if call.token_hash == hash_of(token)), None)
+        if task is None:
+            task = again(tried_before(calls, origin, redriven), token, origin, redriven, now=now)
+        return task or first(activity, token, origin, redriven, twin=len(same), now=now)
 
 
 def one_at_a_time(origin: Origin) -> None:
@@ -58,11 +63,39 @@ def one_at_a_time(origin: Origin) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 6))", [origin.key])
 
 
-def first(activity: str, token: str, origin: Origin, *, twin: int, now: datetime) -> ActivityTask:
+def calls_of(origin: Origin) -> list[ActivityTask]:
+    """The calls that were made from there; and those from the same state, with the same, of which nobody knows."""
+    same = Q(origin=origin.key)
+    if origin.execution:
+        same |= Q(execution=origin.execution, state_name=origin.state, arguments=origin.arguments)
+    rows = ActivityTask.objects.filter(same).order_by("twin", "pk")
+    return [row for row in rows if row.origin == origin.key or row.may_be_done]
+
+
+def redriven_at(origin: Origin, token: str) -> int:
+    """How often the execution had been redriven when this task was handed out; 0 where it makes no difference.
+
+    A redrive counts a state's tries from 0 (Step Functions docs, "Retry behavior of redriven executions"). So do items
+    of a Map: AWS is asked which it is. Where it does not say, it counts as redriven: nothing is done twice.
+    """
+    calls = calls_of(origin)
+    latest = max((call.redriven for call in calls), default=0)
+    known = any(call.token_hash == hash_of(token) for call in calls)
+    if not calls or known or not origin.execution or tried_before(calls, origin, latest):
+        return latest
+    try:
+        return redrives_of(origin.execution)
+    except aws.AwsTrouble as error:
+        log.warning("step_functions:redrives_unknown", execution=origin.execution, error=str(error))
+        return latest + 1
+
+
+def first(activity: str, token: str, origin: Origin, redriven: int, *, twin: int, now: datetime) -> ActivityTask:
     return ActivityTask.objects.create(
         origin=origin.key,
         twin=twin,
         tried=origin.tried,
+        redriven=redriven,
         activity=activity,
         execution=origin.execution,
         state_name=origin.state,
@@ -74,17 +107,23 @@ def first(activity: str, token: str, origin: Origin, *, twin: int, now: datetime
     )
 
 
-def tried_before(calls: Sequence[ActivityTask], tried: int) -> ActivityTask | None:
-    """The call that is tried again, so often for now; of several with one origin, one that came to no good."""
-    earlier = [call for call in calls if call.tried < tried]
-    succeeded = [call.state == TaskState.TOLD and "result" in (call.answer or {}) for call in earlier]
-    return min(zip(succeeded, earlier, strict=True), key=lambda pair: pair[0], default=(False, None))[1]
+def tried_before(calls: Sequence[ActivityTask], origin: Origin, redriven: int) -> ActivityTask | None:
+    """The call that is tried again; of several, one from the very same place, and one that came to no good."""
+    earlier = [
+        call
+        for call in calls
+        if (call.redriven, call.tried if call.origin == origin.key else origin.tried) < (redriven, origin.tried)
+    ]
+    return min(earlier, key=lambda call: (call.origin != origin.key, call.succeeded), default=None)
 
 
-def again(task: ActivityTask | None, token: str, origin: Origin, *, now: datetime) -> ActivityTask | None:
+def again(
+    task: ActivityTask | None, token: str, origin: Origin, redriven: int, *, now: datetime
+) -> ActivityTask | None:
     if task is None:
         return None  # the worker that had it died before it could write anything
-    task.token_hash, task.sealed_token, task.tried = hash_of(token), seal(token), origin.tried
+    task.token_hash, task.sealed_token = hash_of(token), seal(token)
+    task.tried, task.redriven = origin.tried, redriven
     task.handed_out += 1
     if task.state in (TaskState.ANSWERED, TaskState.TOLD, TaskState.LATE):
         go_on(task, now=now)
@@ -99,6 +138,7 @@ def go_on(task: ActivityTask, *, now: datetime) -> None:
         return
     # What was refused for good did nothing: the next is another call. All else goes on under its key.
     task.round += task.for_good
+    task.error = ""
     task.state, task.due_at, task.attempts = TaskState.DUE, now + LEASE, 0
     task.answer, task.for_good = None, False
 
@@ -183,31 +223,36 @@ def tell(task: ActivityTask, *, now: datetime) -> None:
         else:
             states.send_task_failure(taskToken=token, **answer)
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") not in NOT_WAITING:
+        if code_of(error) not in NOT_WAITING:
             told_later(task, error, now=now)
             return
-        told(task, token, TaskState.LATE)
+        told(task, token, TaskState.LATE, why=said_by(error))
     except aws.AwsTrouble as error:
         told_later(task, error, now=now)
     else:
         told(task, token, TaskState.TOLD)
 
 
+def said_by(error: ClientError) -> str:
+    return aws.said(code_of(error), str(error.response.get("Error", {}).get("Message", "")))
+
+
 def client_of(task: ActivityTask) -> Any:
     return aws.client("stepfunctions", task.activity.split(":")[3])
 
 
-def told(task: ActivityTask, token: str, state: TaskState) -> None:
+def told(task: ActivityTask, token: str, state: TaskState, *, why: str = "") -> None:
     """Nothing more is to be done for this token; another that has come meanwhile has yet to be told."""
     task.state = state
     row = ActivityTask.objects.filter(pk=task.pk, state=TaskState.ANSWERED, token_hash=hash_of(token))
-    row.update(state=state, due_at=None, error="")
+    row.update(state=state, due_at=None, error=why)
 
 
 def told_later(task: ActivityTask, error: Exception, *, now: datetime) -> None:
+    """Try again, after longer each time; any number of times: Step Functions waits, or says that it does not."""
     log.warning("step_functions:not_told", task=task.origin, error=str(error))
-    wait = wait_after(task.handed_out + 2)
-    ActivityTask.objects.filter(pk=task.pk, state=TaskState.ANSWERED).update(due_at=now + wait, error=str(error)[:1000])
+    row = ActivityTask.objects.filter(pk=task.pk, state=TaskState.ANSWERED)
+    row.update(due_at=now + wait_after(task.untold + 1), untold=F("untold") + 1, error=str(error)[:1000])
 
 
 def sweep(clock: Clock, *, limit: int = 32) -> list[ActivityTask]:
@@ -221,13 +266,23 @@ def sweep(clock: Clock, *, limit: int = 32) -> list[ActivityTask]:
     return tasks
 
 
-def heartbeat(task: ActivityTask) -> None:
-    """Say that we are still at it. Where Step Functions waits no more, the call is not made again."""
+def heartbeat(task: ActivityTask) -> bool:
+    """Say that we are still at it; False: AWS is asked too often, or is away. Where Step Functions waits no more, the
+    call is not made again.
+    """
     try:
         client_of(task).send_task_heartbeat(taskToken=unseal(task.sealed_token))
     except ClientError as error:
-        if error.response.get("Error", {}).get("Code") in NOT_WAITING[:2]:
+        if code_of(error) in NOT_WAITING:
             row = ActivityTask.objects.filter(pk=task.pk, state=TaskState.DUE, token_hash=task.token_hash)
-            row.update(state=TaskState.LATE, due_at=None)
+            row.update(state=TaskState.LATE, due_at=None, error=said_by(error))
+            return True
+        return troubled(task, error)
     except aws.AwsTrouble as error:
-        log.warning("step_functions:no_heartbeat", task=task.origin, error=str(error))
+        return troubled(task, error)
+    return True
+
+
+def troubled(task: ActivityTask, error: Exception) -> bool:
+    log.warning("step_functions:no_heartbeat", task=task.origin, error=str(error))
+    return False

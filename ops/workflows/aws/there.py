@@ -62,7 +62,7 @@ class Roles:
     word = "role"
 
     def __init__(self, place: Place) -> None:
-        self.iam = aws.client("iam", place.region)
+        self.iam = aws.patient("iam", place.region)
 
     def read(self, name: str) -> Json | None:
         role = found_or_none(lambda: self.iam.get_role(RoleName=role_name(name))["Role"])
@@ -106,7 +106,7 @@ class LogGroups:
     word = "log group"
 
     def __init__(self, place: Place) -> None:
-        self.logs = aws.client("logs", place.region)
+        self.logs = aws.patient("logs", place.region)
 
     def read(self, name: str) -> Json | None:
         group = log_group_name(name)
@@ -129,7 +129,7 @@ class Activities:
     word = "activity"
 
     def __init__(self, place: Place) -> None:
-        self.place, self.states = place, aws.client("stepfunctions", place.region)
+        self.place, self.states = place, aws.patient("stepfunctions", place.region)
 
     def read(self, name: str) -> Json | None:
         arn = self.place.activity(name)
@@ -163,7 +163,7 @@ class Machines:
     word = "state machine"
 
     def __init__(self, place: Place, *, sleep: Callable[[float], None]) -> None:
-        self.place, self.states = place, aws.client("stepfunctions", place.region)
+        self.place, self.states = place, aws.patient("stepfunctions", place.region)
         self.sleep = sleep
 
     def read(self, name: str) -> Json | None:

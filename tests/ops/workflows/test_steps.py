@@ -111,6 +111,34 @@ def test_a_redriven_state_is_another_step_and_the_last_counts():
     assert outcomes_of(steps) == {"Pay": Outcome.RUNNING}
 
 
+def test_on_aws_a_redriven_state_is_not_entered_anew_and_goes_on():
+    """What lies inside of a Parallel goes on inside of it."""
+    failed = [
+        Mark(1, 0, "ExecutionStarted", "", NOW),
+        Mark(2, 1, "ParallelStateEntered", "Both", NOW),
+        Mark(3, 2, "ParallelStateStarted", "", NOW),
+        Mark(4, 3, "TaskStateEntered", "Pay", NOW),
+        Mark(5, 4, "TaskScheduled", "", NOW),
+        Mark(6, 5, "TaskFailed", "", NOW),
+        Mark(7, 6, "ParallelStateFailed", "", NOW),
+        Mark(8, 7, "ExecutionFailed", "", NOW),
+    ]
+    redriven = [Mark(9, 8, "ExecutionRedriven", "", NOW), Mark(10, 9, "TaskScheduled", "", NOW)]
+    assert [step.outcome for step in steps_of(failed)] == [Outcome.FAILED] * 2
+    steps = steps_of([*failed, *redriven])
+    assert [(step.name, step.outcome, step.tries) for step in steps] == [
+        ("Both", Outcome.RUNNING, 0),
+        ("Pay", Outcome.RUNNING, 2),
+    ]
+    done = [
+        Mark(11, 10, "TaskSucceeded", "", NOW),
+        Mark(12, 11, "TaskStateExited", "Pay", NOW),
+        Mark(13, 12, "ParallelStateSucceeded", "", NOW),
+        Mark(14, 13, "ParallelStateExited", "Both", NOW),
+    ]
+    assert [step.outcome for step in steps_of([*failed, *redriven, *done])] == [Outcome.DONE] * 2
+
+
 def test_a_result_that_was_given_by_hand_ends_the_step_that_failed():
     marks = [
         Mark(1, 0, "ExecutionStarted", "", NOW),

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0010_keys_of_calls'),
+        ('ops', '0011_redriven_map_runs'),
     ]
 
     operations = [
