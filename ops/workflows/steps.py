@@ -84,6 +84,9 @@ class Reading:
         self.inside: dict[int, list[int]] = defaultdict(list)  # step → those inside of it
         self.broken_off: list[int] = []  # steps that the execution's last end has ended, each as it was then
         self.reopened: dict[int, tuple[Outcome, datetime | None, bool]] = {}  # … and that a redrive goes on with
+        self.broken: int | None = (
+            None  # the step that is told of next where AWS redrives: its state is not entered anew
+        )
 
     def read(self, mark: Mark) -> None:
         self.types[mark.id] = mark.type
@@ -91,6 +94,7 @@ class Reading:
         if mark.type.endswith("StateEntered"):
             owner = self.enter(mark, owner)
         elif mark.type == REDRIVEN:
+            self.broken = self.innermost_failed()
             owner = self.redrive()
         elif mark.type in ENDS:
             self.end(mark, owner)
@@ -104,7 +108,7 @@ class Reading:
         """The step that an event tells of: a state that holds others is told of after the last event inside of it."""
         told = next((kind for kind in HOLDING if mark.type.startswith(kind)), "")
         if not told and not mark.type.endswith("StateExited"):
-            return owner
+            return self.broken if self.types.get(mark.previous) == REDRIVEN else owner
         if owner is not None and mark.type == "MapIterationFailed":
             self.steps[owner].failing = True
         at = owner
@@ -114,6 +118,14 @@ class Reading:
                 return at
             at = step.parent
         return owner
+
+    def innermost_failed(self) -> int | None:
+        """The step that failed and was not left, as deep inside of others as there is one."""
+        found = next((step.entered for step in reversed(self.steps.values()) if step.parent is None), None)
+        for number, step in self.steps.items():
+            if step.parent == found and step.exited is None and step.outcome is Outcome.FAILED:
+                found = number
+        return found
 
     def redrive(self) -> int | None:
         """What the end has broken off goes on; return the last of the machine's own steps."""
