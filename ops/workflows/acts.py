@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import User
+from billing.entitlements import outlook
 from ops.audit import (
     ANSWER_CALL,
     GIVE_EXECUTION_RESULT,
@@ -24,6 +25,7 @@ from ops.audit import (
 from ops.workflows import history
 from ops.workflows.answers import answer_calls
 from ops.workflows.asl.running import Phase
+from ops.workflows.foresight import source_of
 from ops.workflows.models import CallState, EventWait, Execution, HistoryEvent, Status, TaskCall
 from ops.workflows.nudge import ADVANCE
 from ops.workflows.settling import settle
@@ -48,6 +50,7 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         row.untold = row.parent_call_id is not None
         row.save()
         settle([], [], [row.pk], now=now)
+        outlook.forget([source_of(row.pk)], now=now)
 
 
 def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
@@ -58,6 +61,7 @@ def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> N
             raise CannotAct("The execution is paused already.")
         act(row, actor, PAUSE_EXECUTION, reason, now=now, after={"paused": True})
         Execution.objects.filter(pk=row.pk).update(paused_at=now, due_at=None)
+        outlook.hold(source_of(row.pk), now=now)
 
 
 def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
