@@ -8,7 +8,7 @@ import msgspec
 from accounts.customers import organization_of
 from ops.effects.mail.facts import NoSuchInvoice, readers_of, topic_of
 from ops.effects.mail.letters import NAME, BadLetter
-from ops.effects.mail.outbox import CLAIM, mails_of, send_due, write_mails
+from ops.effects.mail.outbox import CLAIM, Sent, mails_of, send_due, write_mails
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import Call, effect
 
@@ -63,7 +63,10 @@ def send_email(given: SendEmail, call: Call) -> Outcome:
             return Refused(f"Email.NoSuchInvoice: {error}")
         except BadLetter as error:
             return Refused(f"Email.Letter: {error}")
-    sent = send_due(mails)
+    return outcome_of_mails(send_due(mails))
+
+
+def outcome_of_mails(sent: Sent) -> Outcome:
     if sent.waiting:
         after = CLAIM if "Another worker" in sent.error else timedelta()
         return Retry(f"Email.Unreachable: {sent.error}", after=after)
