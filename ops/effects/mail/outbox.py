@@ -40,7 +40,8 @@ class Sent:
 
 
 def mails_of(key: str) -> list[Mail]:
-    return list(Mail.objects.filter(key=key).order_by("pk"))
+    """A call's mails, without the one that was kept because nobody read the organization's mail."""
+    return list(Mail.objects.filter(key=key).exclude(to="").order_by("pk"))
 
 
 def write_mails(
@@ -66,7 +67,17 @@ def write_mails(
     ]
     with transaction.atomic():
         Mail.objects.bulk_create(rows, ignore_conflicts=True)
+        # Somebody reads it now: what was kept for nobody is not to be sent besides.
+        Mail.objects.filter(key=key, to="", state=MailState.REFUSED).update(state=MailState.ASIDE)
     return mails_of(key)
+
+
+def keep_for_nobody(key: str, template: str, topic: Topic, *, customer_id: str, now: datetime) -> None:
+    """Keep the mail that nobody reads, refused, so that a person sees it and can send it. Raises BadLetter."""
+    nobody = Reader("", topic.organization.name, settings.LANGUAGE_CODE, "UTC")
+    mail = mail_to(nobody, key, template, topic, {}, customer_id=customer_id, now=now)
+    mail.state, mail.error = MailState.REFUSED, "The organization has neither an owner nor a billing address."
+    Mail.objects.bulk_create([mail], ignore_conflicts=True)
 
 
 def mail_to(
