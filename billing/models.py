@@ -2,7 +2,7 @@
 
 from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
-from billing.entitlements.models import Suspension
+from billing.entitlements.models import Outlook, Suspension
 from billing.inbox.models import AsideMessage, Door, EventForm, InboxEvent, InboxState, PollCursor, PollState
 from billing.mirror.history import DriftCheck, DriftDifference, ResyncNote, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate, SilentChange
@@ -26,6 +26,7 @@ __all__ = [
     "InvoiceRow",
     "MirrorGate",
     "OrderState",
+    "Outlook",
     "PollCursor",
     "PollState",
     "Provision",

@@ -8,13 +8,15 @@ from typing import Any
 import structlog
 
 SECRET = re.compile(r"\b((?:sk|rk)_(?:test|live)_|whsec_)\w+")
+# Addresses by which whoever has them acts for somebody.
+TOKEN = re.compile(r"(/(?:questions|invitations|callbacks)/)[\w-]{20,}")
 
 
 def blot_secrets(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace Stripe keys and signing secrets in every string of a log event by their prefix and `***`."""
+    """Replace Stripe keys, signing secrets and tokens of links in every string of a log event by `***`."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = SECRET.sub(r"\1***", value)
+            event[key] = TOKEN.sub(r"\1***", SECRET.sub(r"\1***", value))
     return event
 
 

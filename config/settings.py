@@ -137,6 +137,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "look-for-problems": {"task": "ops.tasks.look_for_problems", "schedule": 60.0},
     "archive-inbox": {"task": "billing.tasks.archive_inbox", "schedule": 3600.0},
     "prune-destination-log": {"task": "ops.tasks.prune_destination_log", "schedule": 3600.0},
+    "prune-mails": {"task": "ops.tasks.prune_mails", "schedule": 3600.0},
     "tell-customer-details": {"task": "billing.tasks.tell_customer_details", "schedule": 60.0},
 }
 
@@ -204,6 +205,7 @@ WORKFLOWS_HISTORY_DAYS = env.int("WORKFLOWS_HISTORY_DAYS", default=90)
 WORKFLOWS_ROW_DAYS = env.int("WORKFLOWS_ROW_DAYS", default=400)
 # Tasks that Step Functions handed out, after their answers, and longer where the execution there may ask again.
 WORKFLOWS_TASK_DAYS = env.int("WORKFLOWS_TASK_DAYS", default=90)
+MAIL_KEEP_DAYS = env.int("MAIL_KEEP_DAYS", default=400)  # how long mails that playbooks sent are kept; 0: for ever
 # Where Tasks of workflows call AWS; targets of rules name their regions themselves.
 AWS_REGION = env.str("AWS_REGION", default=env.str("AWS_DEFAULT_REGION", default="us-east-1"))
 

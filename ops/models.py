@@ -21,6 +21,7 @@ from ops.effects.destinations.models import (
     TokenMethod,
 )
 from ops.effects.mail.models import Mail, MailState
+from ops.questions.models import Answer, Question, QuestionLink
 from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
 from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
@@ -38,6 +39,7 @@ from ops.workflows.models import (
 
 __all__ = [
     "ActivityTask",
+    "Answer",
     "Approval",
     "Authorization",
     "BreakerState",
@@ -67,6 +69,8 @@ __all__ = [
     "Mode",
     "Origin",
     "Place",
+    "Question",
+    "QuestionLink",
     "Rule",
     "RuleState",
     "RuleVersion",

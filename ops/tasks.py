@@ -6,6 +6,7 @@ from django.utils import timezone
 from billing import clock
 from billing.mirror import silence
 from ops.effects.destinations.log import prune
+from ops.effects.mail.prune import prune as prune_outbox
 from ops.remediation.findings import look
 from ops.rules import due, take
 from ops.rules.deliver import deliver_due as deliver
@@ -60,6 +61,12 @@ def prune_rule_log() -> None:
 def prune_destination_log() -> None:
     """Delete requests to destinations that are older than they are kept."""
     prune(now=timezone.now())
+
+
+@shared_task(name="ops.tasks.prune_mails")
+def prune_mails() -> None:
+    """Delete mails that are settled and older than they are kept."""
+    prune_outbox(now=timezone.now(), budget_seconds=BUDGET_SECONDS)
 
 
 @shared_task(name="ops.tasks.advance_due")

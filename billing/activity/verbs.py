@@ -27,6 +27,8 @@ REFUND_FAILED = "refund:failed"
 ACCESS_SUSPENDED = "access:suspended"
 ACCESS_RESTORED = "access:restored"
 
+OUTLOOK_CHANGED = "outlook:changed"  # what comes, or when; it is not told as news, but pages look again
+
 NOTICE_PUBLISHED = "notice:published"  # a rule tells the organization something, in its own words
 
 PROVISION_BUILDING = "provision:building"  # what the subscription pays for is being built at AWS

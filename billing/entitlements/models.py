@@ -50,3 +50,24 @@ class Suspension(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer_id} · {self.get_reason_display()}"
+
+
+class Outlook(models.Model):
+    """What somebody will do about a subscription if nothing changes (`billing.entitlements.outlook`)."""
+
+    organization = models.ForeignKey("accounts.Organization", on_delete=models.CASCADE, related_name="outlooks")
+    customer_id = models.CharField(max_length=255)
+    subscription_id = models.CharField(max_length=255)
+    invoice_id = models.CharField(max_length=255, blank=True, default="")  # while it is owed; empty: whatever is paid
+    steps: "models.JSONField[list[dict[str, str]], list[dict[str, str]]]" = models.JSONField(default=list)
+    held = models.BooleanField(default=False)  # whoever acts is paused: nothing is said
+    source = models.CharField(max_length=64, unique=True)  # who acts: one execution
+    by = models.CharField(max_length=255)  # its workflow's name
+    changed_at: "models.DateTimeField[datetime, datetime]" = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("outlook")
+        verbose_name_plural = _("outlooks")
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id} · {self.by}"

@@ -15,6 +15,8 @@ from billing.stripe_accounts import PRIMARY
 
 SOURCE = "kessai"
 APPROVAL_ASKED = "approval.asked"  # a workflow waits for a person's decision
+QUESTION_ASKED = "question.asked"  # a workflow waits for a customer's answer
+QUESTION_ANSWERED = "question.answered"
 DRIFT_FOUND = "drift.found"  # a check found objects that differ from Stripe
 ACCESS_SUSPENDED = "access.suspended"  # an organization's access rests
 ACCESS_RESTORED = "access.restored"

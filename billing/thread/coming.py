@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
+from billing.entitlements.foreseen import Act
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
 from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money
 from billing.thread.server import coming_of_server
@@ -83,16 +84,25 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
     if sub.living and sub.ends_at:
         yield coming_end(sub, sub.ends_at, situation)
     yield from coming_of_schedule(sub, situation)
-    if situation.suspended and situation.suspended.cancels_at:
-        yield coming_cancellation(situation.suspended.cancels_at, sub, situation)
-        return
-    if sub.status in RENEWING and not sub.collection_paused:
-        yield from coming_renewals(sub, situation)
+    if sub.living and (rests := situation.foreseen(Act.REST)):
+        yield coming_rest(rests, sub, situation)
+    ends = situation.foreseen(Act.END)
+    if ends:
+        yield coming_cancellation(ends, sub, situation)
+    if sub.status in RENEWING and not sub.collection_paused and not situation.suspended:
+        yield from coming_renewals(sub, situation, until=ends)
+
+
+def coming_rest(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
+    title = _("Access to %(plan)s rests if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
+    return Moment(at, title, _("Your data are safe, and access comes back by itself as soon as it is paid."), ATTENTION)
 
 
 def coming_cancellation(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
     title = _("%(plan)s is cancelled if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
-    return Moment(at, title, _("Nothing more is charged."), STOPPED)
+    last = situation.foreseen(Act.TRY)
+    tried = _("We try a last time to charge it before that.") if last and last <= at else ""
+    return Moment(at, title, join_sentences((tried, _("Nothing more is charged.")), situation.language), STOPPED)
 
 
 def coming_end(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Moment:
@@ -124,14 +134,17 @@ def coming_of_schedule(sub: SubscriptionFacts, situation: Situation) -> Iterator
         yield Moment(last, ends, _("Nothing more is charged."), STOPPED)
 
 
-def coming_renewals(sub: SubscriptionFacts, situation: Situation) -> Iterator[Moment]:
-    """Yield one moment for each day on which items renew, unless the subscription or its phase ends by then."""
+def coming_renewals(sub: SubscriptionFacts, situation: Situation, *, until: datetime | None = None) -> Iterator[Moment]:
+    """Yield one moment for each day on which items renew, unless the subscription or its phase ends by then.
+
+    `until`: when it is cancelled if nothing changes.
+    """
     by_end: dict[datetime, list[ItemFacts]] = defaultdict(list)
     for item in sub.items:
         if item.period_end:
             by_end[item.period_end].append(item)
     for at, items in by_end.items():
-        if (sub.ends_at and sub.ends_at <= at) or changes_at(at, sub, situation):
+        if (sub.ends_at and sub.ends_at <= at) or (until and until <= at) or changes_at(at, sub, situation):
             continue
         yield coming_renewal(at, tuple(items), sub, situation)
 

@@ -1,4 +1,4 @@
-"""Read a situation from the database: the one place where the thread's facts come from. At most thirteen queries."""
+"""Read a situation from the database: the one place where the thread's facts come from. At most fourteen queries."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,6 +8,7 @@ from accounts.models import Organization
 from billing.activity.feed import recent
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.checkout.orders import unfinished_order
+from billing.entitlements.outlook import outlooks_of
 from billing.entitlements.resolve import suspensions_of
 from billing.mirror import querysets
 from billing.mirror.facts import ScheduleFacts, SubscriptionFacts
@@ -34,16 +35,19 @@ def load_situation(
     schedule = querysets.schedule_of(subscription) if subscription else None
     activities = latest_activities(organization)
     price_products = price_products_of(schedule, order)
+    invoices = tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES))
+    living = subscription is not None and subscription.living
     situation = Situation(
         now=now,
         language=language,
         subscription=subscription,
-        invoices=tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES)),
+        invoices=invoices,
         method=querysets.payment_method_of(organization, subscription),
         schedule=schedule,
         activities=activities,
         provision=provision_of(subscription.id) if subscription else None,
-        suspensions=suspensions_of(organization) if subscription and subscription.living else (),
+        suspensions=suspensions_of(organization) if living else (),
+        outlooks=outlooks_of(organization) if living else (),
         price_products=price_products,
         product_names=querysets.product_names(products_named(subscription, activities, price_products.values())),
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext as _
 
 from billing.entitlements.access import SuspensionFacts
+from billing.entitlements.foreseen import Act
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
 from billing.thread.server import with_server
@@ -72,7 +73,22 @@ def reason_of_suspended(suspension: SuspensionFacts, situation: Situation) -> st
         "day": say_day(awaited.finalized_at or awaited.created, situation),
     }
     opens = _("Your data are safe, and access comes back by itself as soon as it is paid.")
-    return join_sentences((owed, reason_words(situation.failure), opens), situation.language)
+    said = (owed, reason_words(situation.failure), opens, what_follows(situation))
+    return join_sentences(said, situation.language)
+
+
+def what_follows(situation: Situation) -> str:
+    """Say what comes if the invoice stays unpaid, and when; empty where nobody has said so."""
+    rests, ends = situation.foreseen(Act.REST), situation.foreseen(Act.END)
+    days = {
+        "rests": say_day(rests, situation) if rests else "",
+        "ends": say_day(ends, situation) if ends else "",
+    }
+    if rests and ends:
+        return _("Unpaid, access rests on %(rests)s, and the subscription ends on %(ends)s.") % days
+    if rests:
+        return _("Unpaid, access rests on %(rests)s.") % days
+    return _("Unpaid, the subscription ends on %(ends)s.") % days if ends else ""
 
 
 def say_trialing(sub: SubscriptionFacts, situation: Situation) -> Now:
@@ -101,7 +117,7 @@ def say_active(sub: SubscriptionFacts, situation: Situation) -> Now:
 def reason_of_failed(invoice: InvoiceFacts, situation: Situation) -> str:
     money = say_money(invoice.amount_remaining, invoice.currency, situation)
     failed = _("A payment of %(money)s did not go through.") % {"money": money}
-    return join_sentences((failed, reason_words(situation.failure)), situation.language)
+    return join_sentences((failed, reason_words(situation.failure), what_follows(situation)), situation.language)
 
 
 def say_ending(sub: SubscriptionFacts, end: datetime, situation: Situation) -> Now:
@@ -141,7 +157,7 @@ def reason_of_active(situation: Situation) -> str:
 
 
 def say_past_due(sub: SubscriptionFacts, situation: Situation) -> Now:
-    parts = [reason_words(situation.failure), until_when(situation)]
+    parts = [reason_words(situation.failure), until_when(situation), what_follows(situation)]
     return Now(unpaid_title(sub, situation), join_sentences(parts, situation.language), ATTENTION, _("Past due"))
 
 

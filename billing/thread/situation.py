@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from billing.entitlements.access import SuspensionFacts, suspension_in_force
+from billing.entitlements.access import SuspensionFacts, suspension_in_force, unsettled
+from billing.entitlements.foreseen import Act, OutlookFacts
 from billing.mirror.facts import (
     InvoiceFacts,
     PaymentFailure,
@@ -48,6 +49,7 @@ class Situation:
     activities: tuple[ActivityFacts, ...] = ()
     provision: ProvisionFacts | None = None  # what the subscription has at AWS
     suspensions: tuple[SuspensionFacts, ...] = ()
+    outlooks: tuple[OutlookFacts, ...] = ()  # what will be done if nothing changes
     product_names: Mapping[str, str] = field(default_factory=dict)
     price_products: Mapping[str, str] = field(default_factory=dict)
 
@@ -67,6 +69,18 @@ class Situation:
     def suspended(self) -> SuspensionFacts | None:
         """Why access to the subscription rests; None where it does not."""
         return suspension_in_force(self.subscription, self.invoices, self.suspensions) if self.subscription else None
+
+    def foreseen(self, act: Act) -> datetime | None:
+        """When this will be done to the subscription if its invoice stays unpaid; None where nobody said so."""
+        sub = self.subscription
+        if sub is None or not sub.living:
+            return None
+        owed = {invoice.id for invoice in self.invoices if unsettled(invoice)}
+        said = [one for one in self.outlooks if one.subscription_id == sub.id and one.invoice_id in ("", *owed)]
+        moments = [at for one in said if (at := one.when(act)) and at > self.now]
+        if act is Act.END and not moments and self.suspended and self.suspended.cancels_at:
+            return self.suspended.cancels_at
+        return min(moments, default=None)
 
     @property
     def last_paid(self) -> InvoiceFacts | None:

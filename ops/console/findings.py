@@ -177,6 +177,10 @@ def steps_of(finding: Finding) -> list[Step]:
             return [Step(_("Read the messages"), aside, "billing.view_asidemessage")]
         case FindingKind.DEAD_LETTERS | FindingKind.RULES_LATE | FindingKind.RULE | FindingKind.RULE_LOOP:
             return rule_steps(finding)
+        case FindingKind.MAILS_REFUSED | FindingKind.MAILS_WAITING:
+            state = "refused" if finding.kind == FindingKind.MAILS_REFUSED else "due"
+            mails = with_query("admin:ops_mail_changelist", {"state__exact": state, "q": seen.get("to", "")})
+            return [Step(_("Show the mails"), mails, "ops.view_mail")]
         case FindingKind.DESTINATION_AWAY:
             name, here = seen.get("destination", ""), seen.get("id", 0)
             requests = with_query("admin:ops_destinationrequest_changelist", {"q": name, "came__exact": "retry"})

@@ -24,7 +24,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "Support": (
         *VIEW_CUSTOMERS,
         *("billing.view_inboxevent", "ops.view_rule", "ops.view_match", "ops.view_delivery"),
-        *("ops.view_statemachine", "ops.view_execution", "ops.view_approval"),
+        *("ops.view_statemachine", "ops.view_execution", "ops.view_approval", "ops.change_mail"),
     ),
     # answers for the money: sees all about customers, says yes or no to what workflows ask
     "Finance": (*VIEW_CUSTOMERS, "ops.view_approval", "ops.change_approval"),
@@ -37,6 +37,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "billing.change_inboxevent",
         "billing.delete_asidemessage",
         "ops.change_finding",
+        "ops.change_mail",
         "ops.change_rule",
         "ops.change_delivery",
         "ops.change_statemachine",

@@ -1,38 +1,50 @@
-"""Mails that playbooks sent: to whom, in which words, and what became of them."""
+"""Mails that playbooks sent: to whom, in which words, and what became of them; what was not sent is sent again here."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
+from django.contrib import messages
 from django.contrib.admin import register
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.decorators import display
+from unfold.decorators import action, display
 
+from accounts.models import User
 from ops.console.display import Tone, moment, pill
 from ops.console.readonly import PageAdmin
+from ops.console.replay import ReasonForm
 from ops.console.site import console
-from ops.models import Mail, MailState
+from ops.effects.mail.acts import UNSENT, CannotSend, put_aside, send_again
+from ops.models import Mail, MailState, StaffAct
 
 TONES: Mapping[str, Tone] = {
     MailState.DUE: Tone.WAITING,
     MailState.SENT: Tone.GOOD,
     MailState.REFUSED: Tone.ATTENTION,
+    MailState.ASIDE: Tone.STOPPED,
 }
+Done = Callable[..., None]
 
 
 @register(Mail, site=console)
 class MailAdmin(PageAdmin):
-    list_display = ("what", "state_shown", "to", "organization", "written_shown")
+    list_display = ("what", "state_shown", "to_shown", "organization", "written_shown")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_filter_submit = True
     list_select_related = ("organization",)
     search_fields = ("to", "customer_id", "template")
     search_help_text = gettext_lazy("Address, customer id or letter")
     ordering = ("-written_at", "-pk")
+    actions_detail = ("send_again_one", "put_aside_one")
     change_form_template = "ops/mail.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mail]:
@@ -40,7 +52,49 @@ class MailAdmin(PageAdmin):
         return found.defer("html")
 
     def page_context(self, request: HttpRequest, row: Mail) -> dict[str, Any]:
-        return {"mail": row, "pill": mail_pill(row)}
+        acts = StaffAct.objects.filter(subject_kind="mail", subject_id=str(row.pk))
+        return {"mail": row, "pill": mail_pill(row), "acts": acts.select_related("actor").order_by("-at")}
+
+    def has_settle_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
+        """Only what was not sent is sent again or put aside."""
+        unsent = Mail.objects.filter(pk=object_id, state__in=UNSENT)
+        return request.user.has_perm("ops.change_mail") and unsent.exists()
+
+    @action(description=gettext_lazy("Send again"), permissions=["settle"], icon="send", url_path="send-again")
+    def send_again_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        sentence = _("It is sent now, in its old words and under its old Message-ID. Mend the address first.")
+        return self.settle(request, object_id, _("Send again"), sentence, _("It was sent."), send_again)
+
+    @action(description=gettext_lazy("Put aside"), permissions=["settle"], icon="archive", url_path="put-aside")
+    def put_aside_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        sentence = _("It is not sent any more, and its finding goes. Say how the customer knows what it tells.")
+        return self.settle(request, object_id, _("Put aside"), sentence, _("It is put aside."), put_aside)
+
+    def settle(
+        self, request: HttpRequest, object_id: str, title: str, sentence: str, done: str, act: Done
+    ) -> HttpResponse:
+        """Say what the act means and ask why; then do it."""
+        row = get_object_or_404(Mail.objects.defer("html"), pk=object_id)
+        form = ReasonForm(request.POST if request.method == "POST" else None)
+        back = reverse("admin:ops_mail_change", args=[row.pk])
+        if request.method == "POST" and form.is_valid():
+            try:
+                act(row, cast(User, request.user), reason=form.cleaned_data["reason"], now=timezone.now())
+            except CannotSend as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, done)
+                return redirect(back)
+        context = {
+            **console.each_context(request),
+            "title": title,
+            "subject": f"{row.subject} · {row.to or row.organization.name}",
+            "sentence": sentence,
+            "form": form,
+            "back": back,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "ops/reason.html", context)
 
     @display(description=gettext_lazy("subject"))
     def what(self, row: Mail) -> SafeString:
@@ -49,6 +103,10 @@ class MailAdmin(PageAdmin):
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, row: Mail) -> SafeString:
         return mail_pill(row)
+
+    @display(description=gettext_lazy("to"), ordering="to")
+    def to_shown(self, row: Mail) -> str:
+        return row.to or _("No address")
 
     @display(description=gettext_lazy("written"), ordering="written_at")
     def written_shown(self, row: Mail) -> SafeString:

@@ -8,7 +8,7 @@ import msgspec
 from accounts.customers import organization_of
 from ops.effects.mail.facts import NoSuchInvoice, readers_of, topic_of
 from ops.effects.mail.letters import NAME, BadLetter
-from ops.effects.mail.outbox import CLAIM, mails_of, send_due, write_mails
+from ops.effects.mail.outbox import CLAIM, Sent, keep_for_nobody, mails_of, send_due, write_mails
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.effects.registry import Call, effect
 
@@ -54,16 +54,20 @@ def send_email(given: SendEmail, call: Call) -> Outcome:
         if organization is None:
             return Refused(f"NoOrganization: the customer “{customer}” belongs to no organization here.")
         readers = readers_of(organization)
-        if not readers:
-            return Refused(f"Email.NoReader: nobody reads the mail of {organization.public_id}.")
         try:
             topic = topic_of(organization, customer, invoice_id=given.invoice, data=given.data, now=call.now)
+            if not readers:
+                keep_for_nobody(key, given.template, topic, customer_id=customer, now=call.now)
+                return Refused(f"Email.NoReader: nobody reads the mail of {organization.public_id}.")
             mails = write_mails(key, readers, given.template, topic, customer_id=customer, now=call.now)
         except NoSuchInvoice as error:
             return Refused(f"Email.NoSuchInvoice: {error}")
         except BadLetter as error:
             return Refused(f"Email.Letter: {error}")
-    sent = send_due(mails)
+    return outcome_of_mails(send_due(mails))
+
+
+def outcome_of_mails(sent: Sent) -> Outcome:
     if sent.waiting:
         after = CLAIM if "Another worker" in sent.error else timedelta()
         return Retry(f"Email.Unreachable: {sent.error}", after=after)

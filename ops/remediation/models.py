@@ -26,6 +26,8 @@ class FindingKind(models.TextChoices):
     RULE_LOOP = "rule-loop", _("Rules call each other in a circle")
     EXECUTION_LOOP = "execution-loop", _("A workflow goes round without an end")
     DESTINATION_AWAY = "destination-away", _("A destination does not answer")  # its circuit breaker is open
+    MAILS_REFUSED = "mails-refused", _("Mails were refused")  # to one address for good, or there is none
+    MAILS_WAITING = "mails-waiting", _("Mails wait")  # the mail server does not take them
 
 
 class Severity(models.TextChoices):

@@ -16,6 +16,7 @@ from billing.mirror.history import DriftCheck
 from billing.models import ArchivedHour, AsideMessage, InboxEvent, InboxState, PollCursor, PollState
 from billing.retention.keep import behind
 from ops.effects.destinations.models import DestinationHealth
+from ops.effects.mail.models import Mail, MailState
 from ops.remediation.models import FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Rule, RuleState
 from ops.workflows.asl.history import MOST_EVENTS
@@ -29,6 +30,7 @@ BEAT_SILENT_AFTER = timedelta(minutes=6)
 SWEEP = "sweep-inbox"
 ARCHIVE_LATE_AFTER = timedelta(days=1)  # it is due every hour
 RULES_LATE_AFTER = timedelta(minutes=2)
+MAIL_LATE_AFTER = timedelta(hours=1)  # a call is tried for some twenty minutes, then as its workflow says
 LOOPS_SEEN_FOR = timedelta(days=1)
 CAUSES = 50  # of failed events that are told apart
 SAMPLE = 2_000  # failed events that are looked at for their causes
@@ -262,6 +264,39 @@ def execution_loops(now: datetime) -> Iterator[Problem]:
         yield Problem(FindingKind.EXECUTION_LOOP, Severity.URGENT, name, evidence)
 
 
+def mails_refused(now: datetime) -> Iterator[Problem]:
+    """Mails that the mail server refused for good, or that had no address: one problem an organization and address."""
+    refused = Mail.objects.filter(state=MailState.REFUSED)
+    groups = refused.values("organization", "to").annotate(mails=Count("pk"), since=Min("written_at"))
+    for group in groups.order_by("-since")[:CAUSES]:
+        last = refused.filter(organization=group["organization"], to=group["to"]).select_related("organization")
+        mail = last.order_by("-written_at").first()
+        if mail is None:
+            continue
+        evidence = {
+            "organization": mail.organization.public_id,
+            "name": mail.organization.name,
+            "to": mail.to,
+            "mails": group["mails"],
+            "since": group["since"].isoformat(),
+            "letter": mail.template,
+            "error": mail.error,
+        }
+        subject = f"{mail.organization.public_id} {mail.to}".strip()
+        yield Problem(FindingKind.MAILS_REFUSED, Severity.URGENT, subject, evidence)
+
+
+def mails_waiting(now: datetime) -> Iterator[Problem]:
+    """Mails that are to be sent for longer than trying again takes: the mail server is away, or turns us away."""
+    waiting = Mail.objects.filter(state=MailState.DUE, written_at__lt=now - MAIL_LATE_AFTER)
+    facts = waiting.aggregate(mails=Count("pk"), since=Min("written_at"))
+    if not facts["mails"]:
+        return
+    last = waiting.exclude(error="").order_by("-written_at").values_list("error", flat=True).first()
+    evidence = {"mails": facts["mails"], "since": facts["since"].isoformat(), "error": last or ""}
+    yield Problem(FindingKind.MAILS_WAITING, Severity.ATTENTION, evidence=evidence)
+
+
 # Which kinds each detector answers for: where it cannot look, its findings stay as they are.
 DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     failed_events: frozenset({FindingKind.EVENTS_FAILED}),
@@ -276,4 +311,6 @@ DETECTORS: Mapping[Detector, frozenset[FindingKind]] = {
     rule_loops: frozenset({FindingKind.RULE_LOOP}),
     execution_loops: frozenset({FindingKind.EXECUTION_LOOP}),
     destinations_away: frozenset({FindingKind.DESTINATION_AWAY}),
+    mails_refused: frozenset({FindingKind.MAILS_REFUSED}),
+    mails_waiting: frozenset({FindingKind.MAILS_WAITING}),
 }

@@ -205,6 +205,42 @@ def destination_away(seen: Evidence) -> Words:
     )
 
 
+def mails_refused(seen: Evidence) -> Words:
+    n, name = seen.number("mails"), seen.get("name") or "–"
+    if not seen.get("to"):
+        title = ngettext("%(n)d mail to “%(name)s” has no address", "%(n)d mails to “%(name)s” have no address", n) % {
+            "n": n,
+            "name": name,
+        }
+        return Words(
+            title,
+            _("The organization has neither an owner nor a billing address. It was told nothing since %(since)s.")
+            % {"since": seen.moment("since")},
+            _("Give it an owner or a billing address, then send the mails again; or put them aside."),
+        )
+    title = ngettext("%(n)d mail to %(to)s was refused for good", "%(n)d mails to %(to)s were refused for good", n)
+    return Words(
+        title % {"n": n, "to": seen["to"]},
+        _("“%(name)s” was told nothing by this address since %(since)s. The workflows have gone on without it.")
+        % {"name": name, "since": seen.moment("since")},
+        _("Read the error below and mend the address. Then send the mails again; or put them aside."),
+    )
+
+
+def mails_waiting(seen: Evidence) -> Words:
+    n = seen.number("mails")
+    title = ngettext("%(n)d mail cannot be sent", "%(n)d mails cannot be sent", n) % {"n": n}
+    return Words(
+        title,
+        _("The mail server does not take them; the oldest waits since %(since)s. Nothing is lost: each is kept whole.")
+        % {"since": seen.moment("since")},
+        _(
+            "Read the error below and mend the mail server or its settings. Their workflows try them again for about a "
+            "day; after that send them again from their pages, or put aside what is out of date."
+        ),
+    )
+
+
 SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.EVENTS_FAILED: events_failed,
     FindingKind.MIRROR_LATE: mirror_late,
@@ -220,4 +256,6 @@ SAYINGS: Mapping[str, Callable[[Evidence], Words]] = {
     FindingKind.RULE_LOOP: rule_loop,
     FindingKind.EXECUTION_LOOP: execution_loop,
     FindingKind.DESTINATION_AWAY: destination_away,
+    FindingKind.MAILS_REFUSED: mails_refused,
+    FindingKind.MAILS_WAITING: mails_waiting,
 }

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import User
+from billing.entitlements import outlook
 from ops.audit import (
     ANSWER_CALL,
     GIVE_EXECUTION_RESULT,
@@ -25,6 +26,7 @@ from ops.workflows import history
 from ops.workflows.answers import answer_calls
 from ops.workflows.asl.running import Phase
 from ops.workflows.asl.walked import flow_at
+from ops.workflows.foresight import source_of
 from ops.workflows.machines import compiled
 from ops.workflows.mapruns import redrive_runs
 from ops.workflows.models import CallState, EventWait, Execution, HistoryEvent, Status, TaskCall
@@ -52,6 +54,7 @@ def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         row.untold = row.parent_call_id is not None
         row.save()
         settle([], [], [row.pk], now=now)
+        outlook.forget([source_of(row.pk)], now=now)
 
 
 def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
@@ -62,6 +65,7 @@ def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> N
             raise CannotAct("The execution is paused already.")
         act(row, actor, PAUSE_EXECUTION, reason, now=now, after={"paused": True})
         Execution.objects.filter(pk=row.pk).update(paused_at=now, due_at=None)
+        outlook.hold(source_of(row.pk), now=now)
 
 
 def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:

@@ -84,6 +84,12 @@ def heartbeat(token: str, *, now: datetime) -> Answered:
     return Answered.TAKEN
 
 
+def waiting_call_of(token: str) -> TaskCall | None:
+    """The call of a token while somebody waits for it; its execution stays free."""
+    with transaction.atomic():
+        return waiting_call(token)
+
+
 def waiting_call(token: str) -> TaskCall | None:
     """The call of a token, locked with its execution, while somebody waits for it."""
     place = place_of(token)

@@ -8,7 +8,7 @@ effect would have changed (a plan cancelled early) is not played on into the lat
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +33,7 @@ from ops.workflows.asl.errors import Failure
 from ops.workflows.asl.history import Event as HistoryEvent
 from ops.workflows.asl.running import Answer, Ended
 from ops.workflows.asl.step import Call
+from ops.workflows.assumed import ASSUMED
 from ops.workflows.mocks import MockedStates
 from ops.workflows.waits import wanted as waits
 from ops.workflows.waits.past import Began
@@ -42,14 +43,6 @@ Json = Any
 NEVER = timedelta(days=3650).total_seconds()
 MOST_RUNS = 100_000
 ENTERED = "StateEntered"
-# What effects are assumed to answer; {} where nothing is said. A state's own answer comes before (`--assume`).
-ASSUMED: Mapping[str, Json] = {
-    "send-email": {"sent": 1, "refused": 0},
-    "restore-access": {"restored": 1},
-    "cancel-subscription": {"status": "canceled", "cancel_at_period_end": False},
-    "void-invoice": {"status": "void"},
-    "ask-approval": {"approved": False, "by": "", "reason": "assumed", "at": ""},
-}
 
 
 @dataclass(frozen=True)

@@ -18,14 +18,13 @@ import structlog
 from django.db import DataError, connection, transaction
 
 from ops import metrics
-from ops.workflows import calls, children, resources
+from ops.workflows import calls, children, foresight, resources
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.history import HistoryFull
 from ops.workflows.asl.running import Ended, Phase, from_json, states_of
-from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.walking import Walking
 from ops.workflows.history import Pages
-from ops.workflows.machines import ARN, compiled
+from ops.workflows.machines import compiled, context_of
 from ops.workflows.models import CallState, Execution, Status, TaskCall, written_states
 from ops.workflows.settling import settle
 from ops.workflows.stored import stored
@@ -216,6 +215,7 @@ class Written:
     taken: list[tuple[int, int]] = field(default_factory=list)  # calls whose answers were taken
     dropped: list[tuple[int, int]] = field(default_factory=list)  # calls that nobody waits for any more
     ended: list[int] = field(default_factory=list)
+    foretelling: list[int] = field(default_factory=list)  # of which customers are told what they will do
 
     def write(self, *, now: datetime) -> None:
         self.pages.write()
@@ -223,6 +223,7 @@ class Written:
             cursor.execute(WRITE, [stored(self.executions)])
         settle(self.taken, self.dropped, self.ended, now=now)
         calls.write(self.asked)  # after what they try again has been settled
+        foresight.refresh(self.foretelling, now=now)
 
 
 def advance_one(execution: InHand, answers: Answers, written: Written, *, now: datetime) -> int:
@@ -274,21 +275,15 @@ def laid_down(execution: InHand, answers: Answers) -> list[dict[str, Any]]:
 
 
 def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking:
-    machine_id = ARN + execution.machine_name
-    context = {
-        "Execution": {
-            "Id": f"arn:aws:states:local:000000000000:execution:{execution.machine_name}:{execution.name}",
-            "Input": execution.input,
-            "Name": execution.name,
-            "RoleArn": "arn:aws:iam::000000000000:role/local",
-            "StartTime": write_timestamp(execution.started_at),
-            "RedriveCount": execution.redrives,
-        },
-        "StateMachine": {"Id": machine_id, "Name": execution.machine_name},
-    }
     return Walking(
         machine=compiled(execution.version_id),
-        context=context,
+        context=context_of(
+            execution.machine_name,
+            execution.name,
+            execution.input,
+            started_at=execution.started_at,
+            redrives=execution.redrives,
+        ),
         record=written.pages.of(execution).record,
         draw=random.random,
         token=lambda number: token_of(execution.pk, number),
@@ -308,6 +303,8 @@ def answer_of(answer: Any) -> dict[str, Any]:
 def lay_down(execution: InHand, walking: Walking, written: Written, *, now: datetime) -> None:
     """Write where the execution stands after its steps."""
     ended = walking.ended
+    if foresight.foretells(execution.version_id):
+        written.foretelling.append(execution.pk)
     if ended:
         written.ended.append(execution.pk)
     else:

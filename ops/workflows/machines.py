@@ -4,12 +4,14 @@ import json
 import random
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from django.db import transaction
 
 from accounts.models import User
 from ops.audit import CHANGE_MACHINE, record_act
 from ops.workflows.asl.definition import Machine, compile_machine
+from ops.workflows.asl.timestamps import write_timestamp
 from ops.workflows.asl.validate import read_definition
 from ops.workflows.models import StateMachine, StateMachineVersion
 
@@ -117,3 +119,18 @@ def compiled(version_id: int) -> Machine:
     """The machine of a version. Versions never change, so a process compiles each once."""
     definition = StateMachineVersion.objects.values_list("definition", flat=True).get(pk=version_id)
     return compile_machine(json.loads(definition))
+
+
+def context_of(machine: str, name: str, given: Any, *, started_at: datetime, redrives: int) -> dict[str, Any]:
+    """The context object of an execution, without its state (Step Functions docs, "Context object")."""
+    return {
+        "Execution": {
+            "Id": f"arn:aws:states:local:000000000000:execution:{machine}:{name}",
+            "Input": given,
+            "Name": name,
+            "RoleArn": "arn:aws:iam::000000000000:role/local",
+            "StartTime": write_timestamp(started_at),
+            "RedriveCount": redrives,
+        },
+        "StateMachine": {"Id": ARN + machine, "Name": machine},
+    }

@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from accounts.models import CustomerLink
 from billing.entitlements.access import State
+from billing.entitlements.models import Outlook
+from billing.entitlements.outlook import outlooks_of
 from billing.entitlements.resolve import access_of
 from billing.mirror.apply import mirror_due
 from config.env import BASE_DIR
@@ -113,15 +115,20 @@ def test_unpaid_to_the_end(world) -> None:
     assert (world.state, letters()) == (State.GRACE, ["dunning/payment-failed"])
     assert "¥5,000 did not go through" in mail.outbox[0].subject
     assert world.invoice.hosted_invoice_url in mail.outbox[0].body
+    # The page says beforehand what comes, by the very moments at which the execution's waits run out.
+    assert foreseen(world) == {"rest": due(world), "try": due(world) + 14 * DAY, "end": due(world) + 14 * DAY}
     # Stripe tries again on the way, and each failure is an event: none of them begins another execution.
     world.pass_time(6.9)
     assert (world.state, Execution.objects.count(), world.invoice.attempt_count > 1) == (State.GRACE, 1, True)
     world.pass_time(0.2)
     assert (world.state, letters()[1:]) == (State.SUSPENDED, ["dunning/suspended"])
+    assert foreseen(world) == {"try": due(world) + 7 * DAY, "end": due(world) + 7 * DAY}
     world.pass_time(7)
+    assert foreseen(world) == {"try": due(world), "end": due(world)}
     assert (world.state, letters()[2:]) == (State.SUSPENDED, ["dunning/last-notice"])
     world.pass_time(7)
     assert world.ended() == "cancelled"
+    assert not Outlook.objects.exists()
     assert (world.state, letters()[3:]) == (State.REVOKED, ["dunning/cancelled"])
     assert world.stripe.v1.subscriptions.retrieve(world.subscription.id).status == "canceled"
     assert world.invoice.status == "void"
@@ -131,9 +138,19 @@ def test_unpaid_to_the_end(world) -> None:
     assert (tried["executions"], tried["repeated"]) == (1, world.invoice.attempt_count - 1)
     assert (tried["endings"], tried["money"]) == ({"Cancelled": 1}, {"Cancelled": {"jpy": 5000}})
     assert [each["state"] for each in tried["runs"][0]["touched"]] == [
-        "Say that it failed", "Suspend access", "Say that access rests", "Last notice", "Try a last time",
+        "Foretell", "Say that it failed", "Suspend access", "Say that access rests", "Last notice", "Try a last time",
         "Cancel the plan", "Void the invoice", "Say that it is cancelled",
     ]  # fmt: skip
+
+
+def foreseen(world: World) -> dict[str, Any]:
+    [facts] = outlooks_of(world.acme)
+    return {step.act.value: step.at for step in facts.steps}
+
+
+def due(world: World) -> Any:
+    """When the wait in which the execution stands runs out: by the engine's own row."""
+    return world.execution().due_at
 
 
 def backtest(*more: str) -> dict[str, Any]:
@@ -157,7 +174,7 @@ def test_money_at_any_moment_ends_it(world, days) -> None:
     world.pay_by(GOOD)
     world.stripe.v1.invoices.pay(world.invoice.id)
     world.listen()
-    assert (world.ended(), world.state) == ("paid", State.ACTIVE)
+    assert (world.ended(), world.state, Outlook.objects.count()) == ("paid", State.ACTIVE, 0)
     assert letters()[before:] == ["dunning/thanks"]
     tried = backtest()
     assert (tried["endings"], tried["runs"][0]["organization"]) == ({"Paid": 1}, "Acme")

@@ -93,11 +93,11 @@ def reader_of(user: User) -> Reader:
     return Reader(user.email, user.get_full_name(), user.language, user.time_zone)
 
 
-def write_to(reader: Reader, template: str, topic: Topic) -> Letter:
+def write_to(reader: Reader, template: str, topic: Topic, more: Mapping[str, Any]) -> Letter:
     """Write a letter in the reader's language and zone. Raises BadLetter."""
     with translation.override(reader.language), timezone.override(ZoneInfo(zone_or_utc(reader.zone))):
         source = read_letter(template, reader.language)
-        return write(source, values_of(reader, topic), site_url=settings.SITE_URL)
+        return write(source, values_of(reader, topic) | dict(more), site_url=settings.SITE_URL)
 
 
 def values_of(reader: Reader, topic: Topic) -> dict[str, Any]:
@@ -154,5 +154,9 @@ def sample_values() -> dict[str, Any]:
         "account_url": "https://example.com/",
         "now": SAMPLE_MOMENT,
         "data": Sample(),
+        "question": "Shall we?",
+        "note": "",
+        "answer_url": "https://example.com/answer",
+        "until": SAMPLE_MOMENT.isoformat(),
         "invoice": {name: name for name in shown} | {"pay_url": "https://example.com/pay"},
     }

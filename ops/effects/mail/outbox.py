@@ -5,12 +5,13 @@ that one mail again, with the same words and the same Message-ID, by which most 
 repeats a mail; and none is lost. Between answer and update stands one statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parseaddr
 from hashlib import sha256
 from smtplib import SMTPDataError, SMTPException, SMTPRecipientsRefused, SMTPResponseException
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -21,6 +22,7 @@ from django.utils import timezone
 
 from ops.effects.mail.facts import Reader, Topic, write_to
 from ops.effects.mail.models import Mail, MailState
+from ops.questions.links import signed
 
 log = structlog.get_logger(__name__)
 
@@ -38,23 +40,57 @@ class Sent:
 
 
 def mails_of(key: str) -> list[Mail]:
-    return list(Mail.objects.filter(key=key).order_by("pk"))
+    """A call's mails, without the one that was kept because nobody read the organization's mail."""
+    return list(Mail.objects.filter(key=key).exclude(to="").order_by("pk"))
 
 
 def write_mails(
-    key: str, readers: Sequence[Reader], template: str, topic: Topic, *, customer_id: str, now: datetime
+    key: str,
+    readers: Sequence[Reader],
+    template: str,
+    topic: Topic,
+    *,
+    customer_id: str,
+    now: datetime,
+    more: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> list[Mail]:
-    """Write a call's mails, or find those that were written before. Raises BadLetter, and writes none."""
+    """Write a call's mails, or find those that were written before. Raises BadLetter, and writes none.
+
+    `more`: what the letter of each address may name besides.
+    """
     if written := mails_of(key):
         return written
-    rows = [mail_to(reader, key, template, topic, customer_id=customer_id, now=now) for reader in readers]
+    own = more or {}
+    rows = [
+        mail_to(reader, key, template, topic, own.get(reader.email, {}), customer_id=customer_id, now=now)
+        for reader in readers
+    ]
     with transaction.atomic():
         Mail.objects.bulk_create(rows, ignore_conflicts=True)
+        # Somebody reads it now: what was kept for nobody is not to be sent besides.
+        Mail.objects.filter(key=key, to="", state=MailState.REFUSED).update(state=MailState.ASIDE)
     return mails_of(key)
 
 
-def mail_to(reader: Reader, key: str, template: str, topic: Topic, *, customer_id: str, now: datetime) -> Mail:
-    letter = write_to(reader, template, topic)
+def keep_for_nobody(key: str, template: str, topic: Topic, *, customer_id: str, now: datetime) -> None:
+    """Keep the mail that nobody reads, refused, so that a person sees it and can send it. Raises BadLetter."""
+    nobody = Reader("", topic.organization.name, settings.LANGUAGE_CODE, "UTC")
+    mail = mail_to(nobody, key, template, topic, {}, customer_id=customer_id, now=now)
+    mail.state, mail.error = MailState.REFUSED, "The organization has neither an owner nor a billing address."
+    Mail.objects.bulk_create([mail], ignore_conflicts=True)
+
+
+def mail_to(
+    reader: Reader,
+    key: str,
+    template: str,
+    topic: Topic,
+    more: Mapping[str, Any],
+    *,
+    customer_id: str,
+    now: datetime,
+) -> Mail:
+    letter = write_to(reader, template, topic, more)
     return Mail(
         key=key,
         to=reader.email,
@@ -120,8 +156,9 @@ def claim(mail: Mail) -> bool:
 
 def message_of(mail: Mail) -> EmailMultiAlternatives:
     headers = {"Message-ID": mail.message_id, "Auto-Submitted": "auto-generated"}  # RFC 3834: no holiday replies
-    message = EmailMultiAlternatives(mail.subject, mail.text, to=[mail.to], headers=headers)
-    message.attach_alternative(mail.html, "text/html")
+    text, html = signed(mail.text, mail.html)
+    message = EmailMultiAlternatives(mail.subject, text, to=[mail.to], headers=headers)
+    message.attach_alternative(html, "text/html")
     return message
 
 

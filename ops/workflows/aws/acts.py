@@ -50,7 +50,9 @@ def redrive(execution: Execution, actor: User | None, *, reason: str, now: datet
     if run is not None:
         name = run.execution.name
         raise CannotAct(
-            _("It is an item of a Map Run: redrive %(name)s, whose Map it is. AWS then redrives its unsuccessful items.")
+            _(
+                "It is an item of a Map Run: redrive %(name)s, whose Map it is. AWS then redrives its unsuccessful items."
+            )
             % {"name": name}
         )
     given = {"executionArn": row.arn, "clientToken": f"kessai-{row.pk}-{row.redrives + 1}"}
