@@ -43,7 +43,7 @@ TAKE = """
 READ = """
     SELECT execution.id, execution.name, machine.name, execution.version_id, execution.input,
         execution.walkers, execution.next_walker, execution.calls, execution.events, execution.ends_by,
-        execution.redrives, execution.started_at
+        execution.redrives, execution.started_at, machine.role_arn
     FROM ops_execution AS execution JOIN ops_statemachine AS machine ON machine.id = execution.machine_id
     WHERE execution.id = ANY(%s) ORDER BY execution.id
 """
@@ -63,6 +63,7 @@ WRITE = """
     WHERE execution.id = new.id
 """
 
+ROLE = "arn:aws:iam::000000000000:role/local"  # of machines that name none
 Clock = Callable[[], datetime]
 
 
@@ -121,6 +122,7 @@ class InHand:
     ends_by: datetime | None
     redrives: int
     started_at: datetime
+    role_arn: str
 
 
 def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
@@ -280,7 +282,7 @@ def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking
             "Id": f"arn:aws:states:local:000000000000:execution:{execution.machine_name}:{execution.name}",
             "Input": execution.input,
             "Name": execution.name,
-            "RoleArn": "arn:aws:iam::000000000000:role/local",
+            "RoleArn": execution.role_arn or ROLE,
             "StartTime": write_timestamp(execution.started_at),
             "RedriveCount": execution.redrives,
         },

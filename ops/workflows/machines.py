@@ -31,16 +31,21 @@ def save_version(
     percent: int = 100,
     seen_version: int | None = None,
     path: str = "",
+    role_arn: str | None = None,
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
     With fewer than 100 `percent` it is tried on that part of new executions, beside the current version. `path` is the
-    file that says so, below the playbooks. Executions that run keep the version that they began with.
+    file that says so, below the playbooks; `role_arn` what executions tell of their role (None: as before). Executions
+    that run keep the version that they began with.
     Raises InvalidDefinition with every fault, ChangedMeanwhile where `seen_version` is not the latest.
     """
     read_definition(definition)
     with transaction.atomic():
         machine, _ = StateMachine.objects.select_for_update().get_or_create(name=name, defaults={"notes": notes})
+        if role_arn is not None and role_arn != machine.role_arn:
+            machine.role_arn = role_arn
+            machine.save(update_fields=["role_arn"])
         current = machine.current
         last = machine.versions.order_by("-number").values_list("number", flat=True).first() or 0
         if seen_version is not None and seen_version != last:
