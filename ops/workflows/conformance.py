@@ -70,7 +70,8 @@ def run_inline(case: Case, *, real_time: bool = False) -> Ended:
 
 def run_durably(case: Case) -> Ended:
     """Run one case through the durable engine, on a simulated clock, and leave nothing behind."""
-    return rehearse(case["definition"], case["input"], MockedFunctions(case.get("lambdas") or ()), now=START)
+    world = MockedFunctions(case.get("lambdas") or ())
+    return rehearse(case["definition"], case["input"], world, now=START, role_arn=RECORDED_AS["RoleArn"])
 
 
 def is_synchronous(case: Case) -> bool:

@@ -42,7 +42,7 @@ TAKE = """
 READ = """
     SELECT execution.id, execution.name, machine.name, execution.version_id, execution.input,
         execution.walkers, execution.next_walker, execution.calls, execution.events, execution.ends_by,
-        execution.redrives, execution.started_at
+        execution.redrives, execution.started_at, machine.role_arn
     FROM ops_execution AS execution JOIN ops_statemachine AS machine ON machine.id = execution.machine_id
     WHERE execution.id = ANY(%s) ORDER BY execution.id
 """
@@ -120,6 +120,7 @@ class InHand:
     ends_by: datetime | None
     redrives: int
     started_at: datetime
+    role_arn: str
 
 
 def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
@@ -281,6 +282,7 @@ def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking
             execution.machine_name,
             execution.name,
             execution.input,
+            role_arn=execution.role_arn,
             started_at=execution.started_at,
             redrives=execution.redrives,
         ),

@@ -106,7 +106,14 @@ def walking_of(row: Execution, *, now: datetime) -> Walking:
     numbers = count(row.events + 1)
     return Walking(
         machine=compiled(row.version_id),
-        context=context_of(row.machine.name, row.name, row.input, started_at=row.started_at, redrives=row.redrives),
+        context=context_of(
+            row.machine.name,
+            row.name,
+            row.input,
+            role_arn=row.machine.role_arn,
+            started_at=row.started_at,
+            redrives=row.redrives,
+        ),
         record=lambda *_args, **_more: next(numbers),
         draw=lambda: 1.0,
         token=lambda number: f"foreseen-{number}",

@@ -16,6 +16,7 @@ from ops.workflows.asl.validate import read_definition
 from ops.workflows.models import StateMachine, StateMachineVersion
 
 ARN = "arn:aws:states:local:000000000000:stateMachine:"
+ROLE = "arn:aws:iam::000000000000:role/local"  # of machines that name none
 
 
 class ChangedMeanwhile(Exception):
@@ -33,16 +34,21 @@ def save_version(
     percent: int = 100,
     seen_version: int | None = None,
     path: str = "",
+    role_arn: str | None = None,
 ) -> StateMachineVersion:
     """Make a definition the current version of the state machine of this name; one that is current already stays.
 
     With fewer than 100 `percent` it is tried on that part of new executions, beside the current version. `path` is the
-    file that says so, below the playbooks. Executions that run keep the version that they began with.
+    file that says so, below the playbooks; `role_arn` what executions tell of their role (None: as before). Executions
+    that run keep the version that they began with.
     Raises InvalidDefinition with every fault, ChangedMeanwhile where `seen_version` is not the latest.
     """
     read_definition(definition)
     with transaction.atomic():
         machine, _ = StateMachine.objects.select_for_update().get_or_create(name=name, defaults={"notes": notes})
+        if role_arn is not None and role_arn != machine.role_arn:
+            machine.role_arn = role_arn
+            machine.save(update_fields=["role_arn"])
         current = machine.current
         last = machine.versions.order_by("-number").values_list("number", flat=True).first() or 0
         if seen_version is not None and seen_version != last:
@@ -121,14 +127,16 @@ def compiled(version_id: int) -> Machine:
     return compile_machine(json.loads(definition))
 
 
-def context_of(machine: str, name: str, given: Any, *, started_at: datetime, redrives: int) -> dict[str, Any]:
+def context_of(
+    machine: str, name: str, given: Any, *, role_arn: str, started_at: datetime, redrives: int
+) -> dict[str, Any]:
     """The context object of an execution, without its state (Step Functions docs, "Context object")."""
     return {
         "Execution": {
             "Id": f"arn:aws:states:local:000000000000:execution:{machine}:{name}",
             "Input": given,
             "Name": name,
-            "RoleArn": "arn:aws:iam::000000000000:role/local",
+            "RoleArn": role_arn or ROLE,
             "StartTime": write_timestamp(started_at),
             "RedriveCount": redrives,
         },

@@ -31,6 +31,8 @@ class StateMachine(models.Model):
     # Another version that a part of new executions runs, in percent: a new one is tried on few (AWS docs, "Aliases").
     tried = models.ForeignKey("StateMachineVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     tried_percent = models.PositiveSmallIntegerField(default=0)
+    # What `$$.Execution.RoleArn` says; nothing here is done by that role. Empty: a name of this place's own.
+    role_arn = models.CharField("role ARN", max_length=256, blank=True, default="", db_default="")
 
     class Meta:
         verbose_name = _("state machine")

@@ -36,9 +36,9 @@ class Moving:
         return self.now
 
 
-def rehearse(definition: Mapping[str, Json], given: Json, world: World, *, now: datetime) -> Ended:
+def rehearse(definition: Mapping[str, Json], given: Json, world: World, *, now: datetime, role_arn: str = "") -> Ended:
     """Run a definition to its end through rows of its own, which are deleted then. Must not be in a transaction."""
-    machine = StateMachine.objects.create(name=f"rehearsal-{uuid4().hex[:24]}")
+    machine = StateMachine.objects.create(name=f"rehearsal-{uuid4().hex[:24]}", role_arn=role_arn)
     version = StateMachineVersion.objects.create(
         machine=machine, number=1, definition=json.dumps(definition), changed_at=now, reason="rehearsal"
     )

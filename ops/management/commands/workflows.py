@@ -30,6 +30,7 @@ class Command(BaseCommand):
         saving.add_argument("name")
         saving.add_argument("file", type=Path)
         saving.add_argument("--reason", required=True, help="why, for those who read its history")
+        saving.add_argument("--role-arn", help="what $$.Execution.RoleArn says; without it what it said before")
         saving.add_argument("--dry-run", action="store_true", help="check it and save nothing")
         starting = acts.add_parser("start", help="start an execution; by the name of one that was started: nothing")
         starting.add_argument("machine")
@@ -94,7 +95,9 @@ def save(options: dict[str, Any]) -> dict[str, Any]:
     if options["dry_run"]:
         return {"name": options["name"], "saved": False}
     try:
-        version = save_version(options["name"], text, reason=options["reason"], now=timezone.now())
+        version = save_version(
+            options["name"], text, reason=options["reason"], now=timezone.now(), role_arn=options["role_arn"]
+        )
     except InvalidDefinition as error:
         raise CommandError(str(error))
     return {"name": options["name"], "version": version.number}

@@ -15,10 +15,12 @@ import jsonata
 from jsonata.utils import Utils
 
 from ops.workflows.asl.errors import QUERY, StateFailed
+from ops.workflows.asl.jsonata_library import is_function, set_right
 from ops.workflows.asl.written import type_of, written
 
 Json = Any
 NULL = Utils.NULL_VALUE
+set_right()
 DIGESTS = {"MD5": "md5", "SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
 
 
@@ -99,10 +101,6 @@ def sentence_of(error: BaseException) -> str:
     text = str(error)
     code = getattr(error, "error", None)
     return f"{code}: {text}" if isinstance(code, str) and code not in text else text
-
-
-def is_function(value: Any) -> bool:
-    return callable(value) or type(value).__name__ in ("JLambda", "JNativeFunction", "JFunction", "Symbol")
 
 
 def inward(value: Json) -> Json:
