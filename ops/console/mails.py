@@ -32,7 +32,7 @@ class MailAdmin(PageAdmin):
     list_select_related = ("organization",)
     search_fields = ("to", "customer_id", "template")
     search_help_text = gettext_lazy("Address, customer id or letter")
-    ordering = ("-written_at", "-pk")
+    leafed_by = ("written_at", "pk")
     change_form_template = "ops/mail.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Mail]:
