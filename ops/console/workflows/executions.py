@@ -30,8 +30,9 @@ from ops.console.workflows.execution_filters import (
     ParentFilter,
     PlaceFilter,
     StartedWithinFilter,
+    is_number,
 )
-from ops.console.workflows.execution_page import execution_context, live_context
+from ops.console.workflows.execution_page import execution_context, live_context, mark_of, step_context
 from ops.console.workflows.origins import LATEST, UNREAD, started_by
 from ops.console.workflows.seen import RowsOfHistory
 from ops.console.workflows.words import status_pill
@@ -91,16 +92,15 @@ class ExecutionAdmin(PageAdmin):
         return ("started_at", "pk") if chosen else ("pk",)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        if not object_id.isdigit():
-            return None
-        return Execution.objects.select_related("machine", "version", "parent_call").filter(pk=object_id).first()
+        return whole(int(object_id)) if is_number(object_id) else None
 
     def page_context(self, request: HttpRequest, row: Execution) -> dict[str, Any]:
         return execution_context(request, row)
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            path("<path:object_id>/live/", self.of_one(live), name="ops_execution_live"),
+            path("<path:object_id>/live/", self.of_one(live, load=light), name="ops_execution_live"),
+            path("<path:object_id>/step/<int:number>/", self.of_one(step, load=light), name="ops_execution_step"),
             path("<path:object_id>/history/", self.of_one(history), name="ops_execution_history"),
             path("<path:object_id>/history/<int:number>/", self.of_one(event), name="ops_execution_event"),
             path(
@@ -111,13 +111,19 @@ class ExecutionAdmin(PageAdmin):
             *super().get_urls(),
         ]
 
-    def of_one(self, view: Callable[..., HttpResponseBase], *, change: bool = False) -> Callable[..., Any]:
+    def of_one(
+        self,
+        view: Callable[..., HttpResponseBase],
+        *,
+        change: bool = False,
+        load: Callable[[int], Execution | None] | None = None,
+    ) -> Callable[..., Any]:
         """A page about one execution, for who may see it, or act on it."""
 
         def guarded(request: HttpRequest, object_id: str, **more: Any) -> Any:
             if not request.user.has_perm("ops.change_execution" if change else "ops.view_execution"):
                 raise PermissionDenied
-            row = self.get_object(request, object_id)
+            row = (load or whole)(int(object_id)) if is_number(object_id) else None
             if row is None:
                 raise Http404
             return view(request, row, **more)
@@ -166,12 +172,29 @@ def named(name: str) -> list[int]:
     return [*here.values_list("pk", flat=True), *on_aws.values_list("pk", flat=True)[:LATEST]]
 
 
+def whole(number: int) -> Execution | None:
+    return Execution.objects.select_related("machine", "version", "parent_call").filter(pk=number).first()
+
+
+def light(number: int) -> Execution | None:
+    """An execution without what may be large: input, definition, walkers."""
+    return Execution.objects.only("events", "status", "paused_at", "has_history").filter(pk=number).first()
+
+
 def live(request: HttpRequest, row: Execution) -> HttpResponse:
-    """What changes while it runs; nothing where nothing has changed since `seen`."""
-    context = live_context(request, row)
-    if request.GET.get("seen") == context["mark"]:
+    """What changes while it runs; nothing, after two queries, where nothing has changed since `seen`."""
+    if request.GET.get("seen") == mark_of(row):
         return HttpResponse(status=UNCHANGED)
-    return render(request, "ops/workflows/execution_live.html", context)
+    row = whole(row.pk) or row
+    return render(request, "ops/workflows/execution_live.html", live_context(request, row))
+
+
+def step(request: HttpRequest, row: Execution, number: int) -> HttpResponse:
+    """What one visit to a state was given and gave."""
+    context = step_context(row, number)
+    if context is None:
+        raise Http404
+    return render(request, "ops/workflows/step_data.html", context)
 
 
 def history(request: HttpRequest, row: Execution) -> HttpResponse:
