@@ -82,7 +82,7 @@ class MatchAdmin(PageAdmin):
     list_select_related = ("rule",)
     search_fields = ("event_id", "customer_id")
     search_help_text = gettext_lazy("Event id or customer id")
-    ordering = ("-matched_at", "-pk")
+    leafed_by = ("pk",)
     change_form_template = "ops/rules/match.html"
 
     def get_search_results(
@@ -90,6 +90,11 @@ class MatchAdmin(PageAdmin):
     ) -> tuple[QuerySet[Match], bool]:
         term = search_term.strip()
         return (queryset.filter(Q(event_id=term) | Q(customer_id=term)) if term else queryset), False
+
+    def leafed_by_in(self, request: HttpRequest) -> tuple[str, ...]:
+        """An order that an index has: a rule's and a customer's matches have one by their time."""
+        chosen = request.GET.get("rule") or request.GET.get("q", "").strip().startswith("cus_")
+        return ("matched_at", "pk") if chosen else ("pk",)
 
     def page_context(self, request: HttpRequest, row: Match) -> dict[str, Any]:
         return {
@@ -137,7 +142,7 @@ class DeliveryAdmin(PageAdmin):
     list_select_related = ("match",)
     search_fields = ("rule_name", "target_name", "match__event_id")
     search_help_text = gettext_lazy("Event id, customer id, or the name of a rule or target")
-    ordering = ("-created_at", "-pk")
+    leafed_by = ("pk",)
     actions = ("redrive_selected",)
     actions_detail = ("redrive_one",)
     change_form_template = "ops/rules/delivery.html"
@@ -151,6 +156,10 @@ class DeliveryAdmin(PageAdmin):
             return queryset, False
         named = Q(rule_name=term) | Q(target_name=term)
         return queryset.filter(named | Q(match__event_id=term) | Q(match__customer_id=term)), False
+
+    def leafed_by_in(self, request: HttpRequest) -> tuple[str, ...]:
+        """An order that an index has: a rule's calls have one by their time."""
+        return ("created_at", "pk") if request.GET.get("rule") else ("pk",)
 
     def page_context(self, request: HttpRequest, row: Delivery) -> dict[str, Any]:
         return {

@@ -40,7 +40,7 @@ class DestinationRequestAdmin(PageAdmin):
     list_filter_submit = True
     search_fields = ("key", "destination_name")
     search_help_text = gettext_lazy("Idempotency key, or a destination's name")
-    ordering = ("-at", "-pk")
+    leafed_by = ("at", "pk")
     actions_detail = ("replay_one",)
     change_form_template = "ops/destination_request.html"
 

@@ -40,7 +40,7 @@ class AsideMessageAdmin(PageAdmin):
     list_filter_submit = True
     search_fields = ("queue", "message_id")
     search_help_text = gettext_lazy("Queue or message id")
-    ordering = ("-received_at", "-pk")
+    leafed_by = ("received_at", "pk")
     actions_detail = ("delete_one",)
     change_form_template = "ops/aside.html"
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.admin import register
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -27,6 +27,7 @@ from ops.console.site import console
 from ops.console.workflows.origins import execution_of_key
 from ops.models import DeliveryState, Finding, FindingKind, Rule, StaffAct
 from ops.remediation.findings import acknowledge, close_by_hand, look
+from ops.remediation.models import OPEN_FIRST
 from ops.remediation.words import words_of
 
 
@@ -59,7 +60,7 @@ class FindingAdmin(PageAdmin):
     list_filter_submit = True
     search_fields = ("subject",)
     search_help_text = gettext_lazy("Account, queue, kind of object or error")
-    ordering = (F("closed_at").desc(nulls_first=True), "-severity", "-opened_at")
+    leafed_by = (*OPEN_FIRST, "pk")
     actions_list = ("look_now",)
     actions_detail = ("acknowledge_one", "close_one")
     change_form_template = "ops/finding.html"

@@ -4,7 +4,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import register
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -24,6 +23,7 @@ from ops.console import replay
 from ops.console.display import INBOX_TONES, moment, pill, span
 from ops.console.event_page import event_context
 from ops.console.filters import WithinFilter
+from ops.console.keyset import LeafedList
 from ops.console.many import STRIPE_ID
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
@@ -106,7 +106,7 @@ class AccountFilter(DropdownFilter):
         return queryset.filter(owner="" if self.value() == PRIMARY_SHOWN else self.value())
 
 
-class EventList(ChangeList):
+class EventList(LeafedList):
     """The list without the payloads, which no row of it shows."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[InboxEvent]:
@@ -132,7 +132,7 @@ class InboxEventAdmin(PageAdmin):
     list_filter_submit = True
     search_fields = ("external_id", "object_id", "customer_id", "type")
     search_help_text = gettext_lazy("Event id, object id, customer id, or a part of the type")
-    ordering = ("-received_at", "-pk")
+    leafed_by = ("received_at", "pk")
     actions = ("replay_selected",)
     actions_detail = ("replay_one",)
     change_form_template = "ops/event.html"
@@ -149,8 +149,8 @@ class InboxEventAdmin(PageAdmin):
             return queryset.filter(Q(external_id=term) | Q(object_id=term) | Q(customer_id=term)), False
         return queryset.filter(Q(type__icontains=term) | Q(external_id=term)), False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return type("EventList", (EventList, super().get_changelist(request, **kwargs)), {})
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[EventList]:
+        return EventList
 
     def page_context(self, request: HttpRequest, row: InboxEvent) -> dict[str, Any]:
         return event_context(row)

@@ -43,7 +43,7 @@ class MailAdmin(PageAdmin):
     list_select_related = ("organization",)
     search_fields = ("to", "customer_id", "template")
     search_help_text = gettext_lazy("Address, customer id or letter")
-    ordering = ("-written_at", "-pk")
+    leafed_by = ("written_at", "pk")
     actions_detail = ("send_again_one", "put_aside_one")
     change_form_template = "ops/mail.html"
 

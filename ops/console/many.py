@@ -4,8 +4,10 @@ import re
 from functools import cached_property
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import Organization
 
@@ -18,8 +20,10 @@ MOST_ORGANIZATIONS = 500
 class AtLeast(int):
     """A number that was not counted further, and says so where it is written."""
 
+    and_more = True
+
     def __str__(self) -> str:
-        return f"{int(self):,}+"
+        return _("more than %(n)s") % {"n": intcomma(int(self))}
 
 
 class ManyPaginator(Paginator):  # type: ignore[type-arg]
@@ -29,7 +33,7 @@ class ManyPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        """How many there are: exact up to 1,000, "1,000+" above."""
+        """How many there are: exact up to 1,000, "more than 1,000" beyond."""
         found = self.object_list.order_by().values("pk")[: COUNTED + 1].count()
         return found if found <= COUNTED else AtLeast(COUNTED)
 

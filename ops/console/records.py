@@ -26,7 +26,7 @@ class ActivityAdmin(ReadOnlyAdmin):
     list_select_related = ("organization",)
     search_fields = ("verb", "subject_id", "organization__name")
     search_help_text = gettext_lazy("Organization, verb or subject id")
-    ordering = ("-id",)
+    leafed_by = ("pk",)
     fields = ("at", "organization", "verb", "subject", "data_shown", "dedup_key")
     readonly_fields = ("subject", "data_shown")
 
@@ -47,7 +47,7 @@ class CheckoutOrderAdmin(ReadOnlyAdmin):
     list_filter_submit = True
     search_fields = ("organization__name", "price_id", "session_id", "subscription_id", "idempotency_key")
     search_help_text = gettext_lazy("Organization, price, session, subscription or key")
-    ordering = ("-created_at",)
+    leafed_by = ("pk",)
     fields = (
         ("organization", "state_shown"),
         ("price", "subscription"),
@@ -84,7 +84,7 @@ class StaffActAdmin(ReadOnlyAdmin):
     list_select_related = ("actor",)
     search_fields = ("subject_id", "actor__email", "actor__name", "act", "reason")
     search_help_text = gettext_lazy("Operator, act, subject id or reason")
-    ordering = ("-at", "-pk")
+    leafed_by = ("pk",)
     fields = (("at", "actor"), ("act", "subject_kind", "subject"), "reason", "before_shown", "after_shown")
     readonly_fields = ("subject", "before_shown", "after_shown")
 

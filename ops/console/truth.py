@@ -62,7 +62,7 @@ class Changed:
 @register(DriftCheck, site=console)
 class DriftCheckAdmin(PageAdmin):
     list_display = ("when", "account_shown", "outcome", "looked_at", "differing", "healed", "took")
-    ordering = ("-started_at", "-pk")
+    leafed_by = ("started_at", "pk")
     list_before_template = "ops/drift_history.html"
     change_form_template = "ops/drift.html"
 
@@ -135,7 +135,7 @@ class ResyncRunAdmin(PageAdmin):
     list_display = ("when", "what", "state_shown", "took")
     list_filter = (("state", ChoicesDropdownFilter),)
     list_filter_submit = True
-    ordering = ("-started_at", "-pk")
+    leafed_by = ("started_at", "pk")
     change_form_template = "ops/resync.html"
 
     def page_context(self, request: HttpRequest, row: ResyncRun) -> dict[str, Any]:
@@ -234,7 +234,7 @@ class RawObjectAdmin(MirrorAdmin):
         term = search_term.strip()
         return (queryset.filter(Q(id=term) | Q(customer_id=term)) if term else queryset), False
 
-    ordering = ("-pk",)
+    leafed_by = ("pk",)
     list_filter = (RawKindFilter,)
     list_filter_submit = True
 

@@ -1,11 +1,12 @@
 """Findings: one row for each problem, from when it was seen first until its cause is gone."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 
@@ -35,6 +36,12 @@ class Severity(models.TextChoices):
     ATTENTION = "attention", _("Attention")  # nobody is harmed yet
 
 
+NEVER = Value(datetime(9999, 12, 31, tzinfo=UTC), models.DateTimeField())
+# The order of lists, descending: what is open before what is closed, the newest first.
+OPEN_FIRST = (Coalesce("closed_at", NEVER), F("severity"), F("opened_at"))
+UNDECIDED_FIRST = (Coalesce("decided_at", NEVER), F("asked_at"))
+
+
 class Finding(models.Model):
     """One problem. Opened and closed by looking at rows (`ops.remediation.findings`), never by hand.
 
@@ -60,7 +67,10 @@ class Finding(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["dedup_key"], condition=Q(closed_at__isnull=True), name="finding_open_once")
         ]
-        indexes = [models.Index(fields=["-opened_at"], name="finding_newest")]
+        indexes = [
+            models.Index(fields=["-opened_at"], name="finding_newest"),
+            models.Index(*(column.desc() for column in OPEN_FIRST), F("id").desc(), name="finding_open_first"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.subject}" if self.subject else str(self.get_kind_display())
@@ -104,6 +114,7 @@ class Approval(models.Model):
         verbose_name_plural = _("approvals")
         indexes = [
             models.Index(fields=["-asked_at"], name="approval_newest"),
+            models.Index(*(column.desc() for column in UNDECIDED_FIRST), F("id").desc(), name="approval_open_first"),
             models.Index(fields=["asked_at"], condition=Q(decision=""), name="approval_open"),
         ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -113,7 +113,7 @@ class Execution(models.Model):
     depth = models.PositiveSmallIntegerField(default=0)
     # The call of another execution that waits for this one; `untold` until it was told how this one ended.
     parent_call = models.ForeignKey(
-        "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children"
+        "TaskCall", null=True, blank=True, on_delete=models.SET_NULL, related_name="children", db_index=False
     )
     untold = models.BooleanField(default=False, db_default=False)
     map_index = models.PositiveIntegerField(null=True, blank=True)  # of a distributed Map's child: which item's
@@ -146,6 +146,18 @@ class Execution(models.Model):
                 condition=(Q(status="RUNNING") | Q(events=0)) & ~Q(arn=""),
                 name="execution_on_aws_open",
             ),
+            # What lists are filtered by, the newest first. Few rows have an entry in each.
+            models.Index(
+                fields=["parent_call", "id"], condition=Q(parent_call__isnull=False), name="execution_children"
+            ),
+            models.Index(fields=["id"], condition=Q(status="RUNNING"), name="execution_running"),
+            models.Index(
+                fields=["id"], condition=Q(status__in=["FAILED", "TIMED_OUT", "ABORTED"]), name="execution_broken"
+            ),
+            models.Index(fields=["id"], condition=Q(status="ABORTED"), name="execution_stopped"),
+            models.Index(fields=["id"], condition=Q(paused_at__isnull=False), name="execution_paused"),
+            models.Index(fields=["name"], condition=~Q(arn=""), name="execution_on_aws_named"),
+            BrinIndex(fields=["started_at"], autosummarize=True, name="execution_by_day"),
         ]
 
     def __str__(self) -> str:

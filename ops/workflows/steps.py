@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from ops.workflows.graph.shape import END, START
 
 FAILING = ("Failed", "TimedOut")
 ENDS = {"ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted"}
-HOLDING = ("Map", "Parallel")  # states with flows inside
 REDRIVEN = "ExecutionRedriven"
 
 
@@ -27,8 +27,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """An event without what it carries."""
 
     id: int
@@ -106,7 +105,7 @@ class Reading:
 
     def whose(self, mark: Mark, owner: int | None) -> int | None:
         """The step that an event tells of: a state that holds others is told of after the last event inside of it."""
-        told = next((kind for kind in HOLDING if mark.type.startswith(kind)), "")
+        told = "Map" if mark.type.startswith("Map") else "Parallel" if mark.type.startswith("Parallel") else ""
         if not told and not mark.type.endswith("StateExited"):
             return self.broken if self.types.get(mark.previous) == REDRIVEN else owner
         if owner is not None and mark.type == "MapIterationFailed":

@@ -209,7 +209,7 @@ def test_a_long_history_comes_in_pages_and_large_data_alone(olga, machine):
     assert "x" * 40_000 in page(client, "ops_execution_event", execution.pk, 100)
     steps = page(client, "ops_execution_change", execution.pk, steps=2)
     assert "x" * 1_000 not in steps
-    assert 'aria-current="page">2<' in steps
+    assert "Page 2 of 8" in steps
 
 
 NOW = timezone.now()

@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.admin import register
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -27,7 +27,7 @@ from ops.console.replay import ReasonForm
 from ops.console.site import console
 from ops.models import StaffAct
 from ops.remediation.approvals import PERMISSION, CannotDecide, decide
-from ops.remediation.models import Approval, Decision
+from ops.remediation.models import UNDECIDED_FIRST, Approval, Decision
 
 TONES = {"": Tone.WAITING, Decision.APPROVED: Tone.GOOD, Decision.REFUSED: Tone.STOPPED}
 ANSWERS = {
@@ -64,8 +64,7 @@ class ApprovalAdmin(PageAdmin):
     list_filter_submit = True
     search_fields = ("customer_id", "subject", "by")
     search_help_text = gettext_lazy("Customer, what it is about, or the state machine")
-    ordering = (F("decided_at").desc(nulls_first=True), "-asked_at")
-    sortable_by = ()
+    leafed_by = (*UNDECIDED_FIRST, "pk")
     change_form_template = "ops/workflows/approval.html"
 
     def page_context(self, request: HttpRequest, row: Approval) -> dict[str, Any]:

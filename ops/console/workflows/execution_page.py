@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import F, Sum
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,15 +14,16 @@ from billing.models import InboxEvent
 from ops.console.workflows.execution_acts import acts_on
 from ops.console.workflows.origins import UNREAD, started_from
 from ops.console.workflows.picture import drawing_of, ran_picture
-from ops.console.workflows.seen import Seen, seen_here
-from ops.console.workflows.step_rows import Row, rows_of
+from ops.console.workflows.readings import readings
+from ops.console.workflows.seen import RowsOfHistory, Seen, seen_here
+from ops.console.workflows.step_rows import Row, data_of, numbers_of, rows_of
 from ops.console.workflows.words import short_resource, status_pill
 from ops.models import CallState, Execution, StaffAct, Status, TaskCall
 from ops.workflows.asl.running import Phase
 from ops.workflows.calls import GIVE_UP_AFTER
-from ops.workflows.steps import Step, outcomes_of, steps_of, ways_of
+from ops.workflows.steps import Reading, Step, outcomes_of, ways_of
 
-STEPS = 100  # a page of them
+STEPS = 50  # a page of them
 CALLS = 100
 CHILDREN = 50  # a Map may have thousands
 ACTS = 50
@@ -50,17 +52,20 @@ def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
 
 
 def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
-    """What of it changes while it runs. Six queries, however long its history is."""
+    """What of it changes while it runs. Eight queries, however long its history is."""
     now = timezone.now()
+    mark = mark_of(row)  # before all else: what changes from here on is sent the next time
     seen = seen_here(row)
-    steps = steps_of(seen.history.marks())
+    reading = readings.of(row.pk, row.events if row.has_history else 0, seen.history.marks)
+    steps = list(reading.steps.values())
     calls = calls_of(row)
     running = row.status == Status.RUNNING
-    page = page_of(request, steps)
+    pages = max((len(steps) - 1) // STEPS + 1, 1)
+    page = page_of(request, row, pages)
     return {
         "execution": row,
         "seen": seen,
-        "mark": f"{row.events}-{row.status}-{bool(row.paused_at)}-{sum(call.attempts for call in calls)}",
+        "mark": mark,
         "running": running,
         "pill": status_pill(row.status, row.paused_at),
         "now": now,
@@ -68,10 +73,10 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
         "standing": row.standing.split("\n") if row.standing else [],
         "waits": waits_of(row, {call.number: call for call in calls}) if running else [],
         "picture": picture_of(row, steps),
-        "rows": step_rows(seen, steps, page, now),
+        "rows": step_rows(seen, reading, steps, page, now),
         "page": page,
-        "pages": range(1, max((len(steps) - 1) // STEPS + 1, 1) + 1),
-        "steps_count": len(steps),
+        "pages": pages,
+        "asked_page": request.GET.get("steps", "") if page != pages else "",
         "calls": calls,
         "children": children_of(calls),
         "most_attempts": GIVE_UP_AFTER,
@@ -91,16 +96,37 @@ def children_of(calls: list[TaskCall]) -> list[Execution]:
     return list(found.defer(*UNREAD).order_by("pk")[:CHILDREN])
 
 
-def page_of(request: HttpRequest, steps: list[Step]) -> int:
-    """Which hundred steps are shown: those asked for, else the first."""
+def mark_of(row: Execution) -> str:
+    """Changes when anything of it does that its page shows. One query."""
+    open_calls = TaskCall.objects.filter(execution_id=row.pk, state__in=[CallState.DUE, CallState.WAITING])
+    ended = F("map_run__succeeded") + F("map_run__failed")
+    told = open_calls.aggregate(tries=Sum("attempts"), children=Sum(F("map_run__started") + ended))
+    numbers = (row.events, told["tries"] or 0, told["children"] or 0)
+    return f"{row.status}-{'paused-' if row.paused_at else ''}{'-'.join(map(str, numbers))}"
+
+
+def page_of(request: HttpRequest, row: Execution, pages: int) -> int:
+    """Which steps are shown: those asked for; else where it ended well, the first, and where not, the last."""
     asked = request.GET.get("steps", "")
-    page = int(asked[:6]) if asked.isascii() and asked.isdigit() else 1
-    return min(max(page, 1), max((len(steps) - 1) // STEPS + 1, 1))
+    if asked.isascii() and asked.isdigit():
+        return min(max(int(asked[:6]), 1), pages)
+    return 1 if row.status == Status.SUCCEEDED else pages
 
 
-def step_rows(seen: Seen, steps: list[Step], page: int, now: datetime) -> list[Row]:
-    shown = steps[(page - 1) * STEPS : page * STEPS]
-    return rows_of(steps, shown, seen.history.details, since=seen.started_at, until=seen.finished_at or now)
+def step_rows(seen: Seen, reading: Reading, steps: list[Step], page: int, now: datetime) -> list[Row]:
+    first = min((page - 1) * STEPS, max(len(steps) - STEPS, 0))  # the last page is a whole one too
+    shown = steps[first : first + STEPS]
+    until = seen.finished_at or now
+    return rows_of(shown, reading.steps, seen.history.heads, since=seen.started_at, until=until)
+
+
+def step_context(row: Execution, number: int) -> dict[str, Any] | None:
+    """What one visit to a state was given and gave; None where no state was entered with that event."""
+    history = RowsOfHistory(row.pk)
+    step = readings.of(row.pk, row.events, history.marks).steps.get(number)
+    if step is None:
+        return None
+    return {"execution": row, "step": step, "data": data_of(step, history.details(numbers_of(step)))}
 
 
 def picture_of(row: Execution, steps: list[Step]) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from django.db import connection
 from django.db.models.expressions import RawSQL
 
 from ops.console.workflows.step_rows import LARGE
@@ -33,8 +34,12 @@ class Told:
 class History(Protocol):
     """What happened in an execution, in Step Functions' event types and order."""
 
-    def marks(self) -> list[Mark]:
-        """Every event from the first, without what it carries."""
+    def marks(self, after: int = 0) -> Iterable[Mark]:
+        """The events that follow a number, without what they carry."""
+        ...
+
+    def heads(self, numbers: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
+        """Resource, error and the beginning of the cause of some events."""
         ...
 
     def details(self, numbers: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
@@ -94,11 +99,24 @@ class RowsOfHistory:
     """The history of an execution of this engine."""
 
     def __init__(self, execution_id: int) -> None:
+        self._id = execution_id
         self._events = HistoryEvent.objects.filter(execution_id=execution_id).order_by("number")
 
-    def marks(self) -> list[Mark]:
-        rows = self._events.values_list("number", "previous", "type", "name", "at")
-        return [Mark(*row) for row in rows.iterator(chunk_size=5_000)]
+    def marks(self, after: int = 0) -> list[Mark]:
+        with connection.cursor() as cursor:  # 25,000 rows are read in half the time that a queryset takes
+            cursor.execute(MARKS, [self._id, after])
+            return [Mark._make(row) for row in cursor.fetchall()]
+
+    def heads(self, numbers: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
+        wanted = list(numbers)
+        if not wanted:
+            return {}
+        with connection.cursor() as cursor:
+            cursor.execute(HEADS, [LONGEST_HEAD, LONGEST_HEAD, self._id, wanted])
+            rows = cursor.fetchall()
+        return {
+            number: {"resource": resource, "error": error, "cause": cause} for number, resource, error, cause in rows
+        }
 
     def details(self, numbers: Iterable[int]) -> Mapping[int, Mapping[str, Any]]:
         rows = self._events.filter(number__in=list(numbers)).values_list("number", *SMALL)
@@ -116,6 +134,15 @@ class RowsOfHistory:
         return self._events.filter(number=number).first()
 
 
+MARKS = """
+    SELECT number, previous, type, name, at FROM ops_historyevent
+    WHERE execution_id = %s AND number > %s ORDER BY number
+"""
+LONGEST_HEAD = 400  # letters of an error or a cause on one line
+HEADS = """
+    SELECT number, details ->> 'resource', left(details ->> 'error', %s), left(details ->> 'cause', %s)
+    FROM ops_historyevent WHERE execution_id = %s AND number = ANY(%s)
+"""
 SIZE = RawSQL("octet_length(details::text)", [])
 # What a large event carries stays in the database.
 SMALL = (RawSQL("CASE WHEN octet_length(details::text) <= %s THEN details END", [MOST_DETAIL]), SIZE)

@@ -1,7 +1,7 @@
 """Trying a state machine without the world: one state alone, or a whole execution whose effects are described."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from django import forms
@@ -17,7 +17,7 @@ from ops.console.rule_form import MONO, text
 from ops.console.rule_try import Chosen, chosen_event, find_events
 from ops.console.site import console
 from ops.console.workflows.picture import drawing_of, ran_picture
-from ops.console.workflows.step_rows import rows_of
+from ops.console.workflows.step_rows import data_of, rows_of
 from ops.effects.registry import by_arn
 from ops.models import StateMachine, StateMachineVersion, Target, TargetKind
 from ops.rules.book import ready_target
@@ -213,15 +213,17 @@ def run_all(request: HttpRequest, machine: StateMachine) -> HttpResponse:
 
 def ran_context(version: StateMachineVersion, ended: Ended) -> dict[str, Any]:
     events = ended.history
+    since, until = events[0].at, events[-1].at
     steps = steps_of(Mark(event.id, event.previous, event.type, event.name or "", event.at) for event in events)
     details = {event.id: event.details for event in events}
+    shown = steps[:MOST_STEPS_SHOWN]
+    rows = rows_of(shown, {step.entered: step for step in steps}, lambda _: details, since=since, until=until)
     drawing = drawing_of(version.pk)
-    since, until = events[0].at, events[-1].at
     ways = ways_of(steps, ended_well=ended.status == "SUCCEEDED")
     return {
         "ended": ended,
         "took": until - since,
         "picture": ran_picture(drawing, outcomes_of(steps), ways) if drawing else None,
-        "rows": rows_of(steps, steps[:MOST_STEPS_SHOWN], lambda numbers: details, since=since, until=until),
+        "rows": [replace(row, data=data_of(row.step, details)) for row in rows],
         "more": max(len(steps) - MOST_STEPS_SHOWN, 0),
     }

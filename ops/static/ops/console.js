@@ -81,11 +81,48 @@ function openGraphs(within) {
 document.addEventListener("DOMContentLoaded", () => openGraphs(document));
 document.addEventListener("htmx:load", (event) => openGraphs(event.target));
 
-// What was opened stays open when a part of the page is fetched anew.
+// What a step was given and gave is fetched when it is opened, once. ("toggle" does not rise: it is caught on its way down.)
+document.addEventListener("toggle", (event) => {
+  const details = event.target;
+  if (details.open && details.dataset.load && !details.dataset.loaded) load(details);
+}, true);
+
+async function load(details) {
+  details.dataset.loaded = "yes";
+  const place = details.querySelector("[data-into]");
+  try {
+    const answer = await fetch(details.dataset.load, { headers: { "HX-Request": "true" } });
+    if (!answer.ok || answer.redirected) throw new Error(answer.statusText);
+    place.innerHTML = await answer.text(); // written by the server, which escapes
+  } catch {
+    delete details.dataset.loaded;
+    place.textContent = details.dataset.lost;
+  }
+}
+
+// What was opened stays open when a part of the page is fetched anew, with what was fetched for it; so does who was there.
 let opened = [];
+let focused = "";
+
+function selectorOf(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (element.matches("summary") && element.parentElement.id) return `#${CSS.escape(element.parentElement.id)} > summary`;
+  return element.matches("a[href]") ? `a[href="${CSS.escape(element.getAttribute("href"))}"]` : "";
+}
+
 document.addEventListener("htmx:beforeSwap", (event) => {
-  opened = [...event.target.querySelectorAll("details[open][id]")].map((details) => details.id);
+  opened = [...event.target.querySelectorAll("details[open][id]")];
+  focused = event.target.contains(document.activeElement) ? selectorOf(document.activeElement) : "";
 });
 document.addEventListener("htmx:afterSwap", () => {
-  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  for (const before of opened) {
+    const now = document.getElementById(before.id);
+    if (!now || now === before) continue;
+    if (before.dataset.load) {
+      now.querySelector("[data-into]").replaceWith(before.querySelector("[data-into]"));
+      if (before.dataset.load === now.dataset.load && before.dataset.loaded) now.dataset.loaded = "yes";
+    }
+    now.open = true;
+  }
+  if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
 });
