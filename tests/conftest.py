@@ -1,4 +1,5 @@
-"""Fixtures that every room's tests share: who acts (cast), the Stripe they meet (sandbox), an AWS, a browser."""
+"""Fixtures that every room's tests share: who acts (cast), the Stripe they meet (sandbox), an AWS, a browser, the
+whole demo."""
 
 from collections.abc import Iterator
 
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.emptying import empty_instead_of_flushing
 
-pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.browser"]
+pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.browser", "tests.whole_demo"]
 
 # How fast a machine makes examples says nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
