@@ -33,7 +33,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(max(2, (os.cpu_count() or 1) *
 
 .PHONY: test
 test: .venv/dev ## Run every test, in parallel; ARGS="-k checkout" narrows it
-	@exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(PY) -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: .venv/dev ## Formatter, linter, types, import contracts, migrations, deployment checks

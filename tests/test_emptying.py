@@ -9,7 +9,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 
 from accounts.models import Organization
-from tests.emptying import KEPT, delete_rows
+from tests.emptying import KEPT, MANY, delete_rows
 
 
 def rows_left() -> dict[str, int]:
@@ -27,6 +27,15 @@ def test_rows_are_gone_and_what_was_made_with_the_tables_is_there(acme, charlie)
     assert rows_left() == {}
     assert (ContentType.objects.count(), Permission.objects.count()) == before
     assert min(before) > 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_rows_are_gone_too(acme):
+    before = Permission.objects.count()
+    Organization.objects.bulk_create(Organization(name=f"Acme {number}") for number in range(MANY + 1))
+    delete_rows(connection)
+    assert rows_left() == {}
+    assert Permission.objects.count() == before
 
 
 @pytest.mark.django_db(transaction=True)

@@ -18,7 +18,6 @@ import httpx
 import pytest
 
 from config.demo import ports
-from config.demo.children import marked
 from config.demo.environment import Given, first_environment, keep_keys, refuse_live, share, unshare
 from config.demo.places import NEEDED_MB, Places, lock
 from config.demo.plan import Plan
@@ -26,6 +25,7 @@ from config.demo.screen import Screen
 from config.demo.trouble import Interrupted, Trouble
 from config.env import BASE_DIR
 from config.local import free_port
+from tests.whole_demo import WholeDemo
 
 NOTHING_GIVEN = Given(postgres=False, redis=False, stripe=False, aws=False)
 
@@ -183,58 +183,6 @@ def test_a_step_that_fails_stops_those_that_need_it_and_is_the_one_that_is_told(
     assert done == []
 
 
-class WholeDemo:
-    """`python -m config.demo` as a person starts it, on ports and in a directory of its own."""
-
-    def __init__(self, place: Path) -> None:
-        self.place, self.port = place, free_port()
-        kept = {
-            k: v for k, v in os.environ.items() if not k.startswith(("STRIPE_", "DATABASE", "REDIS", "AWS_", "EMAIL"))
-        }
-        dropped = {"SECRET_KEY", "DJANGO_SETTINGS_MODULE", "STATICFILES_STORAGE", "LOG_LEVEL"}
-        self.env = {k: v for k, v in kept.items() if k not in dropped} | {
-            "KESSAI_LOCAL_DIR": str(place),
-            "KESSAI_PORT": str(self.port),
-            "KESSAI_SANDBOX_PORT": str(free_port()),
-        }
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> str:
-        """Start it; return what it said until it was ready."""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "config.demo"],
-            env=self.env, cwd=BASE_DIR, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        assert self.process.stdout
-        said = ""
-        for line in self.process.stdout:
-            said += line
-            if "Ctrl-C stops" in line:
-                return said
-        raise AssertionError(f"The demo did not start:\n{said}")
-
-    def once(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "config.demo", *arguments],
-            env=self.env, cwd=BASE_DIR, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    def end(self, number: signal.Signals) -> int:
-        assert self.process
-        self.process.send_signal(number)
-        status = self.process.wait(60)
-        assert self.process.stdout
-        self.process.stdout.close()
-        return status
-
-    def pid_of(self, name: str) -> int:
-        rows = json.loads((self.place / "run.json").read_text())["processes"]
-        return int(next(row["pid"] for row in rows if row["name"] == name))
-
-    def left(self) -> list[str]:
-        return [" ".join(process.cmdline()) for process in marked(str(self.place))]
-
-
 def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not holds():
@@ -251,23 +199,13 @@ def answers_well(url: str) -> bool:
         return False
 
 
-@pytest.fixture
-def whole_demo(open_dir: Path) -> Iterator[WholeDemo]:
-    demo = WholeDemo(open_dir / "local")
-    yield demo
-    if demo.process and demo.process.poll() is None:
-        demo.process.kill()
-    for process in marked(str(demo.place)):
-        process.kill()
-
-
 @pytest.mark.slow
 @pytest.mark.crash
+@pytest.mark.xdist_group("journeys")  # whose demo it ends
 def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_demo: WholeDemo) -> None:
-    said = whole_demo.start()
-    url = f"http://localhost:{whole_demo.port}"
-    assert url in said
-    assert "demo@kessai.example" in said
+    url = whole_demo.url
+    assert url in whole_demo.said()
+    assert "demo@kessai.example" in whole_demo.said()
     assert httpx.get(f"{url}/", trust_env=False, follow_redirects=True).status_code == 200
     assert httpx.get(f"{url}/mail/", trust_env=False).status_code == 200
 
@@ -286,8 +224,8 @@ def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_d
     whole_demo.end(signal.SIGKILL)
     assert whole_demo.left(), "the kill was to leave processes behind, or this test shows nothing"
     begun = time.monotonic()
-    said = whole_demo.start()
-    assert "Stopped what an earlier run left" in said
+    whole_demo.start()
+    assert "Stopped what an earlier run left" in whole_demo.said()
     assert time.monotonic() - begun < 60
     assert whole_demo.end(signal.SIGINT) == 0
     assert whole_demo.left() == []

@@ -87,6 +87,6 @@ def postgres():
     place.chmod(0o711)  # as root, PostgreSQL runs as another user and must get through
     server = start_postgres(place / "postgres")  # durable: what is torn out must keep what it has committed
     environment = os.environ | {"DATABASE_URL": server.url, "DJANGO_SETTINGS_MODULE": "config.settings"}
-    assert processes.start_in(environment, "manage", "prepare_database", "--verbosity", "0").wait(300) == 0
+    assert processes.start_in(environment, "tests.crashes.tables").wait(300) == 0
     yield Postgres(server)
     shutil.rmtree(place, ignore_errors=True)

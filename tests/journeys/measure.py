@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, sync_playwright
 
-from config.local import free_port
 from tests.browser import FLAGS, MISSING, find_chromium
-from tests.journeys.conftest import Portal, start_demo, wait_until_ready
+from tests.journeys.conftest import Portal
 from tests.journeys.people import GOOD_CARD, Person
+from tests.whole_demo import WholeDemo
 
 TIMES = 7
 
@@ -30,26 +30,23 @@ def main() -> int:
         sys.stderr.write(f"{MISSING}\n")
         return 1
     with tempfile.TemporaryDirectory(prefix="kessai-bench-") as name:
-        web, sandbox = free_port(), free_port()
-        portal = Portal(f"http://localhost:{web}", f"http://127.0.0.1:{sandbox}", "")
-        print_line("demo: nothing to first page", measure_start(Path(name), portal, web, sandbox, lambda: None))
-        print_line(
-            "demo: second start to first page", measure_start(Path(name), portal, web, sandbox, visit(chromium, portal))
-        )
+        demo = WholeDemo(Path(name) / "local")
+        portal = Portal(demo.url, demo.sandbox, "")
+        print_line("demo: nothing to first page", measure_start(demo, lambda: None))
+        print_line("demo: second start to first page", measure_start(demo, visit(chromium, portal)))
     return 0
 
 
-def measure_start(place: Path, portal: Portal, web: int, sandbox: int, meanwhile: Callable[[], None]) -> float:
+def measure_start(demo: WholeDemo, meanwhile: Callable[[], None]) -> float:
     """Start the demo, time its first page, do something while it runs, stop it."""
     begun = time.monotonic()
-    process = start_demo(place, web=web, sandbox=sandbox)
+    demo.begin()
     try:
-        seconds = wait_for_page(portal.url, begun)
-        wait_until_ready(place, process)
+        seconds = wait_for_page(demo.url, begun)
+        demo.wait_until_ready()
         meanwhile()
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(60)
+        demo.end(signal.SIGINT)
     return seconds
 
 

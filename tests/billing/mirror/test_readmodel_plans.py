@@ -13,7 +13,7 @@ from tests.bench.many_rows import BIG, make_many
 from tests.bench.questions import questions
 from tests.cast import sign_in
 
-ROWS = 30_000
+ROWS = 10_000
 # Who counts all subscriptions reads all of something: with many rows an index, with as few as here the narrow table.
 ABOUT_ALL = ("how many of each status", "income a month by plan", "console: first page")
 NARROW = "reads all of billing_subscriptionrow"

@@ -90,8 +90,9 @@ def with_migrations(settings, django_db_blocker) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What came of preparing an empty database, and of doing so once more."""
+    """What came of preparing an empty database: first in vain, then well, and once more."""
 
+    left_by_failure: list[str]
     made: bool
     statements: list[str]
     catalogs: list[set[tuple[object, ...]]]
@@ -104,11 +105,36 @@ def prepared(django_db_blocker) -> Prepared:
     """Prepare a database, once for all tests that look at it: it takes ten seconds."""
     with pytest.MonkeyPatch.context() as patch, django_db_blocker.unblock(), empty_database() as database:
         patch.setattr(settings, "MIGRATION_MODULES", {})
+        fail_half_way(database)
+        left_by_failure = tables_of_djstripe(database)
         with CaptureQueriesContext(database) as queries:
             made = schema.prepare_database(database, verbosity=0)
         catalogs = read_catalogs()
         made_again = schema.prepare_database(database, verbosity=0)
-        return Prepared(made, [query["sql"] for query in queries], catalogs, made_again, read_catalogs())
+        said = [query["sql"] for query in queries]
+        return Prepared(left_by_failure, made, said, catalogs, made_again, read_catalogs())
+
+
+def fail_half_way(database: BaseDatabaseWrapper) -> None:
+    """Prepare the database, and fail when dj-stripe's tables have been made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MigrationRecorder, "record_applied", refuse_for_djstripe(MigrationRecorder.record_applied))
+        with pytest.raises(RuntimeError, match="the disk is full"):
+            schema.prepare_database(database, verbosity=0)
+
+
+def refuse_for_djstripe(record_applied):
+    def record(recorder: MigrationRecorder, app: str, name: str) -> None:
+        if app == "djstripe":
+            assert tables_of_djstripe(recorder.connection)
+            raise RuntimeError("the disk is full")
+        record_applied(recorder, app, name)
+
+    return record
+
+
+def tables_of_djstripe(database: BaseDatabaseWrapper) -> list[str]:
+    return [name for name in database.introspection.table_names() if name.startswith("djstripe_")]
 
 
 @pytest.mark.slow
@@ -172,20 +198,6 @@ def test_another_version_of_djstripe_goes_the_long_way(with_migrations: None, mo
         assert schema.may_make_tables(database) is False
 
 
-def test_a_failure_half_way_leaves_nothing_of_djstripe(with_migrations: None, monkeypatch) -> None:
-    with empty_database() as database:
-        monkeypatch.setattr(MigrationRecorder, "record_applied", refuse_for_djstripe(MigrationRecorder.record_applied))
-        with pytest.raises(RuntimeError):
-            schema.prepare_database(database, verbosity=0)
-        monkeypatch.undo()
-        assert not [name for name in database.introspection.table_names() if name.startswith("djstripe_")]
-        assert schema.prepare_database(database, verbosity=0) is True
-
-
-def refuse_for_djstripe(record_applied):
-    def record(recorder: MigrationRecorder, app: str, name: str) -> None:
-        if app == "djstripe":
-            raise RuntimeError("the disk is full")
-        record_applied(recorder, app, name)
-
-    return record
+def test_a_failure_half_way_leaves_nothing_of_djstripe_and_the_next_try_succeeds(prepared: Prepared) -> None:
+    assert prepared.left_by_failure == []
+    assert prepared.made is True
