@@ -29,7 +29,8 @@ from billing.inbox.replay import replay_all
 from billing.mirror.apply import mirror_due
 from billing.stripe_accounts import primary
 from config.env import BASE_DIR
-from tests.crashes.lives import Company, live
+from tests.crashes.company import Company
+from tests.crashes.lives import live
 from tests.crashes.truth import announced, untruths
 from tests.processes import portal_environment
 
