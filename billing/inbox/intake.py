@@ -126,20 +126,19 @@ def storable_json(payload: Any) -> tuple[Any, str]:
 
     Rather one character less than no event. Raises NotAnEvent for what is nested deeper than any event.
     """
-    body = written(payload)
+    try:
+        body = orjson.dumps(payload).decode()
+    except orjson.JSONEncodeError:  # integers beyond 64 bits, surrogates: orjson writes neither
+        return otherwise_storable(payload)
     if "\\u0000" in body:
-        payload = storable(payload)
-        body = written(payload)
+        return otherwise_storable(payload)
     return payload, body
 
 
-def written(payload: Any) -> str:
+def otherwise_storable(payload: Any) -> tuple[Any, str]:
     try:
-        return orjson.dumps(payload).decode()
-    except orjson.JSONEncodeError:  # integers beyond 64 bits, surrogates: orjson writes neither
-        pass
-    try:
-        return json.dumps(storable(payload), allow_nan=False)
+        payload = storable(payload)
+        return payload, json.dumps(payload, allow_nan=False)
     except (RecursionError, ValueError):
         raise NotAnEvent("The event is nested deeper than any, or no JSON.")
 

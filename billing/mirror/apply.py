@@ -28,9 +28,10 @@ from billing.mirror import asking, signals
 from billing.mirror.echoes import ECHOES, echoes, unheard
 from billing.mirror.failing import StripeAway, postponed, tell_failure
 from billing.mirror.gate import Verdict, Word, judge
-from billing.mirror.inquiry import Ask, parents_missing
+from billing.mirror.inquiry import Ask, needs_of, parents_missing
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
+from billing.mirror.touched import TOUCHING, orphaned, touched
 from billing.mirror.triage import why_not
 from billing.mirror.words import Story, stories
 from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, stored_of, write_held
@@ -190,8 +191,9 @@ def write_proven(
         for ref, snapshot in proven.items()
         if snapshot.data is not None and snapshot.data != held.stored.get(ref)
     }
-    lacking = parents_missing(rows, waiting=untold(proven, told, held))
-    asks += [Ask(ref, told[ref], proven[ref]) for ref in lacking]
+    doubtful = set() if account.livemode else orphaned(needs_of(rows), owner=account.name)
+    lacking = parents_missing(rows, waiting=untold(proven, told, held) | doubtful)
+    asks += [Ask(ref, told[ref], None if ref in doubtful else proven[ref]) for ref in lacking]
     ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
     changes = write_held(held, ready, account=account, owner_id=owner_id, now=now, rows=rows)
     settle = partial(settle_stories, account=account, owner_id=owner_id, now=now)
@@ -209,9 +211,9 @@ def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
 def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held) -> set[Ref]:
     """Those of the objects that have changed others in silence, which the mirror does not show yet."""
     told = {
-        ref: echoes(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown)
+        ref: touched(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown)
         for ref, snapshot in proven.items()
-        if ref.kind in ECHOES
+        if ref.kind in TOUCHING
     }
     others = {echo.ref for each in told.values() for echo in each} - held.gates.keys()
     known = {**held.stored, **stored_of(others), **{ref: proven[ref].data or {} for ref in proven}}

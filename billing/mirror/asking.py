@@ -14,15 +14,17 @@ from django.db import InterfaceError, OperationalError, transaction
 
 from billing import metrics
 from billing.inbox import claim
-from billing.mirror import tables
+from billing.mirror import gates, tables
 from billing.mirror.echoes import unheard
 from billing.mirror.failing import StripeAway, concerns_all, postponed, tell_failure
+from billing.mirror.gate import FAR
 from billing.mirror.inquiry import Answers, Ask, Later, find_out, references_of
 from billing.mirror.kinds import Ref
 from billing.mirror.owner import owner_id
 from billing.mirror.words import Story
 from billing.mirror.write import Change, Held, Snapshot, hold, passes, write_held
 from billing.stripe_accounts import StripeAccount
+from billing.stripe_reading import LONG_AGO
 
 log = structlog.get_logger(__name__)
 
@@ -142,7 +144,9 @@ def ask_once(
         still = claim.still_waiting(pk for entry in ready for pk in entry.pks)
         held = hold({*answers.snapshots, *answers.bury, *answers.touched}, account=account)
         waiting = deaf(answers, held, owner=owner, now=clock())
-        tables.bury(answers.bury - held.stored.keys(), owner_id=owner, livemode=account.livemode, now=clock())
+        buried = answers.bury - held.stored.keys()
+        tables.bury(buried, owner_id=owner, livemode=account.livemode, now=clock())
+        gates.advance(((ref, LONG_AGO, FAR, True) for ref in buried), owner=account.name)
         changes = write_held(
             held,
             [told_by(snapshot, asks, held) for ref, snapshot in answers.snapshots.items() if ref not in waiting],

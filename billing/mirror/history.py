@@ -49,10 +49,7 @@ class ResyncPart(models.Model):
     stage = models.PositiveSmallIntegerField()
     owner = models.CharField(max_length=64, blank=True, default="")  # the configured account's name
     kind = models.CharField(_("kind"), max_length=64)
-    params = models.JSONField(default=dict)  # of the list: a customer, a test clock
-    # Parents between these ids, where Stripe lists a kind parent by parent.
-    after_parent = models.CharField(max_length=255, blank=True, default="")
-    until_parent = models.CharField(max_length=255, blank=True, default="")
+    params = models.JSONField(default=dict)  # of the list: a customer, a test clock; or the parents to ask about
     # `created` in Unix seconds: from `since` on, before `until`; null where nothing bounds it.
     since = models.BigIntegerField(null=True, blank=True)
     until = models.BigIntegerField(null=True, blank=True)

@@ -8,7 +8,7 @@ it looks at, stands in `PLACES`, each with its reason.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property, partial
 from typing import Any
 
@@ -266,11 +266,17 @@ def text(place: Read, longest: int | None) -> Read:
 
 
 def hundredths(place: Read) -> Read:
-    """dj-stripe keeps these amounts, which Stripe gives in the minor unit, divided by a hundred, yen like dollars."""
+    """dj-stripe keeps these amounts, which Stripe gives in the minor unit, divided by a hundred, yen like dollars.
+
+    What is no number stays in the data alone.
+    """
 
     def read(data: Data) -> str | None:
         value = place(data)
-        return None if value is None else str(value / Decimal(100))
+        try:
+            return None if value is None else str(Decimal(str(value)) / 100)
+        except InvalidOperation:
+            return None
 
     return read
 

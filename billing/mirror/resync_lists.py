@@ -95,7 +95,7 @@ def pages_by_parent(kind: Kind, under: Under, walk: Walk, account: StripeAccount
     """Ask parent by parent, a step each, and hand over what several parents have as one page."""
     objects: list[Answer] = []
     parents: list[str] = []
-    to_ask = deque(resync_parts.parents_between(under, walk.part, account))
+    to_ask = deque(resync_parts.parents_of(walk.part))
     while to_ask:
         parent = to_ask.popleft()
         walk.parents = len(to_ask)

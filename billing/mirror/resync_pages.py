@@ -14,9 +14,9 @@ from billing.mirror.drift import look
 from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
 from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
-from billing.mirror.layout import Column
 from billing.mirror.listing import ALONG, NESTED, PARTIAL
 from billing.mirror.resync_parts import rows_of
+from billing.mirror.touched import points_to
 from billing.mirror.write import Change, Snapshot, differs, stored_of
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_reading import Answer
@@ -234,7 +234,7 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
         name = "product_id" if kind.under and kind.under.kind == "product" else "customer_id"
         if name not in columns:
             return "", {}
-        conditions.append(points_to(columns[name]))
+        conditions.append(points_to(columns[name], "owners"))
         params["owners"] = owners
     if not window.parents:
         if "created" not in columns:
@@ -245,14 +245,6 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
             conditions.append(f"created {sign} %({name})s")
             params[name] = datetime.fromtimestamp(second, UTC)
     return " AND ".join(conditions), params
-
-
-def points_to(column: Column) -> str:
-    """Some foreign keys hold Stripe's id, some the other table's own number."""
-    if column.target is None or column.value == f"r.{column.name}":
-        return f"{column.name} = ANY(%(owners)s)"
-    table = column.target._meta.db_table
-    return f'{column.name} IN (SELECT djstripe_id FROM "{table}" WHERE id = ANY(%(owners)s))'  # noqa: S608
 
 
 def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:

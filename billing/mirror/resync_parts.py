@@ -26,7 +26,7 @@ from billing.stripe_accounts import StripeAccount
 ROWS_IN_A_PART = (200, 5000)
 PARENTS_IN_A_PART = (10, 500)
 PARTS = 48
-PLAN = 2  # the way in which runs are planned: one that was planned in another way is not gone on with
+PLAN = 3  # the way in which runs are planned: one that was planned in another way is not gone on with
 
 EVERY_SO_MANY = "number %% greatest(%(least)s, least(%(most)s, whole / %(parts)s)) = 0"
 
@@ -60,7 +60,7 @@ def stages_of(wanted: Wanted, accounts: Sequence[StripeAccount]) -> dict[int, se
     found: dict[int, set[tuple[str, str]]] = {}
     for account in accounts:
         for name in wanted.kinds:
-            stages = {stage_of(name, wanted)} | ({1} if by_customers_of_clocks(name, wanted, account) else set())
+            stages = own_stages(name, wanted) | ({1} if by_customers_of_clocks(name, wanted, account) else set())
             for stage in stages:
                 found.setdefault(stage, set()).add((account.name, name))
     return dict(sorted(found.items()))
@@ -81,6 +81,12 @@ def stage_of(name: str, wanted: Wanted) -> int:
     return planned_in(name) + (bool(wanted.customer) and name in BY_CHARGE)
 
 
+def own_stages(name: str, wanted: Wanted) -> set[int]:
+    """The parents that the mirror has already are asked about from the beginning, the others when they are there."""
+    early = {0} if kind_for(name).under and not wanted.customer else set()
+    return early | {stage_of(name, wanted)}
+
+
 def looked_into(stage: int, wanted: Wanted) -> set[str]:
     """The kinds that must be in the mirror before a stage is planned: its parts are made from them."""
     unders = [kind_for(name).under for name in wanted.kinds]
@@ -93,7 +99,12 @@ def looked_into(stage: int, wanted: Wanted) -> set[str]:
 def plan(run: ResyncRun, wanted: Wanted, account: StripeAccount, stage: int) -> list[ResyncPart]:
     """The parts of a stage, unsaved: all that Stripe lists, or what one customer has."""
     kinds = [kind_for(name) for name in wanted.kinds]
-    parts = [part for kind in kinds if stage_of(kind.name, wanted) == stage for part in parts_of(kind, wanted, account)]
+    parts = [
+        part
+        for kind in kinds
+        if stage in own_stages(kind.name, wanted)
+        for part in parts_of(run, kind, wanted, account)
+    ]
     if not account.livemode and not wanted.customer:
         parts += list(parts_of_clocks(kinds, account)) if stage == 0 else []
         parts += list(parts_of_clocked_customers(kinds, account)) if stage == 1 else []
@@ -102,7 +113,7 @@ def plan(run: ResyncRun, wanted: Wanted, account: StripeAccount, stage: int) -> 
     return parts
 
 
-def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[ResyncPart]:
+def parts_of(run: ResyncRun, kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[ResyncPart]:
     if wanted.customer:
         if kind.name in BY_CUSTOMER:
             yield ResyncPart(kind=kind.name, params={"customer": wanted.customer}, since=wanted.since)
@@ -110,10 +121,10 @@ def parts_of(kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[Res
             for charge in charges_of(wanted.customer):
                 yield ResyncPart(kind=kind.name, params={"charge": charge}, since=wanted.since)
         elif kind.under and kind.under.kind == "customer":
-            yield ResyncPart(kind=kind.name, params={"parent": wanted.customer})
+            yield ResyncPart(kind=kind.name, params={"parents": [wanted.customer]})
     elif kind.under:
         if not needless(kind, wanted):
-            yield from parts_of_parents(kind, kind.under, account)
+            yield from parts_of_parents(run, kind, kind.under, account)
     elif by_created(kind):
         cuts = [cut for cut in cuts_of(kind, account) if wanted.since is None or cut > wanted.since]
         untils = [None, *cuts]
@@ -171,45 +182,38 @@ def rows_of(kind: Kind, account: StripeAccount) -> tuple[str, dict[str, Any]]:
     return f'"{layout.table}" WHERE {" AND ".join(conditions)}', params
 
 
-def parts_of_parents(kind: Kind, under: Under, account: StripeAccount) -> Iterator[ResyncPart]:
-    """A kind that Stripe lists parent by parent: so many parents each, in the order of their ids."""
-    cuts = parent_cuts(under, account)
-    for after, until in zip(["", *cuts], [*cuts, ""], strict=True):
-        yield ResyncPart(kind=kind.name, after_parent=after, until_parent=until)
+def parts_of_parents(run: ResyncRun, kind: Kind, under: Under, account: StripeAccount) -> Iterator[ResyncPart]:
+    """A kind that Stripe lists parent by parent: those of the mirror's parents that no part of the run has yet.
 
-
-def parent_cuts(under: Under, account: StripeAccount) -> list[str]:
-    rows, params = rows_of(kind_for(under.kind), account)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            SELECT id FROM (SELECT id, row_number() OVER (ORDER BY id USING ~<~) AS number, count(*) OVER () AS whole
-                            FROM {rows}) AS numbered
-            WHERE {EVERY_SO_MANY} ORDER BY number
-            """,  # noqa: S608
-            {**params, **sizes(PARENTS_IN_A_PART)},
-        )
-        return [object_id for (object_id,) in cursor.fetchall()]
-
-
-def parents_between(under: Under, part: ResyncPart, account: StripeAccount) -> list[str]:
-    """The ids of the parents that a part has still to look at, in order. Those that are gone have nothing more.
-
-    Ordered byte by byte, by the operators of the index that Django makes on dj-stripe's ids for LIKE.
+    So parents that were there before are asked about at once, and new ones when their own lists are through.
     """
-    if "parent" in part.params:
-        return [] if part.cursor else [part.params["parent"]]
+    parents = parents_left(run, kind, under, account)
+    least, most = PARENTS_IN_A_PART
+    size = max(least, min(most, len(parents) // PARTS))
+    for start in range(0, len(parents), size):
+        yield ResyncPart(kind=kind.name, params={"parents": parents[start : start + size]})
+
+
+def parents_left(run: ResyncRun, kind: Kind, under: Under, account: StripeAccount) -> list[str]:
+    """The ids of living parents, in order. Those that are gone have nothing more."""
     rows, params = rows_of(kind_for(under.kind), account)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM {rows} AND id ~>~ %(after)s {"AND id ~<=~ %(until)s" if part.until_parent else ""}
-              AND NOT stripe_data @> '{{"deleted": true}}'
-            ORDER BY id USING ~<~
+            SELECT id FROM {rows} AND NOT stripe_data @> '{{"deleted": true}}' AND id NOT IN (
+                SELECT jsonb_array_elements_text(params -> 'parents') FROM billing_resyncpart
+                WHERE run_id = %(run)s AND owner = %(name)s AND kind = %(child)s AND params ? 'parents')
+            ORDER BY id COLLATE "C"
             """,  # noqa: S608
-            {**params, "after": part.cursor or part.after_parent, "until": part.until_parent},
+            {**params, "run": run.pk, "name": account.name, "child": kind.name},
         )
         return [object_id for (object_id,) in cursor.fetchall()]
+
+
+def parents_of(part: ResyncPart) -> list[str]:
+    """The ids of the parents that a part has still to look at, in order."""
+    parents: list[str] = part.params["parents"]
+    return parents[parents.index(part.cursor) + 1 :] if part.cursor else parents
 
 
 def by_customers_of_clocks(name: str, wanted: Wanted, account: StripeAccount) -> bool:

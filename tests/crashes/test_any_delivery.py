@@ -27,7 +27,8 @@ from billing.inbox.replay import replay_all
 from billing.mirror.apply import mirror_due
 from billing.stripe_accounts import primary
 from tests import processes
-from tests.crashes.lives import Company, live
+from tests.crashes.company import Company
+from tests.crashes.lives import live
 from tests.crashes.truth import announced, untruths
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]

@@ -22,8 +22,9 @@ import pytest
 from config.local import start_redis
 from tests import processes
 from tests.billing.inbox.conftest import wait_until
+from tests.crashes.company import Company
 from tests.crashes.conftest import PATIENCE, Web
-from tests.crashes.lives import Company, live
+from tests.crashes.lives import live
 from tests.crashes.truth import announced
 from tests.stripe_sandbox import sign
 

@@ -118,6 +118,7 @@ def test_a_body_that_is_not_utf8_is_refused(sent):
         {"api_version": "2027-01-27.fuchsia; some_beta=v1"},
         {"created": 0},
         {"note": "a\u0000b \ud800 c"},  # characters that PostgreSQL cannot keep
+        {"data": {"object": {"id": "in_\ud800", "object": "invoice\u0000", "customer": "cus_\udfff"}}},
         {"id": "e" * 255, "type": "t" * 255},
     ],
 )

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
@@ -18,7 +16,6 @@ from billing.mirror.kinds import kind_for
 from billing.mirror.raw import RawObject
 from billing.mirror.resync_counts import outcomes
 from billing.mirror.tables import read
-from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,20 +143,24 @@ def test_the_ways_to_pay_that_a_customer_has_given_up_are_noticed(shop):
     assert djstripe.PaymentMethod.objects.get().customer_id is None
 
 
-def test_the_customers_of_a_part_are_found_by_an_index(shop):
-    customers = sorted(shop.customer().id for _ in range(4))
+def test_customers_that_are_known_are_asked_about_from_the_beginning_and_new_ones_once(shop, asked):
+    known = sorted(shop.customer().id for _ in range(3))
     run("customer")
-    part = ResyncPart(kind="payment_method", after_parent=customers[0], until_parent=customers[2])
-    under = kind_for("payment_method").under
-    assert under
-    with CaptureQueriesContext(connection) as asked:
-        assert resync_parts.parents_between(under, part, primary()) == customers[1:3]
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {asked.captured_queries[-1]['sql']}")
-        plan = " ".join(line for (line,) in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan")
-    assert "Index Cond: (((id)::text ~>~" in plan
+    shop.stripe.v1.customers.delete(known.pop())
+    new = shop.customer().id
+    asked.clear()
+    run("customer", "payment_method")
+    parts = ResyncPart.objects.filter(kind="payment_method").order_by("stage")
+    [early, late] = [(part.stage, part.params["parents"]) for part in parts]
+    assert early[0] == 0 < late[0]
+    assert set(early[1]) >= set(known) and late[1] == [new]
+    for customer in (*known, new):
+        assert asked.count(f"/v1/customers/{customer}/payment_methods") == 1
+
+
+def test_a_part_that_was_broken_off_goes_on_after_its_last_parent():
+    part = ResyncPart(kind="payment_method", params={"parents": ["cus_b", "cus_a", "cus_c"]}, cursor="cus_a")
+    assert resync_parts.parents_of(part) == ["cus_c"]
 
 
 def test_tax_ids_come_with_their_customers(shop, asked):

@@ -1,0 +1,113 @@
+"""What goes in silence when a test clock or a long draft is deleted: the mirror finds it, and asks."""
+
+import time
+
+import pytest
+from django.utils import timezone
+from djstripe import models as djstripe
+
+from billing.inbox.models import InboxEvent, InboxState
+from billing.mirror.apply import mirror_due
+from billing.mirror.fetch import fetch
+from billing.mirror.kinds import Ref, kind_for
+from billing.mirror.raw import RawObject
+from billing.mirror.tables import read
+from billing.mirror.touched import living_by, orphaned
+
+pytestmark = pytest.mark.django_db
+
+
+def mirror() -> None:
+    mirror_due(timezone.now, budget_seconds=30)
+    assert not InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED]).exists()
+
+
+def living(kind: str) -> set[str]:
+    ids = kind_for(kind).model.objects.values_list("id", flat=True)
+    return {object_id for object_id, data in read(kind_for(kind), ids).items() if not data.get("deleted")}
+
+
+@pytest.fixture
+def clocked(shop):
+    """A customer in a test clock's time, with a subscription that was paid for and half refunded."""
+    frozen = int(time.time()) + 90 * 86_400
+    clock = shop.stripe.v1.test_helpers.test_clocks.create({"frozen_time": frozen})
+    customer = shop.customer(test_clock=clock.id)
+    shop.give_card(customer.id)
+    subscription = shop.subscription(customer.id, shop.price(shop.product().id).id)
+    [charge] = shop.stripe.v1.charges.list({"customer": customer.id}).data
+    shop.stripe.v1.refunds.create({"charge": charge.id, "amount": 10})
+    return clock, customer, subscription
+
+
+KINDS = ("customer", "subscription", "invoice", "payment_intent", "charge", "refund")
+
+
+def test_a_deleted_clock_takes_along_all_that_lived_by_it(shop, clocked, take_events):
+    clock, *_ = clocked
+    other = shop.customer()
+    take_events()
+    mirror()
+    assert all(living(kind) for kind in KINDS)
+    payments = RawObject.objects.filter(kind="invoice_payment").exclude(stripe_data__has_key="deleted")
+    assert payments.exists()
+    before = set(InboxEvent.objects.values_list("pk", flat=True))
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    take_events()
+    InboxEvent.objects.exclude(pk__in=before).exclude(type="test_helpers.test_clock.deleted").delete()
+    mirror()
+    assert {kind: living(kind) for kind in KINDS} == {
+        kind: {other.id} if kind == "customer" else set() for kind in KINDS
+    }
+    assert not payments.exists()
+    assert living_by(clock.id) == set()
+    assert djstripe.BalanceTransaction.objects.exists() and living("balance_transaction")  # the account's, for good
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["the clock's end is known", "nothing is known"])
+def test_what_comes_late_of_a_deleted_clock_is_not_brought_to_life(shop, clocked, take_events, known):
+    clock, *_ = clocked
+    take_events()
+    late = list(InboxEvent.objects.filter(object_kind__in=KINDS[1:]).values())
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    InboxEvent.objects.all().delete()
+    if known:
+        take_events()
+        InboxEvent.objects.exclude(object_kind__in=["customer", "test_helpers.test_clock"]).delete()
+        mirror()
+    InboxEvent.objects.bulk_create(InboxEvent(**row) for row in late)
+    mirror()
+    assert {kind: living(kind) for kind in KINDS} == {kind: set() for kind in KINDS}
+
+
+def test_only_what_a_clock_takes_along_casts_doubt():
+    """A product that is gone leaves its prices."""
+    needs = {Ref("invoice", "in_1"): {Ref("customer", "cus_1")}, Ref("invoice", "in_2"): {Ref("customer", "cus_2")}}
+    assert orphaned(needs, [Ref("customer", "cus_1")], owner="") == {Ref("invoice", "in_1")}
+    assert (
+        orphaned({Ref("price", "price_1"): {Ref("product", "prod_1")}}, [Ref("product", "prod_1")], owner="") == set()
+    )
+
+
+def test_the_items_of_a_deleted_draft_beyond_those_that_its_event_shows_are_asked_about(shop, take_events):
+    customer = shop.customer()
+    other = shop.customer()
+    items = [
+        shop.stripe.v1.invoice_items.create({"customer": customer.id, "currency": "jpy", "amount": 100 + number}).id
+        for number in range(13)
+    ]
+    free = shop.stripe.v1.invoice_items.create({"customer": other.id, "currency": "jpy", "amount": 5}).id
+    take_events()
+    mirror()
+    assert living("invoiceitem") == {*items, free}
+    draft = shop.stripe.v1.invoices.create(
+        {"customer": customer.id, "currency": "jpy", "pending_invoice_items_behavior": "include"}
+    )
+    assert draft.lines.has_more
+    after = shop.stripe.v1.invoice_items.create({"customer": customer.id, "currency": "jpy", "amount": 7}).id
+    shop.stripe.v1.invoices.delete(draft.id)
+    take_events()
+    InboxEvent.objects.filter(object_id=draft.id).exclude(type="invoice.deleted").delete()  # it was never mirrored
+    mirror()
+    for item in (*items, free, after):
+        assert read(kind_for("invoiceitem"), [item])[item] == fetch(Ref("invoiceitem", item)).data
