@@ -93,12 +93,12 @@ def number_text(number: float) -> str:
 
 # --- $number, and % ---
 
-DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([Ee][-+]?[0-9]+)?", re.ASCII)
+DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?", re.ASCII)
 OTHER_BASES = re.compile(r"0([xX][0-9A-Fa-f]+|[oO][0-7]+|[bB][01]+)", re.ASCII)
 
 
 def number(value: Any) -> Any:
-    """$number: of a text, what JSON takes for a number, or one of base 16, 8 or 2."""
+    """$number: of a text, a number in decimal digits, or one of base 16, 8 or 2."""
     if not isinstance(value, str):
         return PLAIN_NUMBER(value)
     if OTHER_BASES.fullmatch(value):
