@@ -83,7 +83,7 @@ def redrive(execution: Execution, actor: User, *, reason: str, now: datetime) ->
     """
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
-        if row.map_index is not None and row.parent_call_id:
+        if is_of_a_map(row):
             raise CannotAct("The execution is one of a Map's: redrive the execution in which the Map runs.")
         if not row.walkers:  # it ended before anybody kept where it stood
             row.walkers = [standing_at(where_it_failed(row), phase=Phase.ENTER, now=now)]
@@ -182,6 +182,11 @@ def locked(execution: Execution, *states: Status) -> Execution:
     if row.status not in states:
         raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
     return row
+
+
+def is_of_a_map(row: Execution) -> bool:
+    """Whether it is a child of a distributed Map, which its parent's redrive redrives."""
+    return row.map_index is not None and row.parent_call_id is not None
 
 
 def refuse_if_counted(row: Execution) -> None:
