@@ -248,7 +248,8 @@ def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetim
     row.walkers = [standing_at({**walker, "last_id": row.events}, phase=phase, now=now)]
     row.standing = walker["state"]
     row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
-    row.due_at, row.finished_at, row.paused_at, row.ends_by = now, None, None, ends_by(row, now)
+    row.due_at, row.redriven_at, row.ends_by = now, now, ends_by(row, now)
+    row.finished_at, row.paused_at = None, None
 
 
 def standing_at(walker: dict[str, Json], *, phase: Phase, now: datetime) -> dict[str, Json]:

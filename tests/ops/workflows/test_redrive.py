@@ -210,13 +210,14 @@ def test_the_machines_time_begins_anew(clock, olga):
 def test_variables_and_items_are_as_they_were(clock, olga):
     note = {"Type": "Pass", "Assign": {"who.$": "$"}, "Next": "Call"}
     tell = {"Type": "Pass", "QueryLanguage": "JSONata", "End": True}
-    tell["Output"] = "{% [$who, $states.context.Map.Item.Index, $states.context.Execution.RedriveCount] %}"
+    told = "$states.context.Execution"
+    tell["Output"] = f"{{% [$who, $states.context.Map.Item.Index, {told}.RedriveCount, $exists({told}.RedriveTime)] %}}"
     states = {"Note": note, "Call": {**task(), "Next": "Tell"}, "Tell": tell}
     del states["Call"]["End"]
     world = ByState("b")
     execution = run(machine_of(Each=map_of(states=states)), clock, world, ["a", "b"])
     world.refused.clear()
-    assert redrive(execution, olga, clock, world).output == [["a", 0, 0], ["b", 1, 1]]
+    assert redrive(execution, olga, clock, world).output == [["a", 0, 0, False], ["b", 1, 1, True]]
 
 
 def test_a_fail_state_is_entered_again_and_fails_again(clock, olga):
