@@ -8,6 +8,7 @@ import pytest
 from ops.workflows.asl import inline
 from ops.workflows.asl.definition import compile_machine
 from ops.workflows.asl.running import Ended
+from ops.workflows.asl.validate import check
 from ops.workflows.mocks import MockedStates
 from tests.ops.workflows.moving import definition
 
@@ -57,6 +58,16 @@ def test_what_a_definition_does_wrong_is_caught_by_nothing(state: dict[str, Any]
         {"list": []}, P={"Type": "Parallel", "Branches": [branch], "Catch": catch, "End": True}, Caught=passed()
     )
     assert (ended.status, ended.failure.error) == ("FAILED", "States.Runtime")
+
+
+def test_a_variable_assigned_inside_that_is_assigned_around_it_is_warned_of() -> None:
+    branch = definition(Inside=passed(Assign={"x.$": "$", "y": 1}))
+    catch = [{"ErrorEquals": ["States.ALL"], "Assign": {"x": 1}, "Next": "Caught"}]
+    both = {"Type": "Parallel", "Branches": [branch], "Catch": catch, "End": True}
+    faults = check(definition(Both=both, Caught=passed(Assign={"z": 1})))
+    assert [(fault.path, fault.severity) for fault in faults] == [
+        ("/States/Both/Branches/0/States/Inside/Assign/x.$", "WARNING")
+    ]
 
 
 @pytest.mark.parametrize(
