@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0011_redriven_map_runs'),
+        ('ops', '0011_redriven_executions'),
     ]
 
     operations = [

@@ -87,7 +87,7 @@ def redrive(execution: Execution, actor: User, *, reason: str, now: datetime) ->
     """
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
-        if row.map_index is not None and row.parent_call_id:
+        if is_of_a_map(row):
             raise CannotAct("The execution is one of a Map's: redrive the execution in which the Map runs.")
         if not row.walkers:  # it ended before anybody kept where it stood
             row.walkers = [standing_at(where_it_failed(row), phase=Phase.ENTER, now=now)]
@@ -188,6 +188,11 @@ def locked(execution: Execution, *states: Status) -> Execution:
     return row
 
 
+def is_of_a_map(row: Execution) -> bool:
+    """Whether it is a child of a distributed Map, which its parent's redrive redrives."""
+    return row.map_index is not None and row.parent_call_id is not None
+
+
 def refuse_if_counted(row: Execution) -> None:
     """Raises CannotAct for one of a Map's that the Map has counted as failed, and goes on without."""
     call = row.parent_call if row.map_index is not None else None
@@ -247,7 +252,8 @@ def go_on(row: Execution, walker: dict[str, Json], *, phase: Phase, now: datetim
     row.walkers = [standing_at({**walker, "last_id": row.events}, phase=phase, now=now)]
     row.standing = walker["state"]
     row.status, row.error, row.cause, row.output = Status.RUNNING, "", "", None
-    row.due_at, row.finished_at, row.paused_at, row.ends_by = now, None, None, ends_by(row, now)
+    row.due_at, row.redriven_at, row.ends_by = now, now, ends_by(row, now)
+    row.finished_at, row.paused_at = None, None
 
 
 def standing_at(walker: dict[str, Json], *, phase: Phase, now: datetime) -> dict[str, Json]:

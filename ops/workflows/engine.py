@@ -42,7 +42,7 @@ TAKE = """
 READ = """
     SELECT execution.id, execution.name, machine.name, execution.version_id, execution.input,
         execution.walkers, execution.next_walker, execution.calls, execution.events, execution.ends_by,
-        execution.redrives, execution.started_at, machine.role_arn
+        execution.redrives, execution.started_at, execution.redriven_at, machine.role_arn
     FROM ops_execution AS execution JOIN ops_statemachine AS machine ON machine.id = execution.machine_id
     WHERE execution.id = ANY(%s) ORDER BY execution.id
 """
@@ -120,6 +120,7 @@ class InHand:
     ends_by: datetime | None
     redrives: int
     started_at: datetime
+    redriven_at: datetime | None
     role_arn: str
 
 
@@ -285,6 +286,7 @@ def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking
             role_arn=execution.role_arn,
             started_at=execution.started_at,
             redrives=execution.redrives,
+            redriven_at=execution.redriven_at,
         ),
         record=written.pages.of(execution).record,
         draw=random.random,

@@ -113,6 +113,7 @@ def walking_of(row: Execution, *, now: datetime) -> Walking:
             role_arn=row.machine.role_arn,
             started_at=row.started_at,
             redrives=row.redrives,
+            redriven_at=row.redriven_at,
         ),
         record=lambda *_args, **_more: next(numbers),
         draw=lambda: 1.0,

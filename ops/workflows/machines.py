@@ -128,7 +128,14 @@ def compiled(version_id: int) -> Machine:
 
 
 def context_of(
-    machine: str, name: str, given: Any, *, role_arn: str, started_at: datetime, redrives: int
+    machine: str,
+    name: str,
+    given: Any,
+    *,
+    role_arn: str,
+    started_at: datetime,
+    redrives: int,
+    redriven_at: datetime | None,
 ) -> dict[str, Any]:
     """The context object of an execution, without its state (Step Functions docs, "Context object")."""
     return {
@@ -139,6 +146,7 @@ def context_of(
             "RoleArn": role_arn or ROLE,
             "StartTime": write_timestamp(started_at),
             "RedriveCount": redrives,
+            **({"RedriveTime": write_timestamp(redriven_at)} if redriven_at else {}),
         },
         "StateMachine": {"Id": ARN + machine, "Name": machine},
     }

@@ -105,6 +105,7 @@ class Execution(models.Model):
     ends_by = models.DateTimeField(null=True, blank=True)  # the machine's TimeoutSeconds
     paused_at = models.DateTimeField(_("paused"), null=True, blank=True)
     redrives = models.PositiveSmallIntegerField(default=0)
+    redriven_at = models.DateTimeField(null=True, blank=True)  # the last time
     # Of one that runs on AWS, its ARN there; empty for those that run here. Nothing here advances one on AWS.
     arn = models.CharField("ARN", max_length=2048, blank=True, default="")
     # What it goes back to, for people: the event and the customer.

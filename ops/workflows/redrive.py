@@ -22,8 +22,8 @@ Run = tuple[int, int]  # an execution, and the number of its call that runs a di
 WRITE = """
     UPDATE ops_execution AS execution
     SET walkers = new.walkers, standing = new.standing, events = new.events, redrives = new.redrives,
-        ends_by = new.ends_by, status = 'RUNNING', error = '', cause = '', due_at = %(now)s, paused_at = NULL,
-        finished_at = NULL, untold = false
+        ends_by = new.ends_by, status = 'RUNNING', error = '', cause = '', due_at = %(now)s, redriven_at = %(now)s,
+        paused_at = NULL, finished_at = NULL, untold = false
     FROM jsonb_to_recordset(%(rows)s::jsonb) AS new (
         id bigint, walkers jsonb, standing text, events int, redrives int, ends_by timestamptz)
     WHERE execution.id = new.id

@@ -83,8 +83,8 @@ ACTS: dict[str, Act] = {
     "redrive": Act(
         gettext_lazy("Redrive from the failed state"),
         gettext_lazy(
-            "The state that failed is tried again with the input that it had; states before it do not run again. Mend "
-            "the cause first, or it fails as before."
+            "Each state that failed or was broken off is tried again with the input that it had. States, branches and "
+            "items that succeeded do not run again. Mend the cause first, or it fails as before."
         ),
         gettext_lazy("It goes on from the state that failed."),
         REDRIVABLE,
@@ -147,6 +147,7 @@ def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
         Button(str(act.title), address(row, name), act.danger)
         for name, act in ACTS.items()
         if row.status in act.statuses and act.paused in (None, row.paused_at is not None)
+        if name != "redrive" or not acts.is_of_a_map(row)
     ]
     if row.status == Status.RUNNING:
         waiting = [call for call in calls if call.state == CallState.WAITING and not hasattr(call, "approval")][:3]

@@ -146,7 +146,7 @@ def wait_of(walker: dict[str, Any], calls: dict[int, TaskCall]) -> Wait:
     match walker["phase"]:
         case Phase.SLEEP:
             return Wait(walker["state"], _("It sleeps."), due)
-        case Phase.AGAIN:
+        case Phase.AGAIN if walker["used"]:  # one that was redriven has used no retrier yet
             return Wait(walker["state"], _("It failed, and is tried again."), due)
         case Phase.CALL:
             return Wait(walker["state"], call_words(calls.get(walker["call_number"])), due)

@@ -37,8 +37,9 @@ def broken(walking: "Walking", walker: Walker, failure: Failure) -> None:
         walking.tell(owner, "MapRunFailed")
         failure = EXCEEDED
     elif is_map:
-        walking.tell(walker, "MapIterationFailed", name=owner.state, index=walker.index)
-        owner.last_id = walker.last_id
+        before = walker.last_id
+        owner.last_id = walking.tell(walker, "MapIterationFailed", name=owner.state, index=walker.index)
+        walker.last_id = before  # redriven, it goes on in its state
     owner.phase, owner.due = Phase.BROKEN, walking.now
     owner.failure = {"error": failure.error, "cause": failure.cause}
 

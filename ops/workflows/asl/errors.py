@@ -9,8 +9,6 @@ HEARTBEAT_TIMEOUT = "States.HeartbeatTimeout"
 RUNTIME = "States.Runtime"
 QUERY = "States.QueryEvaluationError"
 DATA_LIMIT = "States.DataLimitExceeded"
-NO_CHOICE = "States.NoChoiceMatched"
-INTRINSIC = "States.IntrinsicFailure"
 TOO_MANY_FAILED = "States.ExceedToleratedFailureThreshold"
 ITEM_READER = "States.ItemReaderFailed"
 # Neither retried nor caught, whatever a state says.

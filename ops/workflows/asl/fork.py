@@ -82,19 +82,21 @@ def fork(state: State, view: View, value: Json, notes: dict[str, Json], *, read:
 
     Raises StateFailed.
     """
-    items = read_through(state, view.at(value), read) if state.reader else items_of(state, view, value)
+    found = read_through(state, view.at(value), read) if state.reader else items_of(state, view, value)
+    items = pairs_of(found) if state.distributed and isinstance(found, dict) else found
     if not isinstance(items, list):
         raise not_a_list(state, items)
+    told = [told_of(found, index, item) for index, item in enumerate(items)]
     notes["afterItems" if state.jsonata else "afterItemsPath"] = items
     concurrency = whole_number(state, "MaxConcurrency", view.at(value), default=0)
-    inputs = [selected(state, view, value, index, item) for index, item in enumerate(items)]
+    inputs = [selected(state, view, value, item, about) for item, about in zip(items, told, strict=True)]
     if state.item_selector:
         notes["afterItemSelector"] = inputs
     batches = batched(state, view, value, inputs)
     variables = {} if state.distributed else view.variables
     flow = state.branches[0]
     branches = tuple(
-        Branch(flow, given, variables, {"Index": index, "Value": items[index] if len(batches) == len(items) else given})
+        Branch(flow, given, variables, told[index] if len(batches) == len(items) else {"Index": index, "Value": given})
         for index, given in enumerate(batches)
     )
     return Fork(branches, concurrency, state.distributed, tolerance_of(state, view.at(value)))
@@ -125,11 +127,21 @@ def not_a_list(state: State, items: Json) -> StateFailed:
     return runtime('Reference path "$" must point to array.')
 
 
-def selected(state: State, view: View, value: Json, index: int, item: Json) -> Json:
+def pairs_of(found: Mapping[str, Json]) -> list[Json]:
+    """A distributed Map goes through an object's pairs (Step Functions docs, "ItemsPath"); an inline one fails."""
+    return [{"Key": key, "Value": value} for key, value in found.items()]
+
+
+def told_of(found: Json, index: int, item: Json) -> dict[str, Json]:
+    """What the context object tells of an item; of an object's pair its key too."""
+    return {"Index": index, **item} if isinstance(found, dict) else {"Index": index, "Value": item}
+
+
+def selected(state: State, view: View, value: Json, item: Json, told: Mapping[str, Json]) -> Json:
     """An iteration's input: the item, or what ItemSelector makes of it."""
     if state.item_selector is None:
         return item
-    context = {**view.context, "Map": {"Item": {"Index": index, "Value": item}}}
+    context = {**view.context, "Map": {"Item": dict(told)}}
     return state.item_selector(View(value, context, view.variables, view.states))
 
 

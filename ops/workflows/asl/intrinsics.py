@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ops.workflows.asl.errors import INTRINSIC, StateFailed
+from ops.workflows.asl.errors import StateFailed, runtime
 from ops.workflows.asl.paths import InvalidPath, Path, Reader
 from ops.workflows.asl.written import same_json, written
 
@@ -156,7 +156,7 @@ def plain(value: Json) -> Json:
 
 
 def fail(cause: str) -> StateFailed:
-    return StateFailed(INTRINSIC, cause)
+    return runtime(cause)
 
 
 def text_of(value: Json, function: str) -> str:

@@ -164,7 +164,13 @@ def parse(text: Any) -> Any:
     return None if text is None else inward(json.loads(text))
 
 
+def no_eval(*_: Any) -> Any:
+    """Step Functions has $parse in its place."""
+    raise jsonata.JException("T1006", -1, "eval")
+
+
 FUNCTIONS = {
+    "eval": no_eval,
     "partition": partition,
     "range": span,
     "hash": digest,

@@ -6,6 +6,7 @@ them (ECMA-262, "Number::toString").
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,30 @@ def number_text(number: float) -> str:
     else:
         written = text[0] + ("." + text[1:] if len(text) > 1 else "") + f"e{point - 1:+d}"
     return "-" * sign + written
+
+
+# --- $number, and % ---
+
+DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?([Ee][-+]?[0-9]+)?", re.ASCII)
+OTHER_BASES = re.compile(r"0([xX][0-9A-Fa-f]+|[oO][0-7]+|[bB][01]+)", re.ASCII)
+
+
+def number(value: Any) -> Any:
+    """$number: of a text, a number in decimal digits, or one of base 16, 8 or 2."""
+    if not isinstance(value, str):
+        return PLAIN_NUMBER(value)
+    if OTHER_BASES.fullmatch(value):
+        return int(value, 0)
+    if not DECIMAL.fullmatch(value) or math.isinf(float(value)):
+        raise JException("D3030", -1, value)
+    return float(value)
+
+
+def numeric_expression(expression: Jsonata, left: Any, right: Any, operator: str | None) -> Any:
+    """Arithmetic; the rest of a division keeps its fraction and the sign of what is divided."""
+    if operator == "%" and Utils.is_numeric(left) and Utils.is_numeric(right):
+        return Utils.convert_number(math.fmod(left, right))
+    return PLAIN_ARITHMETIC(expression, left, right, operator)
 
 
 # --- $replace, $split, $match, $contains with a regular expression ---
@@ -200,9 +225,11 @@ def to_millis(timestamp: str | None, picture: str | None) -> int | None:
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - EPOCH) // timedelta(milliseconds=1)
 
 
+PLAIN_NUMBER, PLAIN_ARITHMETIC = Functions.number, Jsonata.evaluate_numeric_expression
 PLAIN_MATCHER = Functions.evaluate_matcher
 PLAIN_SPLIT, PLAIN_SORT, PLAIN_TO_MILLIS = Functions.split, Functions.sort, Functions.datetime_to_millis
 CALLED_BY_NAME: dict[str, Callable[..., Any]] = {
+    "number": number,
     "replace": replaced,
     "split": split,
     "sort": in_order,
@@ -212,5 +239,6 @@ CALLED_BY_NAME: dict[str, Callable[..., Any]] = {
 
 def set_right() -> None:
     Functions._string, Functions.evaluate_matcher = staticmethod(text_of), staticmethod(matcher)
+    Jsonata.evaluate_numeric_expression = numeric_expression
     for name, function in CALLED_BY_NAME.items():
         Jsonata.static_frame.lookup(name).method = function

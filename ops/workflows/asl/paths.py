@@ -16,6 +16,7 @@ Json = Any
 Select = Callable[[Json], Iterator[Json]]
 
 NAME = re.compile(r"[^\s.\[\]()'\"?*@,:]+")
+NAME_IN_FILTER = re.compile(r"[^\s.\[\](){}'\"=<>!&|,*?@]+")  # an operator may follow at once
 VARIABLE = re.compile(r"[^\W\d]\w*")
 NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 INTEGER = re.compile(r"-?\d+")
@@ -95,6 +96,7 @@ class Reader:
     def __init__(self, text: str, at: int = 0) -> None:
         self.text = text
         self.at = at
+        self.name = NAME
 
     def path(self) -> Path:
         found = self.prefix()
@@ -134,7 +136,7 @@ class Reader:
     def dotted(self) -> Step:
         if self.take("*"):
             return Step(children)
-        name = NAME.match(self.text, self.at)
+        name = self.name.match(self.text, self.at)
         if not name:
             raise self.wrong()
         self.at = name.end()
@@ -146,7 +148,9 @@ class Reader:
             step = Step(children)
         elif self.take("?"):
             self.expect("(")
+            around, self.name = self.name, NAME_IN_FILTER
             step = filtered(self.either())
+            self.name = around
             self.space()
             self.expect(")")
         elif self.peek("'") or self.peek('"'):

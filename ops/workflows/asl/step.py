@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ops.workflows.asl.definition import Catcher, Number, State
-from ops.workflows.asl.errors import DATA_LIMIT, NO_CHOICE, QUERY, Failure, StateFailed, matches, runtime
+from ops.workflows.asl.errors import DATA_LIMIT, QUERY, Failure, StateFailed, matches, runtime
 from ops.workflows.asl.expressions import Value, View
 from ops.workflows.asl.fork import Fork, fork
 from ops.workflows.asl.jsonata import unexpected
@@ -118,7 +118,7 @@ def enter_choice(state: State, view: View, now: datetime, notes: Notes) -> Exit:
         if holds:
             return leave_choice(state, view, value, choice.next, choice.output, choice.assign, notes)
     if state.default is None:
-        raise StateFailed(NO_CHOICE, None)
+        raise runtime("Failed to transition out of the state. The state does not point to a next state.")
     return leave_choice(state, view, value, state.default, None, None, notes)
 
 

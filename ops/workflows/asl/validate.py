@@ -12,6 +12,7 @@ from ops.workflows.asl import fields, handling, kinds
 from ops.workflows.asl.definition import JSONATA, JSONPATH
 from ops.workflows.asl.fields import Check, Place, Problem
 from ops.workflows.asl.reach import reach_faults
+from ops.workflows.asl.scopes import shadowing
 
 Json = Any
 MACHINE_FIELDS = frozenset({"Comment", "StartAt", "States", "Version", "TimeoutSeconds", "QueryLanguage"})
@@ -99,6 +100,8 @@ class Checker:
         if "Version" in definition and definition["Version"] != "1.0":
             self.fault("/Version", "Version must be 1.0")
         self.flow(definition, "", language)
+        for place, reason in shadowing(definition):
+            self.fault(place, reason, "WARNING")
 
     def flow(self, flow: Json, path: str, language: str) -> None:
         if not isinstance(flow, dict):

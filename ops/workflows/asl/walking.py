@@ -22,7 +22,7 @@ from ops.workflows.asl.retry import Again
 from ops.workflows.asl.running import Asked, Ended, Gathering, Phase, Walker, states_of
 from ops.workflows.asl.step import Call, Caught, Exit, Sleep, check_size, complete, enter, read_items, recover, wake
 from ops.workflows.asl.timestamps import write_timestamp
-from ops.workflows.asl.walked import flow_at, name_of, resource_of, state_at, waited_for, waiting_branch
+from ops.workflows.asl.walked import flow_at, name_of, resource_of, waited_for, waiting_branch
 
 Json = Any
 Record = Callable[..., int]  # (type, at=, previous=, name=, **details) → the event's id
@@ -100,7 +100,7 @@ class Walking:
             self.fail(walker, state, failed)
 
     def state_of(self, walker: Walker) -> State:
-        return state_at(self.machine, walker)
+        return flow_at(self.machine, walker.scope).states[walker.state]
 
     # --- states ---
 

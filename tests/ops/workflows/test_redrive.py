@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from ops.effects.outcome import Done, Outcome, Refused
+from ops.effects.outcome import Done, Refused
+from ops.effects.outcome import Outcome as Answer
 from ops.workflows import acts, answers, engine
 from ops.workflows.models import Execution, MapRun, Status, TaskCall
 from ops.workflows.prune import prune
 from ops.workflows.start import start
+from ops.workflows.steps import Mark, Outcome, steps_of
 from ops.workflows.tokens import token_of
 from tests.ops.workflows.moving import Clock, World, definition, finish, machine_of
 
@@ -34,7 +36,7 @@ class ByState:
     def __init__(self, *refused: Any) -> None:
         self.refused, self.made = list(refused), Counter[str]()
 
-    def __call__(self, made: Any, *, now: datetime) -> Outcome:
+    def __call__(self, made: Any, *, now: datetime) -> Answer:
         self.made[f"{made.state}:{made.arguments}"] += 1
         if made.state in self.refused or made.arguments in self.refused:
             return Refused("Odd: it is odd")
@@ -208,13 +210,14 @@ def test_the_machines_time_begins_anew(clock, olga):
 def test_variables_and_items_are_as_they_were(clock, olga):
     note = {"Type": "Pass", "Assign": {"who.$": "$"}, "Next": "Call"}
     tell = {"Type": "Pass", "QueryLanguage": "JSONata", "End": True}
-    tell["Output"] = "{% [$who, $states.context.Map.Item.Index, $states.context.Execution.RedriveCount] %}"
+    told = "$states.context.Execution"
+    tell["Output"] = f"{{% [$who, $states.context.Map.Item.Index, {told}.RedriveCount, $exists({told}.RedriveTime)] %}}"
     states = {"Note": note, "Call": {**task(), "Next": "Tell"}, "Tell": tell}
     del states["Call"]["End"]
     world = ByState("b")
     execution = run(machine_of(Each=map_of(states=states)), clock, world, ["a", "b"])
     world.refused.clear()
-    assert redrive(execution, olga, clock, world).output == [["a", 0, 0], ["b", 1, 1]]
+    assert redrive(execution, olga, clock, world).output == [["a", 0, 0, False], ["b", 1, 1, True]]
 
 
 def test_a_fail_state_is_entered_again_and_fails_again(clock, olga):
@@ -248,6 +251,68 @@ def test_what_is_kept_goes_with_the_history(clock, olga, settings):
     assert execution.walkers == []
     with pytest.raises(acts.CannotAct, match="not kept any more"):
         acts.redrive(execution, olga, reason="too late", now=NOW)
+
+
+# --- how its history reads ---
+
+
+def steps(execution: Execution) -> dict[str, tuple[Outcome, int]]:
+    marks = execution.history.order_by("number").values_list("number", "previous", "type", "name", "at")
+    return {step.name: (step.outcome, step.tries) for step in steps_of(Mark(*mark) for mark in marks)}
+
+
+def test_a_state_that_was_redriven_is_one_visit_with_more_tries(clock, olga):
+    slow = definition(Rest={"Type": "Wait", "Seconds": 60, "End": True})
+    world = ByState("Bad")
+    machine = machine_of(Both=parallel(slow, definition(Good=task()), definition(Bad=task())))
+    execution = run(machine, clock, world)
+    assert steps(execution) == {
+        "Both": (Outcome.FAILED, 0),
+        "Rest": (Outcome.STOPPED, 0),
+        "Good": (Outcome.DONE, 1),
+        "Bad": (Outcome.FAILED, 1),
+    }
+    acts.redrive(execution, olga, reason="a test", now=clock.now)
+    running = steps(execution)
+    assert (running["Both"], running["Rest"], running["Good"], running["Bad"]) == (
+        (Outcome.RUNNING, 0),
+        (Outcome.RUNNING, 0),
+        (Outcome.DONE, 1),
+        (Outcome.RUNNING, 1),
+    )
+    execution.refresh_from_db()
+    assert execution.standing.split("\n") == ["Bad", "Both", "Rest"]
+    world.refused.clear()
+    finish(clock, make=world)
+    assert steps(execution) == {
+        "Both": (Outcome.DONE, 0),
+        "Rest": (Outcome.DONE, 0),
+        "Good": (Outcome.DONE, 1),
+        "Bad": (Outcome.DONE, 2),
+    }
+
+
+def test_an_item_that_was_redriven_is_one_visit_of_its_state(clock, olga):
+    world = ByState(2)
+    execution = run(machine_of(Each=map_of(MaxConcurrency=1)), clock, world, [1, 2, 3])
+    world.refused.clear()
+    redrive(execution, olga, clock, world)
+    marks = execution.history.order_by("number").values_list("number", "previous", "type", "name", "at")
+    found = steps_of(Mark(*mark) for mark in marks)
+    assert [(step.name, step.outcome, step.tries) for step in found] == [
+        ("Each", Outcome.DONE, 0),
+        ("Call", Outcome.DONE, 1),
+        ("Call", Outcome.DONE, 2),
+        ("Call", Outcome.DONE, 1),
+    ]
+    assert {step.parent for step in found[1:]} == {found[0].entered}
+
+
+def test_a_fail_state_that_is_entered_again_is_another_visit(clock, olga):
+    execution = run(machine_of(No={"Type": "Fail", "Error": "No"}), clock, World(Done({})))
+    redrive(execution, olga, clock, World(Done({})))
+    marks = execution.history.order_by("number").values_list("number", "previous", "type", "name", "at")
+    assert [step.outcome for step in steps_of(Mark(*mark) for mark in marks)] == [Outcome.FAILED, Outcome.FAILED]
 
 
 # --- distributed Maps ---

@@ -4,6 +4,7 @@ once in each place, and comes to what it would have come to at once.
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from django.db import transaction
@@ -33,14 +34,15 @@ pytestmark = pytest.mark.django_db
     definition=machines(),
     faults=st.lists(FAULTS, max_size=25),
     moves=st.lists(st.sampled_from(ACTS), max_size=40),
+    steps=st.sampled_from([1, 500]),  # after which it is laid down though it could go on
 )
 def test_each_effect_is_done_once_and_the_result_is_that_of_a_run_that_never_failed(
-    olga: User, definition: dict[str, Any], faults: list[str], moves: list[str]
+    olga: User, definition: dict[str, Any], faults: list[str], moves: list[str], steps: int
 ) -> None:
     perfect = Perfect()
     wanted = inline.run(compile_machine(definition), BEFORE, perfect, now=NOW)
     assert wanted.status == "SUCCEEDED", wanted.failure
-    with transaction.atomic():
+    with transaction.atomic(), patch.object(engine, "MOST_STEPS", steps):
         world, clock = Faulty(list(faults)), Clock(NOW)
         execution = start(machine_of(**definition["States"]), "r", BEFORE, now=NOW)
         for move in moves:

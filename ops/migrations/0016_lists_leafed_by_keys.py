@@ -11,7 +11,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ops', '0016_role_of_machines'),
+        ('ops', '0015_mails_put_aside'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
