@@ -11,12 +11,14 @@ from django.utils.translation import gettext as _
 from accounts.customers import organization_of
 from billing.models import InboxEvent
 from ops.console.workflows.execution_acts import acts_on
+from ops.console.workflows.on_aws import aws_context
 from ops.console.workflows.origins import UNREAD, started_from
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.seen import Seen, seen_here
 from ops.console.workflows.step_rows import Row, rows_of
 from ops.console.workflows.words import short_resource, status_pill
 from ops.models import CallState, Execution, StaffAct, Status, TaskCall
+from ops.workflows.acts import subject_of
 from ops.workflows.asl.running import Phase
 from ops.workflows.calls import GIVE_UP_AFTER
 from ops.workflows.steps import Step, outcomes_of, steps_of, ways_of
@@ -38,7 +40,7 @@ class Wait:
 
 def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
     """What the page of one execution shows."""
-    acts = StaffAct.objects.filter(subject_kind="execution", subject_id=f"{row.machine.name}:{row.name}")
+    acts = StaffAct.objects.filter(subject_kind="execution", subject_id=subject_of(row))
     event = InboxEvent.objects.filter(external_id=row.event_id).only("pk", "type") if row.event_id else None
     return {
         **live_context(request, row),
@@ -50,17 +52,20 @@ def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
 
 
 def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
-    """What of it changes while it runs. Six queries, however long its history is."""
+    """What of it changes while it runs. Six queries, however long its history is; on AWS a few more."""
     now = timezone.now()
     seen = seen_here(row)
     steps = steps_of(seen.history.marks())
     calls = calls_of(row)
     running = row.status == Status.RUNNING
     page = page_of(request, steps)
+    on_aws = aws_context(row, now)
     return {
+        **on_aws,
         "execution": row,
         "seen": seen,
-        "mark": f"{row.events}-{row.status}-{bool(row.paused_at)}-{sum(call.attempts for call in calls)}",
+        "mark": f"{row.events}-{row.status}-{bool(row.paused_at)}-{sum(call.attempts for call in calls)}"
+        f"{on_aws.get('aws_mark', '')}",
         "running": running,
         "pill": status_pill(row.status, row.paused_at),
         "now": now,
