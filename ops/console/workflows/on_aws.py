@@ -125,8 +125,13 @@ def is_child(row: Execution) -> bool:
 
 def run_of(run: MapRunOnAws) -> Run:
     children = Execution.objects.filter(on_aws__map_run=run)
-    order = Case(When(status__in=BROKEN, then=Value(0)), When(status=Status.RUNNING, then=Value(1)), default=Value(2))
-    shown = children.annotate(order=Case(order, output_field=IntegerField())).order_by("order", "pk")
+    order = Case(
+        When(status__in=BROKEN, then=Value(0)),
+        When(status=Status.RUNNING, then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    shown = children.annotate(order=order).order_by("order", "pk")
     items, executions = run.items, run.children_counts
     return Run(
         row=run,
