@@ -1,6 +1,5 @@
 """One execution: how it stands and what it waits for, its graph, its steps, its calls, and where it came from."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,7 @@ from django.utils.translation import gettext as _
 from accounts.customers import organization_of
 from billing.models import InboxEvent
 from ops.console.workflows.execution_acts import acts_on
-from ops.console.workflows.on_aws import aws_context
+from ops.console.workflows.on_aws import Wait, aws_context
 from ops.console.workflows.origins import UNREAD, started_from
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.seen import Seen, seen_here
@@ -27,15 +26,6 @@ STEPS = 100  # a page of them
 CALLS = 100
 CHILDREN = 50  # a Map may have thousands
 ACTS = 50
-
-
-@dataclass(frozen=True)
-class Wait:
-    """What a running execution waits for, in a sentence, and until when."""
-
-    state: str
-    sentence: str
-    until: datetime | None
 
 
 def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
@@ -61,7 +51,6 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
     page = page_of(request, steps)
     on_aws = aws_context(row, now)
     return {
-        **on_aws,
         "execution": row,
         "seen": seen,
         "mark": f"{row.events}-{row.status}-{bool(row.paused_at)}-{sum(call.attempts for call in calls)}"
@@ -81,6 +70,7 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
         "children": children_of(calls),
         "most_attempts": GIVE_UP_AFTER,
         "buttons": acts_on(row, calls) if request.user.has_perm("ops.change_execution") else [],
+        **on_aws,
     }
 
 

@@ -195,7 +195,7 @@ class ExecutionAdmin(PageAdmin):
 
     @display(description=gettext_lazy("execution"))
     def execution(self, row: Execution) -> SafeString:
-        where = format_html(' <span class="mode">{}</span>', "AWS") if row.arn else ""
+        where = format_html(' <span class="mode">{}</span>', place_words(row.arn)) if row.arn else ""
         return format_html(
             '<span class="who">{}{}</span><code class="sub-line">{}</code>', row.machine.name, where, row.name
         )
@@ -224,6 +224,12 @@ class ExecutionAdmin(PageAdmin):
     @display(description=gettext_lazy("error"))
     def error_shown(self, row: Execution) -> SafeString | str:
         return format_html('<span class="error-line">{}</span>', row.error[:120]) if row.error else "–"
+
+
+def place_words(arn: str) -> str:
+    """Where an execution on AWS runs; of an item of a distributed Map, its Map, too."""
+    label = arn.split(":")[6].partition("/")[2]
+    return f"AWS · {label}" if label else "AWS"
 
 
 def live(request: HttpRequest, row: Execution) -> HttpResponse:

@@ -10,12 +10,21 @@ from zlib import crc32
 from django.db.models import Case, IntegerField, Value, When
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 
 from ops.console.display import Tone, pill
 from ops.console.workflows.origins import UNREAD
 from ops.console.workflows.words import status_pill
-from ops.models import ActivityTask, DeployedMachine, Execution, ExecutionOnAws, MapRunOnAws, Status, TaskState
+from ops.models import (
+    ActivityTask,
+    DeployedMachine,
+    Execution,
+    ExecutionOnAws,
+    HistoryEvent,
+    MapRunOnAws,
+    Status,
+    TaskState,
+)
 from ops.workflows.aws.acts import machine_of
 from ops.workflows.aws.executions import place_of
 from ops.workflows.aws.redrives import BROKEN, NOT_REDRIVABLE, REDRIVABLE_FOR
@@ -31,14 +40,23 @@ TASK_TONES: Mapping[str, Tone] = {
     TaskState.LATE: Tone.STOPPED,
 }
 COUNTS = (
-    ("pending", gettext_lazy("Waiting")),
+    ("pending", pgettext_lazy("map run", "Not begun")),
     ("running", gettext_lazy("Running")),
     ("succeeded", gettext_lazy("Succeeded")),
     ("failed", gettext_lazy("Failed")),
     ("timedOut", gettext_lazy("Timed out")),
     ("aborted", gettext_lazy("Stopped")),
-    ("total", gettext_lazy("All")),
+    ("total", pgettext_lazy("map run", "All")),
 )
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What a running execution waits for, in a sentence, and until when."""
+
+    state: str
+    sentence: str
+    until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -66,10 +84,11 @@ class Run:
 def aws_context(row: Execution, now: datetime) -> dict[str, Any]:
     """What is shown of an execution on AWS; nothing of one that runs here. Rows alone are read."""
     if not row.arn:
-        return {"aws": None}
+        return {}
     place = place_of(row.arn)
     on_aws = ExecutionOnAws.objects.filter(pk=row.pk).select_related("map_run__execution").first()
     tasks = list(ActivityTask.objects.filter(execution=row.arn).defer("sealed_token").order_by("-pk")[:TASKS])
+    calls = [call_of(task) for task in tasks]
     runs = [run_of(run) for run in MapRunOnAws.objects.filter(execution=row).order_by("pk")]
     return {
         "aws": {
@@ -81,10 +100,11 @@ def aws_context(row: Execution, now: datetime) -> dict[str, Any]:
             "redrive": redrive_words(row, on_aws, now),
             "parent": on_aws.map_run if on_aws else None,
             "runs": runs,
-            "calls": [call_of(task) for task in tasks],
+            "calls": calls,
             "most_attempts": GIVE_UP_AFTER,
         },
         "aws_mark": mark_of(tasks, runs),
+        "waits": waits_on_aws(row, calls) if row.status == Status.RUNNING else [],
     }
 
 
@@ -136,7 +156,11 @@ def run_of(run: MapRunOnAws) -> Run:
     return Run(
         row=run,
         pill=status_pill(run.status if run.status in Status.values else Status.RUNNING),
-        counts=[(str(word), items.get(key, 0), executions.get(key, 0)) for key, word in COUNTS],
+        counts=[
+            (str(word), items.get(key, 0), executions.get(key, 0))
+            for key, word in COUNTS
+            if key == "total" or items.get(key) or executions.get(key)
+        ],
         limits=limits_of(run),
         children=list(shown.select_related("machine").defer(*UNREAD)[:CHILDREN]),
         kept=children.count(),
@@ -154,16 +178,34 @@ def limits_of(run: MapRunOnAws) -> str:
     return " · ".join([part for part in [together, *(failures or [_("no item may fail")])] if part])
 
 
+def waits_on_aws(row: Execution, calls: list[Call]) -> list[Wait]:
+    """What a running execution there waits for, as far as its effects and its history tell."""
+    under_way = (TaskState.DUE, TaskState.WAITING, TaskState.ANSWERED)
+    waits = [Wait(call.task.state_name, call.sentence, None) for call in calls if call.task.state in under_way]
+    last = HistoryEvent.objects.filter(execution=row).order_by("-number").values_list("type", "details").first()
+    if last is not None and last[0] == "ActivityScheduled" and not waits:
+        effect = str(last[1].get("resource", "")).rpartition(":")[2]
+        state = row.standing.partition("\n")[0]
+        waits.append(
+            Wait(
+                state,
+                _("No worker has taken its call of %(effect)s: does %(command)s run?")
+                % {"effect": effect, "command": SERVE},
+                None,
+            )
+        )
+    return waits
+
+
+SERVE = "manage.py work_activities"
+
+
 def call_of(task: ActivityTask) -> Call:
-    tone = TASK_TONES[task.state]
-    if task.state == TaskState.TOLD and "error" in (task.answer or {}):
-        tone = Tone.ATTENTION
-    return Call(
-        task=task,
-        effect=task.activity.rpartition(":")[2],
-        pill=pill(task.get_state_display(), tone),
-        sentence=sentence_of(task),
-    )
+    word, tone = task.get_state_display(), TASK_TONES[task.state]
+    if task.state == TaskState.TOLD:
+        failed = "error" in (task.answer or {})
+        word, tone = (_("Failed"), Tone.ATTENTION) if failed else (_("Done"), Tone.GOOD)
+    return Call(task, task.activity.rpartition(":")[2], pill(word, tone), sentence_of(task))
 
 
 def sentence_of(task: ActivityTask) -> str:
