@@ -24,7 +24,7 @@ from ops.effects.mail.models import Mail, MailState
 from ops.questions.models import Answer, Question, QuestionLink
 from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
-from ops.workflows.aws.models import ActivityTask, DeployedMachine, TaskState
+from ops.workflows.aws.models import ActivityTask, DeployedMachine, ExecutionOnAws, MapRunOnAws, TaskState
 from ops.workflows.models import (
     CallState,
     EventWait,
@@ -58,12 +58,14 @@ __all__ = [
     "DestinationRequest",
     "EventWait",
     "Execution",
+    "ExecutionOnAws",
     "Finding",
     "FindingKind",
     "HistoryEvent",
     "Mail",
     "MailState",
     "MapRun",
+    "MapRunOnAws",
     "Match",
     "Method",
     "Mode",

@@ -43,7 +43,7 @@ class CannotAct(Exception):
     """The execution does not stand so that this could be done. The text says how it stands."""
 
 
-def stop(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+def stop(execution: Execution, actor: User | None, *, reason: str, now: datetime) -> None:
     """Stop a running execution: nothing more is called. Raises CannotAct."""
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
@@ -79,7 +79,7 @@ def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> 
         transaction.on_commit(ADVANCE.soon)
 
 
-def redrive(execution: Execution, actor: User, *, reason: str, now: datetime) -> None:
+def redrive(execution: Execution, actor: User | None, *, reason: str, now: datetime) -> None:
     """Let an execution that failed go on from each state that failed or was broken off. Raises CannotAct.
 
     Step Functions docs, "Restarting state machine executions with redrive": states, branches and iterations that
@@ -167,7 +167,7 @@ def answer_call(execution: Execution, number: int, result: Json, actor: User, *,
         act(row, actor, ANSWER_CALL, reason, now=now, after={"call": number, "result": result})
 
 
-def start_again(execution: Execution, name: str, actor: User, *, reason: str, now: datetime) -> Execution:
+def start_again(execution: Execution, name: str, actor: User | None, *, reason: str, now: datetime) -> Execution:
     """Start another execution under this name, with the same input and the version of today; once by its name.
 
     Raises NoVersion.
@@ -182,7 +182,7 @@ def start_again(execution: Execution, name: str, actor: User, *, reason: str, no
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
     if row.arn:
-        raise CannotAct("The execution runs on AWS: do this there, in Step Functions. It is seen here within minutes.")
+        raise CannotAct("The execution runs on AWS, where this cannot be done.")
     if row.status not in states:
         raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
     return row
@@ -268,15 +268,21 @@ def tell(row: Execution, type_: str, *, now: datetime, name: str = "", **details
     history.write([history.event(row.pk, row.events, row.events - 1, type_, name, details, now)])
 
 
-def act(row: Execution, actor: User, what: str, reason: str, *, now: datetime, after: dict[str, Json]) -> None:
+def act(row: Execution, actor: User | None, what: str, reason: str, *, now: datetime, after: dict[str, Json]) -> None:
     before = {"status": row.status, "error": row.error, "paused": row.paused_at is not None}
     record_act(
         actor,
         what,
         subject_kind="execution",
-        subject_id=f"{row.machine.name}:{row.name}",
+        subject_id=subject_of(row),
         reason=reason,
         before=before,
         after=after,
         now=now,
     )
+
+
+def subject_of(row: Execution) -> str:
+    """What acts on an execution are written down under; one on AWS is another than that of its name here."""
+    where = f"@{row.arn.split(':')[3]}" if row.arn else ""
+    return f"{row.machine.name}:{row.name}{where}"

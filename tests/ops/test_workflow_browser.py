@@ -11,7 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from ops.effects.outcome import Done, Refused
-from ops.models import Execution, StaffAct, Status
+from ops.models import ActivityTask, Execution, ExecutionOnAws, MapRunOnAws, StaffAct, Status, TaskState
 from ops.workflows import engine
 from ops.workflows.machines import save_version
 from ops.workflows.start import start
@@ -101,6 +101,27 @@ def test_a_workflow_is_tried_corrected_watched_and_repaired(live_server, console
     assert list(acts) == ["state-machine:change", "execution:answer", "execution:redrive"]
 
 
+def on_aws() -> Execution:
+    """An execution on AWS with a call of an effect that came too late, and a Map Run with an item."""
+    row = run("there", 100, Refused("Stripe.Declined: no money"))
+    arn = "arn:aws:states:eu-west-1:111122223333:execution:refunds"
+    Execution.objects.filter(pk=row.pk).update(arn=f"{arn}:there")
+    ActivityTask.objects.create(
+        origin=f"refunds:there:Refund:{'0b5e' * 10}", activity="arn:aws:states:eu-west-1:111122223333:activity:refund-invoice",
+        execution=f"{arn}:there", state_name="Refund", state=TaskState.LATE, answer={"result": {}}, attempts=1,
+        error="TaskTimedOut: Task Timed Out", handed_out=2, received_at=timezone.now(),
+    )  # fmt: skip
+    counts = {"succeeded": 1_041_230, "failed": 1, "total": 1_041_231}
+    map_run = MapRunOnAws.objects.create(
+        execution=row, arn=arn.replace(":execution:", ":mapRun:") + "/Each:1", state_name="Each", items=counts,
+        children_counts=counts, tolerated_percentage=2.5, redrives=1, redriven_at=timezone.now(),
+    )  # fmt: skip
+    item = run("0b5e2a1e-7b00-4d1e-9a57-0c8e3f2b6a00", 100, Refused("Stripe.Declined: no money"))
+    Execution.objects.filter(pk=item.pk).update(arn=f"{arn}/Each:{item.name}")
+    ExecutionOnAws.objects.create(execution=item, map_run=map_run)
+    return row
+
+
 @pytest.mark.parametrize(("scheme", "width", "language"), [("light", 1280, "en"), ("dark", 390, "ja")])
 def test_its_pages_can_be_read_by_everybody_and_fit(live_server, console, olga, scheme, width, language):
     olga.language = language
@@ -115,6 +136,7 @@ def test_its_pages_can_be_read_by_everybody_and_fit(live_server, console, olga, 
         address(live_server, "ops_execution_change", waiting.pk),
         address(live_server, "ops_statemachine_edit", failed.machine_id),
         address(live_server, "ops_statemachine_try", failed.machine_id),
+        address(live_server, "ops_execution_change", on_aws().pk),
     ]
     if language == "en":  # the others are made of the same parts
         addresses += [

@@ -215,14 +215,15 @@ def test_a_long_history_comes_in_pages_and_large_data_alone(olga, machine):
 NOW = timezone.now()
 
 
-def test_one_that_runs_on_aws_is_shown_and_not_acted_on(olga, machine):
+def test_one_that_runs_on_aws_has_the_acts_that_aws_has(olga, machine):
     execution = run(machine, "asks", 9000)
     arn = "arn:aws:states:eu-west-1:111122223333:execution:refunds:asks"
     Execution.objects.filter(pk=execution.pk).update(arn=arn)
     client = sign_in(olga)
     shown = page(client, "ops_execution_change", execution.pk)
     assert arn in shown
-    assert reverse("admin:ops_execution_act", args=[execution.pk, "stop"]) not in shown
+    assert reverse("admin:ops_execution_act", args=[execution.pk, "stop"]) in shown
+    assert reverse("admin:ops_execution_act", args=[execution.pk, "pause"]) not in shown
     assert names_of(client, place="aws") == {"asks"}
     assert names_of(client, place="here") == set()
 

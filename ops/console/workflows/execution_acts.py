@@ -19,11 +19,13 @@ from accounts.models import User
 from ops.console.replay import ReasonForm
 from ops.console.rule_form import MONO, text
 from ops.console.site import console
+from ops.console.workflows.on_aws import is_child, may_redrive
 from ops.console.workflows.trying import read_json
 from ops.models import CallState, Execution, Status, TaskCall
 from ops.workflows import acts
 from ops.workflows.acts import REDRIVABLE, CannotAct
 from ops.workflows.asl.written import LARGEST_PAYLOAD
+from ops.workflows.aws import acts as acts_on_aws
 from ops.workflows.machines import NoVersion
 
 
@@ -57,6 +59,12 @@ class Act:
     form: type[ReasonForm] = ReasonForm
     paused: bool | None = None  # only where it is so
     danger: bool = False
+    on_aws: bool = False  # AWS has such an act, too
+
+
+def engine_of(row: Execution) -> Any:
+    """Whose acts an execution has: this engine's, or those of Step Functions."""
+    return acts_on_aws if row.arn else acts
 
 
 def now() -> Any:
@@ -88,7 +96,8 @@ ACTS: dict[str, Act] = {
         ),
         gettext_lazy("It goes on from the state that failed."),
         REDRIVABLE,
-        lambda row, actor, data: acts.redrive(row, actor, reason=data["reason"], now=now()),
+        lambda row, actor, data: engine_of(row).redrive(row, actor, reason=data["reason"], now=now()),
+        on_aws=True,
     ),
     "result": Act(
         gettext_lazy("Give the state's result"),
@@ -115,8 +124,9 @@ ACTS: dict[str, Act] = {
         ),
         gettext_lazy("Another execution was started."),
         [status for status in Status.values if status != Status.RUNNING],
-        lambda row, actor, data: acts.start_again(row, data["name"], actor, reason=data["reason"], now=now()),
+        lambda row, actor, data: engine_of(row).start_again(row, data["name"], actor, reason=data["reason"], now=now()),
         danger=True,
+        on_aws=True,
     ),
     "stop": Act(
         gettext_lazy("Stop"),
@@ -126,8 +136,9 @@ ACTS: dict[str, Act] = {
         ),
         gettext_lazy("It is stopped."),
         [Status.RUNNING],
-        lambda row, actor, data: acts.stop(row, actor, reason=data["reason"], now=now()),
+        lambda row, actor, data: engine_of(row).stop(row, actor, reason=data["reason"], now=now()),
         danger=True,
+        on_aws=True,
     ),
 }
 
@@ -141,12 +152,10 @@ class Button:
 
 def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
     """The buttons that an execution has as it stands; calls that wait for somebody can be answered in their place."""
-    if row.arn:  # what runs on AWS is acted on there
-        return []
     found = [
         Button(str(act.title), address(row, name), act.danger)
         for name, act in ACTS.items()
-        if row.status in act.statuses and act.paused in (None, row.paused_at is not None)
+        if row.status in act.statuses and act.paused in (None, row.paused_at is not None) and is_offered(row, name, act)
         if name != "redrive" or not acts.is_of_a_map(row)
     ]
     if row.status == Status.RUNNING:
@@ -156,6 +165,15 @@ def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
             for call in waiting
         ]
     return found
+
+
+def is_offered(row: Execution, name: str, act: Act) -> bool:
+    """On AWS, an item of a Map Run does not start or go on alone; nor does what AWS would refuse to redrive."""
+    if not row.arn:
+        return True
+    if name == "redrive":
+        return may_redrive(row, now())
+    return act.on_aws and not (name == "again" and is_child(row))
 
 
 def address(row: Execution, act: str) -> str:

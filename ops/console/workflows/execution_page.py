@@ -1,6 +1,5 @@
 """One execution: how it stands and what it waits for, its graph, its steps, its calls, and where it came from."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ from django.utils.translation import gettext as _
 from accounts.customers import organization_of
 from billing.models import InboxEvent
 from ops.console.workflows.execution_acts import acts_on
+from ops.console.workflows.on_aws import Wait, aws_context, aws_mark
 from ops.console.workflows.origins import UNREAD, started_from
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.readings import readings
@@ -19,6 +19,7 @@ from ops.console.workflows.seen import RowsOfHistory, Seen, seen_here
 from ops.console.workflows.step_rows import Row, data_of, numbers_of, rows_of
 from ops.console.workflows.words import short_resource, status_pill
 from ops.models import CallState, Execution, StaffAct, Status, TaskCall
+from ops.workflows.acts import subject_of
 from ops.workflows.asl.running import Phase
 from ops.workflows.calls import GIVE_UP_AFTER
 from ops.workflows.steps import Reading, Step, outcomes_of, ways_of
@@ -29,18 +30,9 @@ CHILDREN = 50  # a Map may have thousands
 ACTS = 50
 
 
-@dataclass(frozen=True)
-class Wait:
-    """What a running execution waits for, in a sentence, and until when."""
-
-    state: str
-    sentence: str
-    until: datetime | None
-
-
 def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
     """What the page of one execution shows."""
-    acts = StaffAct.objects.filter(subject_kind="execution", subject_id=f"{row.machine.name}:{row.name}")
+    acts = StaffAct.objects.filter(subject_kind="execution", subject_id=subject_of(row))
     event = InboxEvent.objects.filter(external_id=row.event_id).only("pk", "type") if row.event_id else None
     return {
         **live_context(request, row),
@@ -52,7 +44,7 @@ def execution_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
 
 
 def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
-    """What of it changes while it runs. Eight queries, however long its history is."""
+    """What of it changes while it runs. Eight queries, however long its history is; on AWS a few more."""
     now = timezone.now()
     mark = mark_of(row)  # before all else: what changes from here on is sent the next time
     seen = seen_here(row)
@@ -62,6 +54,7 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
     running = row.status == Status.RUNNING
     pages = max((len(steps) - 1) // STEPS + 1, 1)
     page = page_of(request, row, pages)
+    on_aws = aws_context(row, now)
     return {
         "execution": row,
         "seen": seen,
@@ -81,6 +74,7 @@ def live_context(request: HttpRequest, row: Execution) -> dict[str, Any]:
         "children": children_of(calls),
         "most_attempts": GIVE_UP_AFTER,
         "buttons": acts_on(row, calls) if request.user.has_perm("ops.change_execution") else [],
+        **on_aws,
     }
 
 
@@ -97,12 +91,12 @@ def children_of(calls: list[TaskCall]) -> list[Execution]:
 
 
 def mark_of(row: Execution) -> str:
-    """Changes when anything of it does that its page shows. One query."""
+    """Changes when anything of it does that its page shows. One query; on AWS two more."""
     open_calls = TaskCall.objects.filter(execution_id=row.pk, state__in=[CallState.DUE, CallState.WAITING])
     ended = F("map_run__succeeded") + F("map_run__failed")
     told = open_calls.aggregate(tries=Sum("attempts"), children=Sum(F("map_run__started") + ended))
     numbers = (row.events, told["tries"] or 0, told["children"] or 0)
-    return f"{row.status}-{'paused-' if row.paused_at else ''}{'-'.join(map(str, numbers))}"
+    return f"{row.status}-{'paused-' if row.paused_at else ''}{'-'.join(map(str, numbers))}{aws_mark(row)}"
 
 
 def page_of(request: HttpRequest, row: Execution, pages: int) -> int:

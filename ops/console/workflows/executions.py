@@ -133,7 +133,7 @@ class ExecutionAdmin(PageAdmin):
 
     @display(description=gettext_lazy("execution"))
     def execution(self, row: Execution) -> SafeString:
-        where = format_html(' <span class="mode">{}</span>', "AWS") if row.arn else ""
+        where = format_html(' <span class="mode">{}</span>', place_words(row.arn)) if row.arn else ""
         return format_html(
             '<span class="who">{}{}</span><code class="sub-line">{}</code>', row.machine.name, where, row.name
         )
@@ -178,7 +178,13 @@ def whole(number: int) -> Execution | None:
 
 def light(number: int) -> Execution | None:
     """An execution without what may be large: input, definition, walkers."""
-    return Execution.objects.only("events", "status", "paused_at", "has_history").filter(pk=number).first()
+    return Execution.objects.only("events", "status", "paused_at", "has_history", "arn").filter(pk=number).first()
+
+
+def place_words(arn: str) -> str:
+    """Where an execution on AWS runs; of an item of a distributed Map, its Map, too."""
+    label = arn.split(":")[6].partition("/")[2]
+    return f"AWS · {label}" if label else "AWS"
 
 
 def live(request: HttpRequest, row: Execution) -> HttpResponse:

@@ -22,6 +22,8 @@ from ops.playbooks.apply import BadPlaybooks, bring_machines
 from ops.rules import files
 from ops.rules.cloudformation.bring import Unbringable, bring
 from ops.rules.cloudformation.reading import destinations_of, documents_of
+from ops.rules.cloudformation.written import Unreadable
+from ops.rules.cloudformation.written import read_template as read_written
 from ops.rules.documents import document_of
 from ops.rules.edit import ChangedMeanwhile
 from ops.rules.files import BadFiles, Entry
@@ -294,12 +296,11 @@ def write(place: Path, text: str) -> None:
 
 def read_template(file: str) -> Any:
     try:
-        return json.loads(Path(file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}. {NOTHING}")
-    except (ValueError, RecursionError) as error:
-        sentence = "It must be JSON; AWS's cfn-flip makes JSON of YAML"
-        raise CommandError(f"{file} cannot be read: {error}. {sentence}. {NOTHING}")
+        return read_written(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"{file} cannot be read: {error}. {NOTHING}")
+    except Unreadable as error:
+        raise CommandError(f"{file} is neither JSON nor YAML: {error} {NOTHING}")
 
 
 def pair_of(text: str) -> tuple[str, str]:

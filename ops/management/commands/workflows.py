@@ -11,8 +11,9 @@ from django.db.models import Count
 from django.utils import timezone
 
 from ops.management.commands.run_workflow import read_json, read_text
+from ops.workflows import acts_command
 from ops.workflows.asl.validate import InvalidDefinition, check_text
-from ops.workflows.aws import command
+from ops.workflows.aws import bringing_command, command
 from ops.workflows.machines import NoVersion, save_version
 from ops.workflows.models import Execution, StateMachine, Status
 from ops.workflows.start import InputTooLarge, start
@@ -43,14 +44,20 @@ class Command(BaseCommand):
             "deploy", help="bring state machines to AWS Step Functions, with all they need there"
         )
         command.add_arguments(deploying)
+        bringing = acts.add_parser(
+            "from-cloudformation",
+            help="bring the state machines of a CloudFormation template, or of a stack, back as versions",
+        )
+        bringing_command.add_arguments(bringing)
+        acting = [acts_command.add_parser(acts, name) for name in acts_command.ACTS]
         reading = acts.add_parser("sync", help="read executions on AWS now, so that they appear among those here")
         reading.add_argument("--region", default=settings.AWS_REGION, help="default: AWS_REGION")
-        for one in (listing, checking, saving, starting, showing, deploying, reading):
+        for one in (listing, checking, saving, starting, showing, deploying, bringing, reading, *acting):
             one.add_argument("--json", action="store_true", help="print JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        if options["act"] == "deploy":
-            told = command.deploy(options, self.stdout, self.stderr)
+        if options["act"] in WRITING:
+            told = WRITING[options["act"]](options, self.stdout, self.stderr)
             if not options["json"]:
                 return
         else:
@@ -136,6 +143,8 @@ def lines_of(told: Any) -> list[str]:
     return ["  ".join(f"{name}: {value}" for name, value in row.items() if value not in ("", None)) for row in rows]
 
 
+# These say themselves what they did.
+WRITING = {"deploy": command.deploy, "from-cloudformation": bringing_command.bring}
 ACTS = {
     "list": list_machines,
     "check": check_file,
@@ -143,4 +152,5 @@ ACTS = {
     "start": start_one,
     "show": show,
     "sync": command.sync,
+    **acts_command.ACTS,
 }

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from ops.audit import REDRIVE_EXECUTION, START_AGAIN, STOP_EXECUTION, record_act
 from ops.effects import aws
-from ops.workflows.acts import REDRIVABLE, CannotAct
+from ops.workflows.acts import REDRIVABLE, CannotAct, subject_of
 from ops.workflows.aws import redrives
 from ops.workflows.aws.executions import place_of, version_of
 from ops.workflows.aws.following import follow
@@ -50,9 +50,7 @@ def redrive(execution: Execution, actor: User | None, *, reason: str, now: datet
     if run is not None:
         name = run.execution.name
         raise CannotAct(
-            _(
-                "It is an item of a Map Run: redrive %(name)s, whose Map it is. AWS then redrives its unsuccessful items."
-            )
+            _("It is an item of a Map Run: redrive %(name)s, whose Map it is. AWS then redrives what was unsuccessful.")
             % {"name": name}
         )
     given = {"executionArn": row.arn, "clientToken": f"kessai-{row.pk}-{row.redrives + 1}"}
@@ -81,7 +79,10 @@ def start_again(execution: Execution, name: str, actor: User | None, *, reason: 
 def standing(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_related("machine").get(pk=execution.pk)
     if row.status not in states:
-        raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
+        raise CannotAct(
+            _("The execution is %(status)s: this cannot be done with it.")
+            % {"status": row.get_status_display().lower()}
+        )
     return row
 
 
@@ -118,7 +119,7 @@ def write_down(
             actor,
             act,
             subject_kind="execution",
-            subject_id=f"{row.machine.name}:{row.name}",
+            subject_id=subject_of(row),
             reason=reason,
             before={"status": row.status, "error": row.error, "arn": row.arn},
             after=dict(after),

@@ -6,7 +6,6 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 from django.db import transaction
-from django.utils.translation import gettext_noop
 
 from ops.workflows import history
 from ops.workflows.aws import map_runs
@@ -26,7 +25,7 @@ ENDS = {
     "ExecutionAborted": Status.ABORTED,
 }
 GONE = "ExecutionDoesNotExist"
-KEPT_NO_LONGER = gettext_noop("AWS does not have it any more. How it ended is not known here.")
+KEPT_NO_LONGER = "AWS does not have it any more. How it ended is not known here."
 
 
 def follow(

@@ -32,7 +32,8 @@ Clock = Callable[[], datetime]
 Make = Callable[..., Outcome | Later]
 log = structlog.get_logger(__name__)
 # Step Functions waits for this token no more, or has never known it (API reference, "SendTaskSuccess").
-NOT_WAITING = ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+TIMED_OUT = ("TaskTimedOut", "TaskDoesNotExist")
+NOT_WAITING = (*TIMED_OUT, "InvalidToken")
 LONGEST_ERROR, LONGEST_CAUSE = 256, 32_768  # characters
 
 
@@ -268,16 +269,16 @@ def sweep(clock: Clock, *, limit: int = 32) -> list[ActivityTask]:
 
 def heartbeat(task: ActivityTask) -> bool:
     """Say that we are still at it; False: AWS is asked too often, or is away. Where Step Functions waits no more, the
-    call is not made again.
+    call is not made again: a token that it calls invalid may yet be answered.
     """
     try:
         client_of(task).send_task_heartbeat(taskToken=unseal(task.sealed_token))
     except ClientError as error:
-        if code_of(error) in NOT_WAITING:
+        if code_of(error) in TIMED_OUT:
             row = ActivityTask.objects.filter(pk=task.pk, state=TaskState.DUE, token_hash=task.token_hash)
             row.update(state=TaskState.LATE, due_at=None, error=said_by(error))
             return True
-        return troubled(task, error)
+        return code_of(error) in NOT_WAITING or troubled(task, error)
     except aws.AwsTrouble as error:
         return troubled(task, error)
     return True

@@ -10,15 +10,14 @@ from typing import Any
 
 from ops.effects.destinations.cloudformation import connection_resource, logical_id
 from ops.effects.destinations.models import Connection
-from ops.workflows.aws.moving import Move, back, each_text, move_of
+from ops.workflows.aws.moving import Move, each_text, move_of
 from ops.workflows.aws.permissions import policy_of, trust_of
-from ops.workflows.aws.places import ACCOUNT, ALIAS, LOCAL_CONNECTION, OF_STACK, REGION, TAGS, log_group_name, role_name
+from ops.workflows.aws.places import ALIAS, LOCAL_CONNECTION, OF_STACK, TAGS, log_group_name, role_name
 
 Json = Any
 RETENTION_DAYS = 30
 ATTRIBUTE = re.compile(r"\$\{(\w+)\.Arn\}")
 MACHINE = "AWS::StepFunctions::StateMachine"
-CONNECTION = f"arn:aws:events:{REGION}:{ACCOUNT}:connection/"
 
 
 def moves_into_stack(
@@ -137,28 +136,3 @@ def substituted(value: Json) -> Json:
         return value
     attribute = ATTRIBUTE.fullmatch(value)
     return {"Fn::GetAtt": [attribute[1], "Arn"]} if attribute else {"Fn::Sub": value}
-
-
-def definitions_in(template: Mapping[str, Json]) -> dict[str, dict[str, Json]]:
-    """The definitions of the machines of a template that was written here, by name, as they are at home.
-
-    Machines that stand there in another form are left out.
-    """
-    resources = template.get("Resources", {})
-    connections = {
-        f"${{{key}.Arn}}": CONNECTION + str(each["Properties"]["Name"])
-        for key, each in resources.items()
-        if each.get("Type") == "AWS::Events::Connection"
-    }
-
-    def at_home(text: str) -> str:
-        return connections.get(text, text).replace("${!", "${")
-
-    found = {}
-    for resource in resources.values():
-        properties = resource.get("Properties", {})
-        text = properties.get("DefinitionString")
-        if resource.get("Type") == MACHINE and isinstance(text, dict) and isinstance(text.get("Fn::Sub"), str):
-            definition = back(json.loads(text["Fn::Sub"]), OF_STACK)
-            found[str(properties["StateMachineName"])] = each_text(definition, at_home)
-    return found

@@ -296,7 +296,12 @@ def test_two_rules_of_one_name_are_refused(db: None, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("Resources:\n  Paid: {}", "It must be JSON"), ("[" * 100_000, "It must be JSON"), ("{}", "holds no AWS::Events")],
+    [
+        ("{ Resources:", "is neither JSON nor YAML"),
+        ("[" * 100_000, "nested too deeply"),
+        ("{}", "holds no AWS::Events"),
+        ("Resources:\n  Paid: {}", "holds no AWS::Events"),
+    ],
 )
 def test_a_file_that_is_no_template_is_refused(db: None, tmp_path: Path, text: str, words: str) -> None:
     place = tmp_path / "stack.yaml"

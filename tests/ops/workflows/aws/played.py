@@ -1,4 +1,4 @@
-"""Step Functions as its API tells of itself, for what moto does not do: redrives, Map Runs, versions, refusals, time-outs.
+"""Step Functions as its API tells of itself, for what moto does not do: redrives, Map Runs, refusals, time-outs.
 
 A real client of botocore whose requests are checked against the service's model and answered before they go out; so
 are the answers. `Played.asked` is what it was asked.

@@ -177,7 +177,7 @@ def test_executions_there_are_read_once_and_followed_to_their_end():
     assert row.history.count() == before
 
 
-def test_one_of_the_same_name_here_is_another_and_acts_do_not_reach_there():
+def test_one_of_the_same_name_here_is_another_and_acts_of_this_engine_do_not_reach_there():
     machine = machine_of(Begin={"Type": "Succeed"})
     here = start(machine, "same", {}, now=NOW)
     there = Execution.objects.create(
@@ -215,7 +215,7 @@ def test_a_round_makes_no_more_calls_than_it_may_and_the_next_goes_on():
     assert rounds > 1
 
 
-def test_an_execution_there_is_shown_among_those_here_without_buttons(olga):
+def test_an_execution_there_is_shown_among_those_here(olga):
     machine = machine_of(Begin={"Type": "Succeed"})
     call_command("workflows", "deploy", machine.name, "--json", stdout=StringIO())
     states = boto3.client("stepfunctions")

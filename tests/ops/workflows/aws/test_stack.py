@@ -16,7 +16,7 @@ from ops.effects.outcome import Done
 from ops.rules.cloudformation.reading import documents_of
 from ops.rules.documents import document_of
 from ops.workflows.aws.stacking import stack_of
-from ops.workflows.aws.template import definitions_in
+from ops.workflows.aws.template_reading import machines_of
 from ops.workflows.machines import save_version
 from tests.ops.rules.made import make_rule, target
 from tests.ops.workflows.aws.conftest import HERE
@@ -95,7 +95,8 @@ def test_a_machine_goes_along_with_the_rules_that_start_it_and_all_that_it_start
 
 def test_the_stack_comes_back_as_it_was(refunds):
     made = template("refunds")
-    assert definitions_in(made) == refunds
+    told, flaws = machines_of(made, {}, fetch=None)
+    assert ({each.name: each.definition for each in told}, flaws) == (refunds, [])
     [document], flaws = documents_of(made)
     assert flaws == []
     assert document["Targets"] == [{"Id": "machine", "Arn": f"{LOCAL}stateMachine:refunds"}]
