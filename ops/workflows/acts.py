@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from ops.audit import (
@@ -55,7 +56,7 @@ def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> N
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
         if row.paused_at:
-            raise CannotAct("The execution is paused already.")
+            raise CannotAct(_("The execution is paused already."))
         act(row, actor, PAUSE_EXECUTION, reason, now=now, after={"paused": True})
         Execution.objects.filter(pk=row.pk).update(paused_at=now, due_at=None)
 
@@ -65,7 +66,7 @@ def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> 
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
         if not row.paused_at:
-            raise CannotAct("The execution is not paused.")
+            raise CannotAct(_("The execution is not paused."))
         act(row, actor, RESUME_EXECUTION, reason, now=now, after={"paused": False})
         Execution.objects.filter(pk=row.pk).update(paused_at=None, due_at=now)
         transaction.on_commit(ADVANCE.soon)
@@ -114,7 +115,10 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         walker = where_it_failed(row)
         state = json.loads(row.version.definition)["States"][walker["state"]]
         if "Next" not in state and not state.get("End"):
-            raise CannotAct(f"The state {walker['state']} leads nowhere by itself: give it a result, or redrive.")
+            raise CannotAct(
+                _("The state %(state)s leads nowhere by itself: give it a result, or redrive.")
+                % {"state": walker["state"]}
+            )
         tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
         leave = {"name": walker["state"], "output": walker["input"]}
         tell(row, f"{state['Type']}StateExited", now=now, **leave)
@@ -144,7 +148,7 @@ def answer_call(execution: Execution, number: int, result: Json, actor: User, *,
         row = locked(execution, Status.RUNNING)
         call = TaskCall.objects.filter(execution=row, number=number, state=CallState.WAITING, approval=None).first()
         if call is None or not answer_calls({call.pk: {"result": result}}, now=now):
-            raise CannotAct("Nobody waits for an answer to this call any more.")
+            raise CannotAct(_("Nobody waits for an answer to this call any more."))
         EventWait.objects.filter(call=call).delete()
         act(row, actor, ANSWER_CALL, reason, now=now, after={"call": number, "result": result})
 
@@ -164,9 +168,13 @@ def start_again(execution: Execution, name: str, actor: User, *, reason: str, no
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
     if row.arn:
-        raise CannotAct("The execution runs on AWS: do this there, in Step Functions. It is seen here within minutes.")
+        raise CannotAct(
+            _("The execution runs on AWS: do this there, in Step Functions. It is seen here within minutes.")
+        )
     if row.status not in states:
-        raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
+        raise CannotAct(
+            _("The execution is %(state)s: this cannot be done with it.") % {"state": row.get_status_display().lower()}
+        )
     return row
 
 
@@ -190,7 +198,7 @@ def where_it_failed(row: Execution) -> dict[str, Json]:
                 "entered_at": event.at.isoformat(),
                 "call_number": latest_call(row, event),
             }
-    raise CannotAct("The execution failed before it entered a state: start it anew.")
+    raise CannotAct(_("The execution failed before it entered a state: start it anew."))
 
 
 def latest_call(row: Execution, entered: HistoryEvent) -> int:

@@ -59,6 +59,13 @@ class Act:
     danger: bool = False
 
 
+# Whoever repairs a state has seen it fail: not another that failed since.
+GONE_ON = gettext_lazy(
+    "The execution has gone on since you opened this page, and nothing was done now. Look at where it stands, then "
+    "decide anew."
+)
+
+
 def now() -> Any:
     return timezone.now()
 
@@ -190,6 +197,8 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
     name = request.POST.get("name", "")[:80] or f"{row.name[:60]}-again-{uuid4().hex[:8]}"
     if request.method == "POST" and form.is_valid():
         try:
+            if chosen.statuses is REDRIVABLE and request.POST.get("events", str(row.events)) != str(row.events):
+                raise CannotAct(GONE_ON)
             done = chosen.run(row, cast(User, request.user), form.cleaned_data | {"name": name})
         except (CannotAct, NoVersion) as error:
             form.add_error(None, str(error))
@@ -203,7 +212,7 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
         "sentence": chosen.sentence,
         "form": form,
         "fields": [field for field in form if field.name != "reason"],
-        "hidden": {"name": name},
+        "hidden": {"name": name, "events": request.POST.get("events", str(row.events))},
         "back": back,
         "opts": Execution._meta,
     }

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from ops.console.display import Tone, pill
 from ops.models import CallState, Status
+from ops.workflows.asl.reasons import Reason
 from ops.workflows.steps import Outcome
 
 STATUS_TONES: Mapping[str, Tone] = {
@@ -52,6 +53,11 @@ def outcome_pill(outcome: Outcome) -> SafeString:
 
 def call_pill(state: str) -> SafeString:
     return pill(str(CallState(state).label), CALL_TONES[state])
+
+
+def reason_words(reason: Reason) -> str:
+    """Why something is refused, in the viewer's language; what a library found out stays in its words."""
+    return _(reason.sentence) % reason.values
 
 
 def short_resource(arn: str) -> str:
