@@ -85,7 +85,7 @@ def execution_state(row: Execution) -> SafeString:
 
 @register.simple_tag
 def call_state(call: TaskCall) -> SafeString:
-    return call_pill(call.state)
+    return call_pill(call)
 
 
 @register.simple_tag

@@ -157,11 +157,16 @@ def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
     ]
     if row.status == Status.RUNNING:
         waiting = [call for call in calls if call.state == CallState.WAITING and not hasattr(call, "approval")][:3]
-        found[:0] = [
-            Button(_("Answer for %(state)s") % {"state": call.state_name}, address(row, f"answer-{call.number}"))
-            for call in waiting
-        ]
+        found[:0] = [Button(answer_title(call, waiting), address(row, f"answer-{call.number}")) for call in waiting]
     return found
+
+
+def answer_title(call: TaskCall, waiting: Sequence[TaskCall]) -> str:
+    """Which call a button answers: of several of one state, by its number."""
+    told = {"state": call.state_name, "n": call.number}
+    if sum(other.state_name == call.state_name for other in waiting) > 1:
+        return _("Answer for %(state)s, call %(n)d") % told
+    return _("Answer for %(state)s") % told
 
 
 def address(row: Execution, act: str) -> str:
