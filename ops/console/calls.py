@@ -21,7 +21,7 @@ from unfold.decorators import action, display
 from accounts.customers import organization_of
 from accounts.models import User
 from billing.models import InboxEvent
-from ops.console.display import id_link, moment
+from ops.console.display import NOTHING, id_link, moment
 from ops.console.filters import WithinFilter
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm, answered_with
@@ -124,9 +124,9 @@ class MatchAdmin(PageAdmin):
         return moment(match.matched_at)
 
     @display(description=gettext_lazy("how"))
-    def how(self, match: Match) -> str:
+    def how(self, match: Match) -> SafeString | str:
         words = [_("trial")] if match.trial else []
-        return ", ".join([*words, _("replay")] if match.replay else words) or "–"
+        return ", ".join([*words, _("replay")] if match.replay else words) or NOTHING
 
 
 @register(Delivery, site=console)
@@ -230,7 +230,7 @@ class DeliveryAdmin(PageAdmin):
 
     @display(description=gettext_lazy("last error"))
     def error_shown(self, call: Delivery) -> SafeString | str:
-        return format_html('<span class="error-line">{}</span>', call.error[:120]) if call.error else "–"
+        return format_html('<span class="error-line">{}</span>', call.error[:120]) if call.error else NOTHING
 
 
 def ask_and_redrive(request: HttpRequest, calls: QuerySet[Delivery], *, back: str) -> HttpResponse:

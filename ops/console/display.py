@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -28,6 +29,7 @@ class Tone(StrEnum):
     STOPPED = "stopped"
 
 
+NOTHING = mark_safe('<span class="none">–</span>')  # lists on a phone leave it out
 ICONS = {Tone.GOOD: "check_circle", Tone.WAITING: "schedule", Tone.ATTENTION: "error", Tone.STOPPED: "block"}
 
 INBOX_TONES: Mapping[str, Tone] = {
@@ -102,7 +104,7 @@ def finding_pill(finding: Finding) -> SafeString:
 def copyable(value: str) -> SafeString:
     """Show an id in monospace with a button that copies it."""
     if not value:
-        return mark_safe("–")
+        return NOTHING
     return format_html(
         '<span class="copyable"><code>{}</code><button type="button" data-copy="{}" aria-label="{}" title="{}">'
         '<span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button></span>',
@@ -116,7 +118,7 @@ def copyable(value: str) -> SafeString:
 def id_link(value: str) -> SafeString:
     """Show an id that leads to its own page; which that is, the console finds out when it is opened."""
     if not value:
-        return mark_safe("–")
+        return NOTHING
     return format_html('<a class="id-link" href="{}"><code>{}</code></a>', reverse("admin:find", args=[value]), value)
 
 
@@ -130,6 +132,30 @@ TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|\b(-?\d+(?:\.\d+)?(?:[eE][+-]?\d
 def json_block(value: Any) -> SafeString:
     """Write JSON indented, coloured, its ids linked; for a `<pre>`. Everything in it is escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
+    return coloured(text) if len(text) <= COLOURED else escape(text)
+
+
+@dataclass(frozen=True)
+class ShownJson:
+    """JSON for a page that shows more than it: whole, or its beginning with the size of the whole in letters."""
+
+    html: SafeString
+    size: int
+    is_cut: bool
+
+
+def shown_json(value: Any) -> ShownJson:
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) <= AMONG_OTHERS:
+        return ShownJson(coloured(text), len(text), is_cut=False)
+    return ShownJson(escape(f"{text[:BEGINNING]} …"), len(text), is_cut=True)
+
+
+COLOURED = 100_000  # letters; a longer text is shown without colours
+AMONG_OTHERS, BEGINNING = 20_000, 4_000
+
+
+def coloured(text: str) -> SafeString:
     parts, last = [], 0
     for match in TOKEN.finditer(text):
         parts += [escape(text[last : match.start()]), token_html(match)]
@@ -153,7 +179,7 @@ def token_html(match: re.Match[str]) -> SafeString:
 def moment(at: datetime | None) -> SafeString:
     """Write a moment to the second in the operator's zone, on one line."""
     if at is None:
-        return mark_safe("–")
+        return NOTHING
     here = localtime(at)
     day = date_format(here, "SHORT_DATE_FORMAT")
     return format_html(

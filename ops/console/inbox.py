@@ -20,7 +20,7 @@ from billing.mirror.kinds import KINDS, RAW
 from billing.models import InboxEvent, InboxState
 from billing.stripe_accounts import configured
 from ops.console import replay
-from ops.console.display import INBOX_TONES, moment, pill, span
+from ops.console.display import INBOX_TONES, NOTHING, moment, pill, span
 from ops.console.event_page import event_context
 from ops.console.filters import WithinFilter
 from ops.console.keyset import LeafedList
@@ -208,9 +208,9 @@ class InboxEventAdmin(PageAdmin):
         return span(event.received_at - event.occurred_at)
 
     @display(description=gettext_lazy("mirrored after"), ordering="mirrored_at")
-    def mirrored_after(self, event: InboxEvent) -> str:
-        return span(event.mirrored_at - event.occurred_at) if event.mirrored_at else "–"
+    def mirrored_after(self, event: InboxEvent) -> SafeString | str:
+        return span(event.mirrored_at - event.occurred_at) if event.mirrored_at else NOTHING
 
     @display(description=gettext_lazy("failed attempts"), ordering="attempts")
-    def failures(self, event: InboxEvent) -> int | str:
-        return event.attempts or "–"
+    def failures(self, event: InboxEvent) -> SafeString | int:
+        return event.attempts or NOTHING

@@ -57,7 +57,8 @@ class LeafedList(ChangeList):
         self.newer_url = self.get_query_string({NEWER: written(page.rows[0])}) if page.has_newer else None
         self.older_url = self.get_query_string({OLDER: written(page.rows[-1])}) if page.has_older else None
         self.newest_url = self.get_query_string() if page.has_newer else None
-        self.full_result_count, self.show_full_result_count = None, False
+        self.full_result_count = None if self.filter_params else self.result_count  # else it offers to show all
+        self.show_full_result_count = False
         self.show_admin_actions, self.can_show_all, self.multi_page = True, False, False
 
 

@@ -28,7 +28,7 @@ from unfold.decorators import display
 from accounts.models import User
 from ops.console import rule_backtest, rule_editor, rule_replay, rule_try
 from ops.console.difference import difference
-from ops.console.display import ago
+from ops.console.display import NOTHING, ago
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.rule_days import days_of
@@ -290,7 +290,7 @@ class RuleAdmin(PageAdmin):
     @display(description=gettext_lazy("errors"), ordering="dead")
     def errors(self, rule: Any) -> SafeString | str:
         if not rule.dead:
-            return "–"
+            return NOTHING
         chosen = urlencode({"rule": rule.name, "state__exact": DeliveryState.DEAD.value})
         address = f"{reverse('admin:ops_delivery_changelist')}?{chosen}"
         return format_html('<a class="text-link number strong" href="{}">{}</a>', address, rule.dead)

@@ -18,9 +18,10 @@ from billing.models import CheckoutOrder, InboxEvent
 from ops.console import access_words, display
 from ops.console.rule_words import delivery_pill, parsed
 from ops.console.workflows.step_rows import LARGE
-from ops.console.workflows.words import call_pill, outcome_pill, short_resource, status_pill
+from ops.console.workflows.words import call_pill, outcome_pill, reason_words, short_resource, status_pill
 from ops.models import DestinationRequest, Execution, Finding, TaskCall
 from ops.remediation.words import words_of
+from ops.workflows.asl.validate import Fault
 from ops.workflows.steps import Step
 
 register = template.Library()
@@ -84,12 +85,17 @@ def execution_state(row: Execution) -> SafeString:
 
 @register.simple_tag
 def call_state(call: TaskCall) -> SafeString:
-    return call_pill(call.state)
+    return call_pill(call)
 
 
 @register.simple_tag
 def step_state(step: Step) -> SafeString:
     return outcome_pill(step.outcome)
+
+
+@register.filter
+def fault_reason(fault: Fault) -> str:
+    return reason_words(fault.why)
 
 
 @register.filter

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from billing.entitlements import outlook
@@ -62,7 +63,7 @@ def pause(execution: Execution, actor: User, *, reason: str, now: datetime) -> N
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
         if row.paused_at:
-            raise CannotAct("The execution is paused already.")
+            raise CannotAct(_("The execution is paused already."))
         act(row, actor, PAUSE_EXECUTION, reason, now=now, after={"paused": True})
         Execution.objects.filter(pk=row.pk).update(paused_at=now, due_at=None)
         outlook.hold(source_of(row.pk), now=now)
@@ -73,7 +74,7 @@ def resume(execution: Execution, actor: User, *, reason: str, now: datetime) -> 
     with transaction.atomic():
         row = locked(execution, Status.RUNNING)
         if not row.paused_at:
-            raise CannotAct("The execution is not paused.")
+            raise CannotAct(_("The execution is not paused."))
         act(row, actor, RESUME_EXECUTION, reason, now=now, after={"paused": False})
         Execution.objects.filter(pk=row.pk).update(paused_at=None, due_at=now)
         transaction.on_commit(ADVANCE.soon)
@@ -88,11 +89,11 @@ def redrive(execution: Execution, actor: User | None, *, reason: str, now: datet
     with transaction.atomic():
         row = locked(execution, *REDRIVABLE)
         if is_of_a_map(row):
-            raise CannotAct("The execution is one of a Map's: redrive the execution in which the Map runs.")
+            raise CannotAct(_("The execution is one of a Map's: redrive the execution in which the Map runs."))
         if not row.walkers:  # it ended before anybody kept where it stood
             row.walkers = [standing_at(where_it_failed(row), phase=Phase.ENTER, now=now)]
         if not can_go_on(row):
-            raise CannotAct("Its history is full: start it anew.")
+            raise CannotAct(_("Its history is full: start it anew."))
         after = {"status": Status.RUNNING, "state": row.standing.partition("\n")[0]}
         act(row, actor, REDRIVE_EXECUTION, reason, now=now, after=after)
         redrive_runs(set_going([row], now=now), now=now)
@@ -128,7 +129,10 @@ def skip(execution: Execution, actor: User, *, reason: str, now: datetime) -> No
         walker = where_it_failed(row)
         state = state_in(row, walker)
         if "Next" not in state and not state.get("End"):
-            raise CannotAct(f"The state {walker['state']} leads nowhere by itself: give it a result, or redrive.")
+            raise CannotAct(
+                _("The state %(state)s leads nowhere by itself: give it a result, or redrive.")
+                % {"state": walker["state"]}
+            )
         tell(row, "ExecutionRedriven", now=now, redriveCount=row.redrives + 1)
         leave = {"name": walker["state"], "output": walker["input"]}
         tell(row, f"{state['Type']}StateExited", now=now, **leave)
@@ -162,7 +166,7 @@ def answer_call(execution: Execution, number: int, result: Json, actor: User, *,
         row = locked(execution, Status.RUNNING)
         call = TaskCall.objects.filter(execution=row, number=number, state=CallState.WAITING, approval=None).first()
         if call is None or not answer_calls({call.pk: {"result": result}}, now=now):
-            raise CannotAct("Nobody waits for an answer to this call any more.")
+            raise CannotAct(_("Nobody waits for an answer to this call any more."))
         EventWait.objects.filter(call=call).delete()
         act(row, actor, ANSWER_CALL, reason, now=now, after={"call": number, "result": result})
 
@@ -182,9 +186,11 @@ def start_again(execution: Execution, name: str, actor: User | None, *, reason: 
 def locked(execution: Execution, *states: Status) -> Execution:
     row = Execution.objects.select_for_update().get(pk=execution.pk)
     if row.arn:
-        raise CannotAct("The execution runs on AWS, where this cannot be done.")
+        raise CannotAct(_("The execution runs on AWS, where this cannot be done."))
     if row.status not in states:
-        raise CannotAct(f"The execution is {row.get_status_display().lower()}: this cannot be done with it.")
+        raise CannotAct(
+            _("The execution is %(state)s: this cannot be done with it.") % {"state": row.get_status_display().lower()}
+        )
     return row
 
 
@@ -197,7 +203,7 @@ def refuse_if_counted(row: Execution) -> None:
     """Raises CannotAct for one of a Map's that the Map has counted as failed, and goes on without."""
     call = row.parent_call if row.map_index is not None else None
     if call and call.state in (CallState.DUE, CallState.WAITING):
-        raise CannotAct("The execution is one of a Map's that still runs: wait until that has ended.")
+        raise CannotAct(_("The execution is one of a Map's that still runs: wait until that has ended."))
 
 
 def where_it_failed(row: Execution) -> dict[str, Json]:
@@ -224,8 +230,8 @@ def where_it_failed(row: Execution) -> dict[str, Json]:
                 "call_number": latest_call(row, event),
             }
     if not row.has_history:
-        raise CannotAct("What the execution would go on from is not kept any more: start it anew.")
-    raise CannotAct("The execution failed before it entered a state: start it anew.")
+        raise CannotAct(_("What the execution would go on from is not kept any more: start it anew."))
+    raise CannotAct(_("The execution failed before it entered a state: start it anew."))
 
 
 def latest_call(row: Execution, entered: HistoryEvent) -> int:

@@ -15,11 +15,14 @@ from typing import Any
 from django.conf import settings
 
 from accounts.models import User
+from ops.workflows.asl.reasons import Reason
 from ops.workflows.asl.validate import Fault, check_text
 from ops.workflows.machines import save_version
 from ops.workflows.models import StateMachine, StateMachineVersion
 
 ENDING = ".asl.json"
+ANOTHER_FILE = Reason("ANOTHER_FILE", "Another file is the machine %(name)s too: %(path)s.")
+UNREADABLE = Reason("UNREADABLE", "The file cannot be read: %(why)s.")
 
 
 class Stand(Enum):
@@ -66,7 +69,7 @@ def read_machines() -> list[MachineFile]:
     for name, path in paths_of_machines():
         file = read_machine(name, path)
         if name in seen:
-            fault = Fault("", f"Another file is the machine {name} too: {seen[name]}.")
+            fault = Fault("", ANOTHER_FILE.of(name=name, path=seen[name]))
             file = MachineFile(name, file.path, file.text, file.definition, (*file.faults, fault))
         seen.setdefault(name, file.path)
         files.append(file)
@@ -78,7 +81,7 @@ def read_machine(name: str, path: Path) -> MachineFile:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        return MachineFile(name, shown, "", None, (Fault("", f"The file cannot be read: {error}."),))
+        return MachineFile(name, shown, "", None, (Fault("", UNREADABLE.of(why=str(error))),))
     faults, definition = check_text(text)
     return MachineFile(name, shown, text, definition, tuple(each for each in faults if each.severity == "ERROR"))
 

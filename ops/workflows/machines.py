@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from ops.audit import CHANGE_MACHINE, record_act
@@ -116,7 +117,7 @@ def version_to_start(machine: StateMachine) -> int:
     if machine.tried_id and random.uniform(0, 100) < machine.tried_percent:  # noqa: S311 - not a secret
         return machine.tried_id
     if machine.current_id is None:
-        raise NoVersion(NoVersion.__doc__)
+        raise NoVersion(_("The state machine has no version that may be started."))
     return machine.current_id
 
 

@@ -5,11 +5,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops.workflows.asl.errors import RUNTIME, Failure
+from ops.workflows.asl.reasons import Reason, gettext_noop
 from ops.workflows.asl.running import Answer
 from ops.workflows.asl.step import Call
 from ops.workflows.asl.written import size
 
 Json = Any
+
+
+MUST_SAY = Reason("WRONG_MOCK", gettext_noop("The mock of '%(name)s' must say Return or Throw."))
+MUST_SAY_HOW_OFTEN = Reason(
+    "WRONG_MOCK", gettext_noop("The mock of '%(name)s' must say Return or Throw, or attempts that do.")
+)
+NO_ATTEMPT = Reason(
+    "WRONG_MOCK", gettext_noop("'%(attempts)s' of the mock of '%(name)s' is no attempt: write 0, or 1-3.")
+)
 
 
 class InvalidMock(ValueError):
@@ -124,14 +134,14 @@ class MockedStates:
 def answers_of(name: str, mock: Json) -> list[tuple[int, int | None, Answer]]:
     """Read one state's mock. Raises InvalidMock."""
     if not isinstance(mock, dict) or not mock:
-        raise InvalidMock(f"The mock of {name!r} must say Return or Throw, or attempts that do.")
+        raise InvalidMock(MUST_SAY_HOW_OFTEN.of(name=name))
     if "Return" in mock or "Throw" in mock:
         return [(0, None, answer_in(name, mock))]
     answers: list[tuple[int, int | None, Answer]] = []
     for attempts, answer in mock.items():
         first, dash, last = attempts.partition("-")
         if not first.isdigit() or (dash and not last.isdigit()) or not isinstance(answer, dict):
-            raise InvalidMock(f"{attempts!r} of the mock of {name!r} is no attempt: write 0, or 1-3.")
+            raise InvalidMock(NO_ATTEMPT.of(name=name, attempts=attempts))
         answers.append((int(first), int(last) if dash else int(first), answer_in(name, answer)))
     return answers
 
@@ -142,5 +152,5 @@ def answer_in(name: str, mock: Mapping[str, Json]) -> Answer:
         error = mock["Throw"]
         return Answer(failure=Failure(error.get("Error"), error.get("Cause")), seconds=seconds)
     if "Return" not in mock:
-        raise InvalidMock(f"The mock of {name!r} must say Return or Throw.")
+        raise InvalidMock(MUST_SAY.of(name=name))
     return Answer(mock["Return"], seconds=seconds)

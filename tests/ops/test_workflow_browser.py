@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from ops.effects.outcome import Done, Refused
 from ops.models import ActivityTask, Execution, ExecutionOnAws, MapRunOnAws, StaffAct, Status, TaskState
-from ops.workflows import engine
+from ops.workflows import acts, engine
 from ops.workflows.machines import save_version
 from ops.workflows.start import start
 from tests.cast import sign_in
@@ -107,7 +107,8 @@ def on_aws() -> Execution:
     arn = "arn:aws:states:eu-west-1:111122223333:execution:refunds"
     Execution.objects.filter(pk=row.pk).update(arn=f"{arn}:there")
     ActivityTask.objects.create(
-        origin=f"refunds:there:Refund:{'0b5e' * 10}", activity="arn:aws:states:eu-west-1:111122223333:activity:refund-invoice",
+        origin=f"refunds:there:Refund:{'0b5e' * 10}",
+        activity="arn:aws:states:eu-west-1:111122223333:activity:refund-invoice",
         execution=f"{arn}:there", state_name="Refund", state=TaskState.LATE, answer={"result": {}}, attempts=1,
         error="TaskTimedOut: Task Timed Out", handed_out=2, received_at=timezone.now(),
     )  # fmt: skip
@@ -153,3 +154,32 @@ def test_its_pages_can_be_read_by_everybody_and_fit(live_server, console, olga, 
         found = Axe().run(console, context=".console", options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
         assert found.violations_count == 0, found.generate_report()
         assert console.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), url
+
+
+def test_a_button_pressed_twice_acts_once(live_server, console):
+    failed = run("bad", 100, Refused("Stripe.Declined: no money"))
+    console.goto(address(live_server, "ops_execution_act", failed.pk, "again"))
+    console.get_by_label("Why").fill("The bank is awake.")
+    posted: list[str] = []
+    console.on("request", lambda request: posted.append(request.url) if request.method == "POST" else None)
+    console.evaluate("for (const _ of [1, 2]) document.querySelector('button.go').click()")
+    expect(console.get_by_text("Another execution was started.")).to_be_visible()
+    assert len(posted) == 1
+    assert Execution.objects.count() == 2
+
+
+def test_what_was_opened_stays_with_its_data_while_the_page_renews_itself(live_server, console, olga):
+    waiting = run("large", 9000)
+    console.goto(address(live_server, "ops_execution_change", waiting.pk))
+    fetched: list[str] = []
+    console.on("request", lambda request: fetched.append(request.url) if "/step/" in request.url else None)
+    step = console.locator(".steps details", has_text="Large?")
+    step.locator("summary").focus()
+    console.keyboard.press("Enter")
+    expect(step.locator(".json").first).to_contain_text('"amount": 9000')
+    acts.answer_call(waiting, 1, {"amount": 9000}, olga, reason="yes", now=timezone.now())
+    advance()
+    expect(console.locator(".state.running .name")).to_have_text("Rest")
+    expect(step.locator(".json").first).to_contain_text('"amount": 9000')
+    assert len(fetched) == 1
+    assert console.evaluate("document.activeElement.tagName") == "SUMMARY"

@@ -284,6 +284,21 @@ def test_a_call_that_waits_for_somebody_is_answered_in_their_place_once(olga, ma
     assert StaffAct.objects.filter(act="execution:answer").count() == 1
 
 
+@pytest.mark.parametrize("name", ["redrive", "skip", "result"])
+def test_who_saw_another_state_fail_repairs_nothing(olga, machine, name):
+    execution = failed(machine)
+    opened = sign_in(olga).get(reverse("admin:ops_execution_act", args=[execution.pk, name]))
+    seen = re.search(r'name="events" value="(\d+)"', opened.content.decode())
+    assert seen
+    acts.redrive(execution, olga, reason="by somebody else", now=timezone.now())
+    engine.advance_due(Clock(timezone.now()), budget_seconds=20, make=World(Refused("Stripe.Declined: again")))
+    execution.refresh_from_db()
+    assert execution.status == Status.FAILED
+    answer = act(olga, execution, name, events=seen[1], result="{}")
+    assert "has gone on since you opened this page" in answer.content.decode()
+    assert StaffAct.objects.count() == 1
+
+
 def test_starting_again_pressed_twice_starts_one(olga, machine):
     execution = failed(machine)
     for _ in range(2):

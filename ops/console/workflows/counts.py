@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from ops.console.workflows.picture import Counts
 from ops.models import Execution, Status
@@ -41,11 +41,19 @@ class Summary:
 
 def counts_of(machine_id: int) -> MachineCounts:
     """Count a machine's executions by status and state: 0.1 s for the 200,000 of one machine among a million rows."""
+    return counted(Execution.objects.filter(machine_id=machine_id))
+
+
+def counts_of_children(row: Execution) -> Mapping[str, Counts]:
+    """Where the children of an execution's distributed Maps stand and failed, by state."""
+    return counted(Execution.objects.filter(parent_call__execution=row, map_index__isnull=False)).states
+
+
+def counted(rows: QuerySet[Execution]) -> MachineCounts:
     statuses: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     failed: Counter[str] = Counter()
-    rows = Execution.objects.filter(machine_id=machine_id).order_by()
-    for status, standing, count in rows.values_list("status", "standing").annotate(**ROWS):
+    for status, standing, count in rows.order_by().values_list("status", "standing").annotate(**ROWS):
         statuses[status] += count
         for name in filter(None, standing.split("\n")):
             if status == Status.RUNNING:

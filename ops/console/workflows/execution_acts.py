@@ -67,6 +67,13 @@ def engine_of(row: Execution) -> Any:
     return acts_on_aws if row.arn else acts
 
 
+# Whoever repairs a state has seen it fail: not another that failed since.
+GONE_ON = gettext_lazy(
+    "The execution has gone on since you opened this page, and nothing was done now. Look at where it stands, then "
+    "decide anew."
+)
+
+
 def now() -> Any:
     return timezone.now()
 
@@ -160,10 +167,7 @@ def acts_on(row: Execution, calls: Sequence[TaskCall]) -> list[Button]:
     ]
     if row.status == Status.RUNNING:
         waiting = [call for call in calls if call.state == CallState.WAITING and not hasattr(call, "approval")][:3]
-        found[:0] = [
-            Button(_("Answer for %(state)s") % {"state": call.state_name}, address(row, f"answer-{call.number}"))
-            for call in waiting
-        ]
+        found[:0] = [Button(answer_title(call, waiting), address(row, f"answer-{call.number}")) for call in waiting]
     return found
 
 
@@ -174,6 +178,14 @@ def is_offered(row: Execution, name: str, act: Act) -> bool:
     if name == "redrive":
         return may_redrive(row, now())
     return act.on_aws and not (name == "again" and is_child(row))
+
+
+def answer_title(call: TaskCall, waiting: Sequence[TaskCall]) -> str:
+    """Which call a button answers: of several of one state, by its number."""
+    told = {"state": call.state_name, "n": call.number}
+    if sum(other.state_name == call.state_name for other in waiting) > 1:
+        return _("Answer for %(state)s, call %(n)d") % told
+    return _("Answer for %(state)s") % told
 
 
 def address(row: Execution, act: str) -> str:
@@ -209,6 +221,8 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
     name = request.POST.get("name", "")[:80] or f"{row.name[:60]}-again-{uuid4().hex[:8]}"
     if request.method == "POST" and form.is_valid():
         try:
+            if chosen.statuses is REDRIVABLE and request.POST.get("events", str(row.events)) != str(row.events):
+                raise CannotAct(GONE_ON)
             done = chosen.run(row, cast(User, request.user), form.cleaned_data | {"name": name})
         except (CannotAct, NoVersion) as error:
             form.add_error(None, str(error))
@@ -222,7 +236,7 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
         "sentence": chosen.sentence,
         "form": form,
         "fields": [field for field in form if field.name != "reason"],
-        "hidden": {"name": name},
+        "hidden": {"name": name, "events": request.POST.get("events", str(row.events))},
         "back": back,
         "opts": Execution._meta,
     }

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
-from ops.console.display import id_link, moment, span
+from ops.console.display import NOTHING, id_link, moment, span
 from ops.console.keyset import LeafedList
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
@@ -101,6 +101,7 @@ class ExecutionAdmin(PageAdmin):
         return [
             path("<path:object_id>/live/", self.of_one(live, load=light), name="ops_execution_live"),
             path("<path:object_id>/step/<int:number>/", self.of_one(step, load=light), name="ops_execution_step"),
+            path("<path:object_id>/data/<str:which>/", self.of_one(data), name="ops_execution_data"),
             path("<path:object_id>/history/", self.of_one(history), name="ops_execution_history"),
             path("<path:object_id>/history/<int:number>/", self.of_one(event), name="ops_execution_event"),
             path(
@@ -143,9 +144,9 @@ class ExecutionAdmin(PageAdmin):
         return status_pill(row.status, row.paused_at)
 
     @display(description=gettext_lazy("stands or failed in"))
-    def at_shown(self, row: Execution) -> str:
+    def at_shown(self, row: Execution) -> SafeString | str:
         first, _, rest = row.standing.partition("\n")
-        return f"{first} …" if rest else first or "–"
+        return f"{first} …" if rest else first or NOTHING
 
     @display(description=gettext_lazy("customer"))
     def customer(self, row: Execution) -> SafeString:
@@ -156,12 +157,12 @@ class ExecutionAdmin(PageAdmin):
         return moment(row.started_at)
 
     @display(description=gettext_lazy("took"))
-    def took(self, row: Execution) -> str:
-        return span(row.finished_at - row.started_at) if row.finished_at else "–"
+    def took(self, row: Execution) -> SafeString | str:
+        return span(row.finished_at - row.started_at) if row.finished_at else NOTHING
 
     @display(description=gettext_lazy("error"))
     def error_shown(self, row: Execution) -> SafeString | str:
-        return format_html('<span class="error-line">{}</span>', row.error[:120]) if row.error else "–"
+        return format_html('<span class="error-line">{}</span>', row.error[:120]) if row.error else NOTHING
 
 
 def named(name: str) -> list[int]:
@@ -201,6 +202,20 @@ def step(request: HttpRequest, row: Execution, number: int) -> HttpResponse:
     if context is None:
         raise Http404
     return render(request, "ops/workflows/step_data.html", context)
+
+
+def data(request: HttpRequest, row: Execution, which: str) -> HttpResponse:
+    """What an execution was given, or gave, alone: it may be large."""
+    if which not in ("input", "output"):
+        raise Http404
+    context = {
+        **console.each_context(request),
+        "title": _("What it was given") if which == "input" else _("What it gave"),
+        "execution": row,
+        "json": row.input if which == "input" else row.output,
+        "opts": Execution._meta,
+    }
+    return TemplateResponse(request, "ops/workflows/execution_data.html", context)
 
 
 def history(request: HttpRequest, row: Execution) -> HttpResponse:

@@ -24,6 +24,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import User
 from ops.console.difference import difference
+from ops.console.display import NOTHING
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
@@ -159,12 +160,12 @@ class StateMachineAdmin(PageAdmin):
 
     @display(description=gettext_lazy("last 24 hours"))
     def last_day(self, machine: Any) -> SafeString | str:
-        return format_html('<span class="number">{}</span>', machine.summary.last_day or "–")
+        return format_html('<span class="number">{}</span>', machine.summary.last_day or NOTHING)
 
 
 def counted(machine: StateMachine, count: int, how: str) -> SafeString | str:
     if not count:
-        return "–"
+        return NOTHING
     tone = "strong " if how == "broken" else ""
     return format_html('<a class="text-link number {}" href="{}">{}</a>', tone, executions_of(machine, how=how), count)
 

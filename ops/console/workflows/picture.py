@@ -129,8 +129,11 @@ def counted_picture(drawing: Drawing, counts: Mapping[str, Counts]) -> Picture:
     return picture(drawing, counts=counts)
 
 
-def ran_picture(drawing: Drawing, outcomes: Mapping[str, Outcome], ways: Ways) -> Picture:
-    return picture(drawing, outcomes=outcomes, ways=ways)
+def ran_picture(
+    drawing: Drawing, outcomes: Mapping[str, Outcome], ways: Ways, children: Mapping[str, Counts] | None = None
+) -> Picture:
+    """How one execution went; `children`: where those of its distributed Maps stand and failed."""
+    return picture(drawing, outcomes=outcomes, ways=ways, counts=children)
 
 
 def picture(

@@ -18,6 +18,7 @@ from ops.console.rule_try import Chosen, chosen_event, find_events
 from ops.console.site import console
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.step_rows import data_of, rows_of
+from ops.console.workflows.words import reason_words
 from ops.effects.registry import by_arn
 from ops.models import StateMachine, StateMachineVersion, Target, TargetKind
 from ops.rules.book import ready_target
@@ -25,6 +26,7 @@ from ops.rules.envelopes import rule_arn, written_time
 from ops.rules.transform import NoInput, Setting
 from ops.workflows.asl import inline
 from ops.workflows.asl.errors import Failure
+from ops.workflows.asl.reasons import reason_in
 from ops.workflows.asl.running import Answer, Ended, World
 from ops.workflows.asl.step import Call
 from ops.workflows.asl.teststate import Trial, Tried, try_state
@@ -74,7 +76,7 @@ class TryForm(forms.Form):
         try:
             return MockedStates(given)
         except (InvalidMock, AttributeError) as error:
-            raise forms.ValidationError(str(error)) from error
+            raise forms.ValidationError(reason_words(reason_in(error))) from error
 
 
 def read_json(given: str) -> Json:

@@ -9,7 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ops.console.display import Tone, pill
-from ops.models import CallState, Status
+from ops.models import CallState, Status, TaskCall
+from ops.workflows.asl.reasons import Reason
 from ops.workflows.steps import Outcome
 
 STATUS_TONES: Mapping[str, Tone] = {
@@ -50,8 +51,15 @@ def outcome_pill(outcome: Outcome) -> SafeString:
     return pill(str(word), tone)
 
 
-def call_pill(state: str) -> SafeString:
-    return pill(str(CallState(state).label), CALL_TONES[state])
+def call_pill(call: TaskCall) -> SafeString:
+    if call.state in (CallState.ANSWERED, CallState.TAKEN) and isinstance(call.answer, dict) and "error" in call.answer:
+        return pill(_("Failed"), Tone.ATTENTION)
+    return pill(str(CallState(call.state).label), CALL_TONES[call.state])
+
+
+def reason_words(reason: Reason) -> str:
+    """Why something is refused, in the viewer's language; what a library found out stays in its words."""
+    return _(reason.sentence) % reason.values
 
 
 def short_resource(arn: str) -> str:

@@ -87,7 +87,10 @@ def list_machines(_options: dict[str, Any]) -> list[dict[str, Any]]:
 
 def check_file(options: dict[str, Any]) -> list[dict[str, Any]]:
     faults, _ = check_text(read_text(options["file"]))
-    told = [{"path": fault.path or "/", "severity": fault.severity, "reason": fault.reason} for fault in faults]
+    told = [
+        {"path": fault.path or "/", "severity": fault.severity, "code": fault.code, "reason": fault.reason}
+        for fault in faults
+    ]
     if any(fault.severity == "ERROR" for fault in faults) and not options["json"]:
         raise CommandError("\n".join(lines_of(told)))
     return told

@@ -67,6 +67,23 @@ async function* framesOf(reader) {
   }
 }
 
+// A form that was sent is not sent again: a button pressed twice acts once.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post" || event.defaultPrevented || form.matches("[hx-post]")) return;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "yes";
+  for (const button of form.querySelectorAll("button[type=submit], button:not([type])")) button.setAttribute("aria-disabled", "true");
+});
+
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // come back to by the browser's own button: it may be sent again
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("[aria-disabled]")) button.removeAttribute("aria-disabled");
+  }
+});
+
 // A graph that has no room opens where it matters: at the state where the execution stands or failed, else at its first.
 function openGraphs(within) {
   for (const graph of within.querySelectorAll(".picture")) {

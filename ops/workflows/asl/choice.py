@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.errors import runtime
 from ops.workflows.asl.expressions import InvalidExpression, View
 from ops.workflows.asl.paths import InvalidPath, NoResult, Path, parse_path
@@ -34,7 +35,7 @@ def compile_comparison(rule: Mapping[str, Json]) -> Test:
     variable = path_of(rule.get("Variable"))
     names = [name for name in rule if name in COMPARISONS or name in TYPES or name == "IsPresent"]
     if len(names) != 1:
-        raise InvalidExpression("A choice rule needs a Variable and exactly one comparison.")
+        raise InvalidExpression(reasons.VARIABLE_COMPARED)
     name, wanted = names[0], rule[names[0]]
     if name == "IsPresent":
         return lambda view: is_present(view, variable) is bool(wanted)
@@ -50,11 +51,11 @@ def compile_comparison(rule: Mapping[str, Json]) -> Test:
 
 def path_of(text: Json) -> Path:
     if not isinstance(text, str):
-        raise InvalidExpression("A choice rule's Variable must be a path.")
+        raise InvalidExpression(reasons.VARIABLE_PATH)
     try:
         return parse_path(text)
     except InvalidPath as error:
-        raise InvalidExpression(str(error))
+        raise InvalidExpression(reasons.reason_in(error))
 
 
 def value_at(view: View, path: Path) -> Json:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.errors import StateFailed, runtime
 from ops.workflows.asl.intrinsics import Intrinsic, InvalidIntrinsic, is_intrinsic, parse_intrinsic
 from ops.workflows.asl.jsonata import InvalidJsonata, Jsonata, compile_jsonata
 from ops.workflows.asl.paths import InvalidPath, NoResult, Path, parse_path
+from ops.workflows.asl.reasons import reason_in
 from ops.workflows.asl.written import written
 
 Json = Any
@@ -59,7 +61,7 @@ def compile_path(text: str, field_name: str, *, sentence: str = "") -> Value:
     try:
         path = parse_path(text)
     except InvalidPath as error:
-        raise InvalidExpression(str(error))
+        raise InvalidExpression(reason_in(error))
 
     def value(view: View) -> Json:
         try:
@@ -83,7 +85,7 @@ def compile_intrinsic(text: str, field_name: str) -> Value:
     try:
         intrinsic: Intrinsic = parse_intrinsic(text)
     except InvalidIntrinsic as error:
-        raise InvalidExpression(str(error))
+        raise InvalidExpression(reason_in(error))
 
     def value(view: View) -> Json:
         try:
@@ -112,9 +114,7 @@ def compile_object(template: dict[str, Json]) -> Value:
         elif isinstance(inner, str) and (inner.startswith("$") or is_intrinsic(inner)):
             members[key[:-2]] = compile_path(inner, key)
         else:
-            raise InvalidExpression(
-                f"The value for the field '{key}' must be a valid JSONPath or a valid intrinsic call."
-            )
+            raise InvalidExpression(reasons.PATH_OR_INTRINSIC.of(name=key))
     return lambda view: {key: member(view) for key, member in members.items()}
 
 
@@ -140,7 +140,7 @@ def compile_expression(text: str, field_name: str) -> Value:
     try:
         expression: Jsonata = compile_jsonata(source)
     except InvalidJsonata as error:
-        raise InvalidExpression(str(error))
+        raise InvalidExpression(reason_in(error))
 
     def value(view: View) -> Json:
         states = {"context": dict(view.context), **view.states}

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.definition import JSONATA
 from ops.workflows.asl.expressions import (
     InvalidExpression,
@@ -15,9 +16,10 @@ from ops.workflows.asl.expressions import (
 )
 from ops.workflows.asl.intrinsics import is_intrinsic
 from ops.workflows.asl.paths import InvalidPath, is_reference, parse_path
+from ops.workflows.asl.reasons import Reason, reason_in
 
 Json = Any
-Problem = tuple[str, str]
+Problem = tuple[str, Reason]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,22 +93,22 @@ def check_leading(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
     if place.kind in ("Succeed", "Fail", "Choice"):
         return
     if "Next" in state and "End" in state and state["End"] is True:
-        yield place.path, "A state has either 'Next' or 'End'"
+        yield place.path, reasons.NEXT_AND_END
     if "Next" in state and not isinstance(state["Next"], str):
-        yield f"{place.path}/Next", "The field 'Next' must be a string"
+        yield f"{place.path}/Next", reasons.STRING_FIELD.of(name="Next")
     if "End" in state and not isinstance(state["End"], bool):
-        yield f"{place.path}/End", "The field 'End' must be true or false"
+        yield f"{place.path}/End", reasons.BOOLEAN_FIELD.of(name="End")
     if "Next" not in state and state.get("End") is not True:
-        yield place.path, "A state needs 'Next', or 'End' with true"
+        yield place.path, reasons.NEXT_OR_END
 
 
 def check_one_of(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
     for names in ALTERNATIVES:
         given = [name for name in names if name in state]
         if len(given) > 1:
-            yield place.path, f"Only one of {' and '.join(repr(name) for name in given)} may be there"
+            yield place.path, reasons.ONLY_ONE.of(names=", ".join(map(repr, given)))
     if place.kind == "Wait" and not any(name in state for name in ALTERNATIVES[0]):
-        yield place.path, "A Wait state needs Seconds, Timestamp, SecondsPath or TimestampPath"
+        yield place.path, reasons.WAIT_NEEDS
 
 
 ALTERNATIVES = (
@@ -142,7 +144,7 @@ def result_path_problems(entry: Mapping[str, Json], path: str) -> Iterator[Probl
         return
     yield from reference_problems(result_path, f"{path}/ResultPath", intrinsics=False)
     if isinstance(result_path, str) and result_path.startswith("$$"):
-        yield f"{path}/ResultPath", "ResultPath cannot lead into the context object"
+        yield f"{path}/ResultPath", reasons.RESULT_PATH
 
 
 def reference_problems(text: Json, path: str, *, intrinsics: bool) -> Iterator[Problem]:
@@ -151,9 +153,9 @@ def reference_problems(text: Json, path: str, *, intrinsics: bool) -> Iterator[P
         return
     try:
         if not isinstance(text, str) or not is_reference(parse_path(text)):
-            yield path, "The value must be a reference path: one place, without wildcards, filters or slices"
+            yield path, reasons.REFERENCE
     except InvalidPath as error:
-        yield path, str(error)
+        yield path, reason_in(error)
 
 
 def problem_of(compile_it: Callable[[Any], object], given: Json, path: str) -> Iterator[Problem]:
@@ -161,9 +163,9 @@ def problem_of(compile_it: Callable[[Any], object], given: Json, path: str) -> I
     try:
         compile_it(given)
     except (InvalidExpression, InvalidPath) as error:
-        yield path, str(error)
+        yield path, reason_in(error)
     except (AttributeError, TypeError, KeyError):
-        yield path, "The value has the wrong type"
+        yield path, reasons.WRONG_TYPE
 
 
 def check_templates(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
@@ -183,7 +185,7 @@ def assign_problems(entry: Mapping[str, Json], place: Place, path: str) -> Itera
         return
     given = entry["Assign"]
     if not isinstance(given, dict):
-        yield f"{path}/Assign", "The field 'Assign' must be an object"
+        yield f"{path}/Assign", reasons.OBJECT_FIELD.of(name="Assign")
         return
     yield from (
         jsonata_problems(given, f"{path}/Assign") if place.jsonata else template_problems(given, f"{path}/Assign")
@@ -191,7 +193,7 @@ def assign_problems(entry: Mapping[str, Json], place: Place, path: str) -> Itera
     for name in given:
         plain = name.removesuffix(".$")
         if not VARIABLE_NAME.fullmatch(plain) or plain == "states" or len(plain) > 80:
-            yield f"{path}/Assign/{name}", f"'{plain}' is no name that a variable can have"
+            yield f"{path}/Assign/{name}", reasons.VARIABLE_NAME.of(name=plain)
 
 
 VARIABLE_NAME = re.compile(r"[^\W\d_][\w-]*|_[\w-]+|[^\W\d][\w-]*")
@@ -199,7 +201,7 @@ VARIABLE_NAME = re.compile(r"[^\W\d_][\w-]*|_[\w-]+|[^\W\d][\w-]*")
 
 def template_problems(given: Json, path: str, *, must_be_object: bool = False) -> Iterator[Problem]:
     if must_be_object and not isinstance(given, dict):
-        yield path, "The value must be an object"
+        yield path, reasons.OBJECT
         return
     yield from problem_of(compile_template, given, path)
     yield from twice_named(given, path)
@@ -210,7 +212,7 @@ def twice_named(given: Json, path: str) -> Iterator[Problem]:
     if isinstance(given, dict):
         for name, inner in given.items():
             if name.endswith(".$") and name[:-2] in given:
-                yield f"{path}/{name}", f"The field '{name[:-2]}' is there more than once"
+                yield f"{path}/{name}", reasons.REPEATED.of(name=name[:-2])
             yield from twice_named(inner, f"{path}/{name}")
     elif isinstance(given, list):
         for number, inner in enumerate(given):
@@ -220,7 +222,7 @@ def twice_named(given: Json, path: str) -> Iterator[Problem]:
 def jsonata_problems(given: Json, path: str) -> Iterator[Problem]:
     if isinstance(given, str):
         if (given.startswith("{%") or given.endswith("%}")) and not is_jsonata(given):
-            yield path, "A JSONata expression begins with {% and ends with %}"
+            yield path, reasons.BRACES
         elif is_jsonata(given):
             yield from problem_of(lambda text: compile_jsonata_field(text, ""), given, path)
     elif isinstance(given, dict):
@@ -240,10 +242,11 @@ def check_numbers(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
     if share is not None and not (place.jsonata and is_jsonata(share)):
         number = isinstance(share, int | float) and not isinstance(share, bool)
         if not number or not 0 <= share <= 100:
-            yield f"{place.path}/ToleratedFailurePercentage", "The value must be a number between 0 and 100"
+            yield f"{place.path}/ToleratedFailurePercentage", reasons.NUMBER_BETWEEN.of(least=0, most=100)
     timeout, heartbeat = state.get("TimeoutSeconds"), state.get("HeartbeatSeconds")
     if isinstance(timeout, int) and isinstance(heartbeat, int) and heartbeat >= timeout:
-        yield f"{place.path}/HeartbeatSeconds", "HeartbeatSeconds must be smaller than TimeoutSeconds"
+        why = reasons.SMALLER.of(name="HeartbeatSeconds", other="TimeoutSeconds")
+        yield f"{place.path}/HeartbeatSeconds", why
 
 
 def check_seconds(
@@ -262,5 +265,5 @@ def whole_problems(
         yield from jsonata_problems(value, f"{path}/{name}")
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
-        limits = f"between {least} and {most}" if most is not None else f"of at least {least}"
-        yield f"{path}/{name}", f"The value must be a whole number {limits}"
+        between = reasons.WHOLE_BETWEEN.of(least=least, most=most)
+        yield f"{path}/{name}", reasons.WHOLE_AT_LEAST.of(least=least) if most is None else between

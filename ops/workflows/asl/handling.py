@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.fields import (
     Place,
     Problem,
@@ -18,7 +19,7 @@ Json = Any
 def check_retry(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
     retry = state.get("Retry", [])
     if not isinstance(retry, list):
-        yield f"{place.path}/Retry", "The field 'Retry' must be a list"
+        yield f"{place.path}/Retry", reasons.LIST_FIELD.of(name="Retry")
         return
     for number, entry in enumerate(retry):
         path = f"{place.path}/Retry/{number}"
@@ -35,24 +36,24 @@ RETRIER_FIELDS = frozenset(
 def retrier_problems(entry: Mapping[str, Json], path: str) -> Iterator[Problem]:
     for name in entry:
         if name not in RETRIER_FIELDS:
-            yield f"{path}/{name}", f"The field '{name}' is not supported"
+            yield f"{path}/{name}", reasons.UNKNOWN.of(name=name)
     yield from whole_problems(entry, "IntervalSeconds", path, jsonata=False, least=1, most=99_999_999)
     yield from whole_problems(entry, "MaxAttempts", path, jsonata=False, least=0, most=99_999_999)
     yield from whole_problems(entry, "MaxDelaySeconds", path, jsonata=False, least=1, most=31_622_400)
     rate = entry.get("BackoffRate", 2)
     if isinstance(rate, bool) or not isinstance(rate, int | float) or rate < 1:
-        yield f"{path}/BackoffRate", "The value must be a number of at least 1"
+        yield f"{path}/BackoffRate", reasons.NUMBER_AT_LEAST.of(least=1)
     if entry.get("JitterStrategy", "NONE") not in ("FULL", "NONE"):
-        yield f"{path}/JitterStrategy", "JitterStrategy must be FULL or NONE"
+        yield f"{path}/JitterStrategy", reasons.ONE_OF.of(name="JitterStrategy", choices="FULL, NONE")
     delay, interval = entry.get("MaxDelaySeconds"), entry.get("IntervalSeconds", 1)
     if isinstance(delay, int) and isinstance(interval, int) and delay <= interval:
-        yield f"{path}/MaxDelaySeconds", "MaxDelaySeconds must be greater than IntervalSeconds"
+        yield f"{path}/MaxDelaySeconds", reasons.GREATER.of(name="MaxDelaySeconds", other="IntervalSeconds")
 
 
 def check_catch(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
     catch = state.get("Catch", [])
     if not isinstance(catch, list):
-        yield f"{place.path}/Catch", "The field 'Catch' must be a list"
+        yield f"{place.path}/Catch", reasons.LIST_FIELD.of(name="Catch")
         return
     known = {"ErrorEquals", "Next", "Comment", "Assign"} | ({"Output"} if place.jsonata else {"ResultPath"})
     for number, entry in enumerate(catch):
@@ -62,9 +63,9 @@ def check_catch(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
             continue
         for name in entry:
             if name not in known:
-                yield f"{path}/{name}", f"The field '{name}' is not supported"
+                yield f"{path}/{name}", reasons.UNKNOWN.of(name=name)
         if not isinstance(entry.get("Next"), str):
-            yield f"{path}/Next", "The field 'Next' is required and must be a string"
+            yield f"{path}/Next", reasons.REQUIRED_STRING.of(name="Next")
         if "Output" in entry and place.jsonata:
             yield from jsonata_problems(entry["Output"], f"{path}/Output")
         if not place.jsonata:
@@ -74,10 +75,10 @@ def check_catch(state: Mapping[str, Json], place: Place) -> Iterator[Problem]:
 
 def error_problems(entry: Json, path: str, *, last: bool) -> Iterator[Problem]:
     if not isinstance(entry, dict):
-        yield path, "The entry must be an object"
+        yield path, reasons.ENTRY
         return
     errors = entry.get("ErrorEquals")
     if not isinstance(errors, list) or not errors or not all(isinstance(name, str) for name in errors):
-        yield f"{path}/ErrorEquals", "The field 'ErrorEquals' is required and must be a list of errors' names"
+        yield f"{path}/ErrorEquals", reasons.NO_ERRORS
     elif "States.ALL" in errors and (len(errors) > 1 or not last):
-        yield f"{path}/ErrorEquals", "States.ALL must stand alone, in the last entry"
+        yield f"{path}/ErrorEquals", reasons.ALL_ALONE

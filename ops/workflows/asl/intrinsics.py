@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.errors import StateFailed, runtime
 from ops.workflows.asl.paths import InvalidPath, Path, Reader
 from ops.workflows.asl.written import same_json, written
@@ -62,12 +63,12 @@ class Calls:
     def call(self) -> Value:
         name = CALL.match(self.text, self.at)
         if not name or name[1] not in FUNCTIONS:
-            raise InvalidIntrinsic(f"'{self.text}' calls no intrinsic function that there is.")
+            raise InvalidIntrinsic(reasons.INTRINSIC.of(text=self.text))
         self.at = name.end()
         arguments = self.arguments()
         function, least, most = FUNCTIONS[name[1]]
         if not least <= len(arguments) <= most:
-            raise InvalidIntrinsic(f"Invalid number of arguments for States.{name[1]} in '{self.text}'.")
+            raise InvalidIntrinsic(reasons.INTRINSIC_ARGUMENTS.of(function=name[1], text=self.text))
         return lambda look: function(*[argument(look) for argument in arguments])
 
     def arguments(self) -> list[Value]:
@@ -106,7 +107,7 @@ class Calls:
         try:
             path = reader.prefix()
         except InvalidPath as error:
-            raise InvalidIntrinsic(str(error))
+            raise InvalidIntrinsic(reasons.reason_in(error))
         self.at = reader.at
         self.paths.append(path)
         return lambda look: look(path)
@@ -138,7 +139,7 @@ class Calls:
             self.at += 1
 
     def wrong(self) -> InvalidIntrinsic:
-        return InvalidIntrinsic(f"'{self.text}' cannot be read at character {self.at + 1}.")
+        return InvalidIntrinsic(reasons.INTRINSIC_SHAPE.of(text=self.text, at=self.at + 1))
 
 
 # Braces that were escaped are kept apart from those that are places, until the text is formatted or used.

@@ -14,6 +14,7 @@ from typing import Any
 import jsonata
 from jsonata.utils import Utils
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.errors import QUERY, StateFailed
 from ops.workflows.asl.jsonata_library import is_function, set_right
 from ops.workflows.asl.written import type_of, written
@@ -36,7 +37,7 @@ class Jsonata:
         try:
             self._expression = jsonata.Jsonata(source)
         except (jsonata.JException, RecursionError) as error:
-            raise InvalidJsonata(f"The JSONata expression '{source}' cannot be read: {sentence_of(error)}")
+            raise InvalidJsonata(reasons.JSONATA.of(source=source, why=sentence_of(error)))
         self._expression.output_convert_nulls = False
         for name, function in FUNCTIONS.items():
             self._expression.register_lambda(name, function)

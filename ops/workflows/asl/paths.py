@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ops.workflows.asl import reasons
 from ops.workflows.asl.filters import COMPARISONS, MISSING, compared, constant
 
 Json = Any
@@ -286,7 +287,7 @@ class Reader:
             self.at += 1
 
     def wrong(self) -> InvalidPath:
-        return InvalidPath(f"Invalid path '{self.text}': it cannot be read at character {self.at + 1}.")
+        return InvalidPath(reasons.PATH.of(path=self.text, at=self.at + 1))
 
 
 def found_or_missing(path: Path, item: Json) -> Json:

@@ -3,8 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ops.workflows.asl import reasons
+from ops.workflows.asl.reasons import Reason
+
 Json = Any
-Reached = tuple[str, str, str]  # path, reason, severity
+Reached = tuple[str, Reason, str]  # path, why, severity
 TERMINAL = ("Succeed", "Fail")
 
 
@@ -13,19 +16,19 @@ def reach_faults(flow: Mapping[str, Json], path: str) -> Iterator[Reached]:
     states = {name: state for name, state in flow["States"].items() if isinstance(state, dict)}
     start = flow.get("StartAt")
     if isinstance(start, str) and start not in flow["States"]:
-        yield f"{path}/StartAt", f"Missing 'StartAt' target: {start}", "ERROR"
+        yield f"{path}/StartAt", reasons.MISSING_START.of(target=start), "ERROR"
     edges = {name: list(targets(state)) for name, state in states.items()}
     for name, leading in edges.items():
         for place, target in leading:
             if target not in flow["States"]:
-                yield f"{path}/States/{name}/{place}", f"Missing 'Next' target: {target}", "ERROR"
+                yield f"{path}/States/{name}/{place}", reasons.MISSING_NEXT.of(target=target), "ERROR"
     if not any(ends(state) for state in states.values()):
-        yield f"{path}/States", "No state ends this flow: one must be Succeed, Fail, or say End", "ERROR"
+        yield f"{path}/States", reasons.NO_END, "ERROR"
     if isinstance(start, str) and start in states:
         reached = reachable(start, edges)
         for name in states:
             if name not in reached:
-                yield f"{path}/States/{name}", "Nothing leads to this state", "WARNING"
+                yield f"{path}/States/{name}", reasons.UNREACHED, "WARNING"
 
 
 def targets(state: Mapping[str, Json]) -> Iterator[tuple[str, str]]:

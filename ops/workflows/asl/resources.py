@@ -6,6 +6,9 @@ offers and whether it can be waited for (.sync) or called back (.waitForTaskToke
 
 import re
 
+from ops.workflows.asl import reasons
+from ops.workflows.asl.reasons import Reason
+
 ARN = re.compile(r"arn:[\w-]+:(?P<service>[\w-]+):(?P<region>[\w-]*):(?P<account>\w*):(?P<rest>.+)")
 INTEGRATION = re.compile(r"(?P<service>[\w-]+):(?P<call>[\w:]+?)(?P<how>\.sync(:2)?|\.waitForTaskToken)?")
 SYNC, TOKEN = ".sync", ".waitForTaskToken"
@@ -90,7 +93,7 @@ OPTIMISED: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def resource_fault(resource: str, *, express: bool) -> str | None:
+def resource_fault(resource: str, *, express: bool) -> Reason | None:
     """Return what is wrong with a Task's Resource; None where nothing is."""
     arn = ARN.fullmatch(resource)
     if not arn:
@@ -102,7 +105,7 @@ def resource_fault(resource: str, *, express: bool) -> str | None:
         return unrecognised(resource)
     if express and form["how"]:
         how = form["how"].removesuffix(":2")
-        return f"Express state machine does not support '{how}' service integration"
+        return reasons.NOT_IN_EXPRESS.of(how=how)
     if form["service"] == "aws-sdk":
         return None if form["how"] in (None, TOKEN) and ":" in form["call"] else unrecognised(resource)
     ways = OPTIMISED.get(form["service"], {}).get(form["call"])
@@ -111,8 +114,5 @@ def resource_fault(resource: str, *, express: bool) -> str | None:
     return None
 
 
-def unrecognised(resource: str) -> str:
-    return (
-        f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, "
-        "or the resource is not available in this region."
-    )
+def unrecognised(resource: str) -> Reason:
+    return reasons.UNRECOGNISED.of(resource=resource)

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ops.workflows.asl.reasons import SHADOWS, Reason
+
 Json = Any
 
 
-def shadowing(flow: Json, path: str = "", outer: frozenset[str] = frozenset()) -> Iterator[tuple[str, str]]:
+def shadowing(flow: Json, path: str = "", outer: frozenset[str] = frozenset()) -> Iterator[tuple[str, Reason]]:
     """Return where a variable is assigned that a scope around it assigns too, each with the reason.
 
     Step Functions docs, "Passing data between states with variables": they cannot have the same name. AWS has taken
@@ -18,7 +20,7 @@ def shadowing(flow: Json, path: str = "", outer: frozenset[str] = frozenset()) -
     places = [place for name, state in states.items() for place in assigned(state, f"{path}/States/{name}")]
     for place, name in places:
         if name in outer:
-            yield place, f"'{name}' is assigned around this flow too: a variable assigned inside has another name"
+            yield place, SHADOWS.of(name=name)
     seen = outer | {name for _, name in places}
     for name, state in states.items():
         for inside, place in flows_in(state, f"{path}/States/{name}"):

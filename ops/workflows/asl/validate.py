@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ops.workflows.asl import fields, handling, kinds
+from ops.workflows.asl import fields, handling, kinds, reasons
 from ops.workflows.asl.definition import JSONATA, JSONPATH
 from ops.workflows.asl.fields import Check, Place, Problem
 from ops.workflows.asl.reach import reach_faults
+from ops.workflows.asl.reasons import Reason
 from ops.workflows.asl.scopes import shadowing
 
 Json = Any
@@ -20,6 +21,7 @@ PROCESSOR_FIELDS = frozenset({"Comment", "StartAt", "States", "ProcessorConfig",
 BRANCH_FIELDS = frozenset({"Comment", "StartAt", "States", "QueryLanguage", "ProcessorConfig"})
 LONGEST_NAME = 80  # characters; Step Functions docs, "States"
 LARGEST_DEFINITION = 1_048_576  # bytes; "Quotas"
+LANGUAGE = reasons.ONE_OF.of(name="QueryLanguage", choices=f"{JSONPATH}, {JSONATA}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +29,17 @@ class Fault:
     """One thing that is wrong. `severity`: with an ERROR it cannot be run; a WARNING is worth a look."""
 
     path: str  # /States/Pay/Next
-    reason: str
+    why: Reason
     severity: str = "ERROR"
+
+    @property
+    def reason(self) -> str:
+        """Why, in English."""
+        return str(self.why)
+
+    @property
+    def code(self) -> str:
+        return self.why.code
 
     def __str__(self) -> str:
         return f"{self.reason} at {self.path or '/'}"
@@ -54,7 +65,7 @@ def read_definition(text: str) -> dict[str, Json]:
 def check_text(text: str, *, express: bool = False) -> tuple[list[Fault], dict[str, Json] | None]:
     """Return the faults of a definition's text, and the definition where it could be read at all."""
     if len(text.encode(errors="replace")) > LARGEST_DEFINITION:
-        return [Fault("", "The definition is larger than 1 MiB.")], None
+        return [Fault("", reasons.TOO_LARGE)], None
     repeated: list[str] = []
 
     def once(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
@@ -65,10 +76,10 @@ def check_text(text: str, *, express: bool = False) -> tuple[list[Fault], dict[s
     try:
         definition = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
-        return [Fault("", f"The definition is not JSON: {error}.")], None
+        return [Fault("", reasons.NOT_JSON.of(why=str(error)))], None
     if not isinstance(definition, dict):
-        return [Fault("", "The definition must be a JSON object.")], None
-    faults = [Fault("", f"The field '{name}' is there more than once.") for name in repeated]
+        return [Fault("", reasons.NOT_AN_OBJECT)], None
+    faults = [Fault("", reasons.REPEATED.of(name=name)) for name in repeated]
     return [*faults, *check(definition, express=express)], definition
 
 
@@ -87,31 +98,31 @@ class Checker:
         self.express = express
         self.names: dict[str, str] = {}
 
-    def fault(self, path: str, reason: str, severity: str = "ERROR") -> None:
-        self.faults.append(Fault(path, reason, severity))
+    def fault(self, path: str, why: Reason, severity: str = "ERROR") -> None:
+        self.faults.append(Fault(path, why, severity))
 
     def machine(self, definition: Mapping[str, Json]) -> None:
         self.unknown(definition, MACHINE_FIELDS, "")
         language = definition.get("QueryLanguage", JSONPATH)
         if language not in (JSONPATH, JSONATA):
-            self.fault("/QueryLanguage", "QueryLanguage must be JSONPath or JSONata")
+            self.fault("/QueryLanguage", LANGUAGE)
             language = JSONPATH
         self.add(fields.check_seconds(definition, "TimeoutSeconds", "", least=1))
         if "Version" in definition and definition["Version"] != "1.0":
-            self.fault("/Version", "Version must be 1.0")
+            self.fault("/Version", reasons.ONE_OF.of(name="Version", choices="1.0"))
         self.flow(definition, "", language)
         for place, reason in shadowing(definition):
             self.fault(place, reason, "WARNING")
 
     def flow(self, flow: Json, path: str, language: str) -> None:
         if not isinstance(flow, dict):
-            self.fault(path, "A branch must be an object with StartAt and States")
+            self.fault(path, reasons.FLOW)
             return
         states = flow.get("States")
         if not isinstance(flow.get("StartAt"), str):
-            self.fault(f"{path}/StartAt", "The field 'StartAt' is required and must be a string")
+            self.fault(f"{path}/StartAt", reasons.REQUIRED_STRING.of(name="StartAt"))
         if not isinstance(states, dict) or not states:
-            self.fault(f"{path}/States", "The field 'States' is required and must name at least one state")
+            self.fault(f"{path}/States", reasons.NO_STATES)
             return
         for name, state in states.items():
             self.state(name, state, f"{path}/States/{name}", language)
@@ -120,16 +131,16 @@ class Checker:
 
     def state(self, name: str, state: Json, path: str, language: str) -> None:
         if not isinstance(state, dict):
-            self.fault(path, "A state must be an object")
+            self.fault(path, reasons.STATE)
             return
         if not 0 < len(name) <= LONGEST_NAME:
-            self.fault(path, f"A state's name must have between 1 and {LONGEST_NAME} characters")
+            self.fault(path, reasons.NAME_LENGTH.of(most=LONGEST_NAME))
         if name in self.names:
-            self.fault(path, f"The state's name is used already at {self.names[name]}")
+            self.fault(path, reasons.NAME_TAKEN.of(path=self.names[name]))
         self.names.setdefault(name, path)
         kind = state.get("Type")
         if kind not in fields.FIELDS:
-            self.fault(f"{path}/Type", f"The field 'Type' must be one of {', '.join(fields.FIELDS)}")
+            self.fault(f"{path}/Type", reasons.ONE_OF.of(name="Type", choices=", ".join(fields.FIELDS)))
             return
         spoken = self.language(state, path, language)
         self.unknown(state, fields.allowed(kind, spoken), path)
@@ -141,25 +152,24 @@ class Checker:
     def language(self, state: Mapping[str, Json], path: str, language: str) -> str:
         spoken = state.get("QueryLanguage", language)
         if spoken not in (JSONPATH, JSONATA):
-            self.fault(f"{path}/QueryLanguage", "QueryLanguage must be JSONPath or JSONata")
+            self.fault(f"{path}/QueryLanguage", LANGUAGE)
             return language
         if language == JSONATA and spoken == JSONPATH:
-            reason = "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine"
-            self.fault(f"{path}/QueryLanguage", reason)
+            self.fault(f"{path}/QueryLanguage", reasons.LANGUAGES_MIXED)
         return str(spoken)
 
     def inner(self, state: Mapping[str, Json], path: str, kind: str, language: str) -> None:
         if kind == "Parallel":
             branches = state.get("Branches")
             if not isinstance(branches, list) or not branches:
-                self.fault(f"{path}/Branches", "The field 'Branches' is required and must have at least one branch")
+                self.fault(f"{path}/Branches", reasons.NO_BRANCHES)
                 return
             for number, branch in enumerate(branches):
                 self.branch(branch, f"{path}/Branches/{number}", BRANCH_FIELDS, language)
         if kind == "Map":
             name = "ItemProcessor" if "ItemProcessor" in state else "Iterator"
             if name not in state:
-                self.fault(f"{path}/ItemProcessor", "The field 'ItemProcessor' is required")
+                self.fault(f"{path}/ItemProcessor", reasons.REQUIRED.of(name="ItemProcessor"))
                 return
             self.branch(state[name], f"{path}/{name}", PROCESSOR_FIELDS, language)
 
@@ -171,11 +181,11 @@ class Checker:
     def unknown(self, given: Mapping[str, Json], known: frozenset[str], path: str) -> None:
         for name in given:
             if name not in known:
-                self.fault(f"{path}/{name}", f"The field '{name}' is not supported")
+                self.fault(f"{path}/{name}", reasons.UNKNOWN.of(name=name))
 
     def add(self, problems: Iterable[Problem]) -> None:
-        for path, reason in problems:
-            self.fault(path, reason)
+        for path, why in problems:
+            self.fault(path, why)
 
 
 CHECKS: tuple[Check, ...] = (
