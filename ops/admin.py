@@ -14,6 +14,7 @@ from ops.console import (
     records,
     rules,
     schedules,
+    servers,
     subscriptions,
     truth,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "records",
     "rules",
     "schedules",
+    "servers",
     "subscriptions",
     "truth",
 ]

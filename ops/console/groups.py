@@ -10,6 +10,7 @@ VIEW_CUSTOMERS = (
     "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
     "djstripe.view_price", "ops.view_staffact", "ops.view_mail",
+    "billing.view_provision",
 )  # fmt: skip
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
@@ -38,6 +39,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "billing.delete_asidemessage",
         "ops.change_finding",
         "ops.change_mail",
+        "billing.change_provision",
         "ops.change_rule",
         "ops.change_delivery",
         "ops.change_statemachine",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import Invitation
-from billing.models import Activity, CheckoutOrder, InboxState
+from billing.models import Activity, CheckoutOrder, InboxState, Provision
 from ops.console.groups import GROUPS
 from ops.console.site import console
 from ops.models import StaffAct
@@ -52,6 +52,7 @@ def furnished(acme, alice, olga):
     make_execution(now)
     make_approval(now)
     make_mail(acme, now)
+    Provision.objects.create(organization=acme, subscription_id="sub_1", state="ready", since=now, begun_by="k")
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 
