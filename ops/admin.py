@@ -18,7 +18,7 @@ from ops.console import (
     subscriptions,
     truth,
 )
-from ops.console.workflows import approvals, executions, machines
+from ops.console.workflows import approvals, executions, machines, trials
 
 __all__ = [
     "approvals",
@@ -39,5 +39,6 @@ __all__ = [
     "schedules",
     "servers",
     "subscriptions",
+    "trials",
     "truth",
 ]

@@ -16,7 +16,7 @@ VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
     "ops.view_rule", "ops.view_match", "ops.view_delivery",
-    "ops.view_statemachine", "ops.view_execution", "ops.view_approval",
+    "ops.view_statemachine", "ops.view_execution", "ops.view_approval", "ops.view_playbooktrial",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
@@ -44,6 +44,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "ops.change_delivery",
         "ops.change_statemachine",
         "ops.change_execution",
+        "ops.add_playbooktrial",
         "ops.change_approval",
         "ops.add_destinationrequest",
     ),
