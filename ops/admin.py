@@ -14,10 +14,11 @@ from ops.console import (
     records,
     rules,
     schedules,
+    servers,
     subscriptions,
     truth,
 )
-from ops.console.workflows import approvals, executions, machines
+from ops.console.workflows import approvals, executions, machines, trials
 
 __all__ = [
     "approvals",
@@ -36,6 +37,8 @@ __all__ = [
     "records",
     "rules",
     "schedules",
+    "servers",
     "subscriptions",
+    "trials",
     "truth",
 ]

@@ -21,6 +21,7 @@ from ops.effects.destinations.models import (
     TokenMethod,
 )
 from ops.effects.mail.models import Mail, MailState
+from ops.playbooks.trials.models import PlaybookTrial, TrialState, TriedRun
 from ops.questions.models import Answer, Question, QuestionLink
 from ops.remediation.models import Approval, Decision, Finding, FindingKind, Severity
 from ops.rules.models import Delivery, DeliveryState, Match, Mode, Rule, RuleState, RuleVersion, Target, TargetKind
@@ -71,6 +72,7 @@ __all__ = [
     "Mode",
     "Origin",
     "Place",
+    "PlaybookTrial",
     "Question",
     "QuestionLink",
     "Rule",
@@ -86,6 +88,8 @@ __all__ = [
     "TaskCall",
     "TaskState",
     "TokenMethod",
+    "TrialState",
+    "TriedRun",
 ]
 
 

@@ -7,6 +7,8 @@ from billing import clock
 from billing.mirror import silence
 from ops.effects.destinations.log import prune
 from ops.effects.mail.prune import prune as prune_outbox
+from ops.playbooks.trials.work import TRY, run_due
+from ops.playbooks.trials.work import waiting as trials_waiting
 from ops.remediation.findings import look
 from ops.rules import due, take
 from ops.rules.deliver import deliver_due as deliver
@@ -44,11 +46,22 @@ def deliver_due() -> None:
 
 @shared_task(name="ops.tasks.sweep_rules")
 def sweep_rules() -> None:
-    """Look for events, changes and calls that no message announced, whose worker died, or whose time has come."""
+    """Look for events, changes, calls and backtests that no message announced, whose worker died, or whose time has
+    come.
+    """
     if take.waiting() or silence.waiting():
         DISPATCH.soon()
     if due.waiting(timezone.now()):
         DELIVER.soon()
+    if trials_waiting(timezone.now()):
+        TRY.soon()
+
+
+@shared_task(name="ops.tasks.try_playbooks", time_limit=3600)
+def try_playbooks() -> None:
+    """Run the backtests of playbooks that were asked for."""
+    TRY.taken()
+    run_due(timezone.now)
 
 
 @shared_task(name="ops.tasks.prune_rule_log")

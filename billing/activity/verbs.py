@@ -39,4 +39,5 @@ PROVISION_STOPPED = "provision:stopped"  # a payment is missing
 PROVISION_STARTED = "provision:started"  # it was stopped, and serves again
 PROVISION_FAILED = "provision:failed"  # it could not be built
 PROVISION_ENDING = "provision:ending"  # the subscription has ended; it is kept for a while
+PROVISION_TAKEN_BACK = "provision:taken_back"  # it was to be deleted, and the plan has a server again
 PROVISION_DELETED = "provision:deleted"

@@ -14,8 +14,7 @@ from billing.mirror.columns import layout_for
 from billing.mirror.echoes import ECHOES, Echo, echoes
 from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref
 from billing.mirror.layout import Column
-from billing.mirror.shapes import Data, id_of
-XXfrom billing.mirror.words import is_cut_short
+from billing.mirror.shapes import Data, id_of, is_cut_short
 
 CLOCK = "test_helpers.test_clock"
 TOUCHING = frozenset({*ECHOES, CLOCK})

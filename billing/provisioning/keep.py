@@ -24,6 +24,10 @@ VERBS = {
 }
 
 
+# A price's metadata, as the playbook's rules read it.
+PAYS_FOR, STACK = "kessai_provision", "stack"
+
+
 class UnknownSubscription(LookupError):
     """The mirror holds no such subscription of a customer who belongs to an organization here."""
 
@@ -38,6 +42,15 @@ def subscription_of(subscription_id: str) -> tuple[SubscriptionFacts, Organizati
     return facts, organization
 
 
+def has_server(subscription_id: str) -> bool | None:
+    """Whether the subscription's plan has a server, by its prices' metadata; None where the mirror does not know it."""
+    data = mirror.Subscription.objects.filter(id=subscription_id).values_list("stripe_data", flat=True).first()
+    if data is None:
+        return None
+    items = (data.get("items") or {}).get("data") or []
+    return any(((item.get("price") or {}).get("metadata") or {}).get(PAYS_FOR) == STACK for item in items)
+
+
 def begin(subscription_id: str, *, key: str, now: datetime) -> tuple[Provision, bool]:
     """Begin the provision of a subscription, once; return it, and whether it is the call of this key that began it.
 
@@ -46,10 +59,23 @@ def begin(subscription_id: str, *, key: str, now: datetime) -> tuple[Provision, 
     _, organization = subscription_of(subscription_id)
     fresh = {"organization": organization, "state": State.BUILDING, "since": now, "begun_by": key}
     with transaction.atomic():
-        provision, made = Provision.objects.get_or_create(subscription_id=subscription_id, defaults=fresh)
-        if made:
+        rows = Provision.objects.select_for_update(of=("self",)).select_related("organization")
+        provision, made = rows.get_or_create(subscription_id=subscription_id, defaults=fresh)
+        again = not made and provision.state == State.DELETED and provision.begun_by != key
+        if again:
+            begin_again(provision, key=key, now=now)
+        if made or again:
             tell(provision, was=None, now=now)
     return provision, provision.begun_by == key
+
+
+def begin_again(provision: Provision, *, key: str, now: datetime) -> None:
+    """What was deleted is built anew, for the subscription has a server again; nothing of the old one is known."""
+    provision.state, provision.since, provision.begun_by = State.BUILDING, now, key
+    provision.changes += 1
+    provision.attempt, provision.stop_at, provision.delete_at, provision.refunded = 1, None, None, None
+    provision.stack_id = provision.instance_id = provision.address = provision.reason = provision.currency = ""
+    provision.save()
 
 
 @dataclass(frozen=True)
@@ -73,18 +99,20 @@ def change(
     now: datetime,
     stop_after: timedelta | None = None,
     keep_for: timedelta | None = None,
+    back: bool = False,
 ) -> Provision:
     """Bring a provision into a state, if it may come into it; return it as it is then.
 
     `stop_after` is how long it goes on without the payment that is missing; None: nothing is missing. `keep_for` is how
-    long one that ends is kept; one that was never ready has nothing to be kept. Raises Provision.DoesNotExist.
+    long one that ends is kept; one that was never ready has nothing to be kept. `back`: one that ends stands still
+    again, as its subscription has a server again. Raises Provision.DoesNotExist.
     """
     with transaction.atomic():
         provision = (
             Provision.objects.select_for_update().select_related("organization").get(subscription_id=subscription_id)
         )
         was = State(provision.state)
-        if not may_become(was, wanted):
+        if not may_become(was, wanted, back=back):
             return provision
         stop_at = now + stop_after if stop_after else None
         news = learn(provision, facts) or provision.stop_at != stop_at
@@ -94,6 +122,8 @@ def change(
             provision.changes += 1
             if wanted is State.ENDING:
                 provision.delete_at = now + keep_for if keep_for and was is not State.BUILDING else now
+            elif was is State.ENDING and wanted is State.STOPPED:
+                provision.delete_at = None
         provision.save()
         if wanted is not was or news:
             tell(provision, was=was, now=now)
@@ -134,6 +164,8 @@ def verb_of(state: State, was: State | None, *, stops: bool) -> str:
             return verbs.PROVISION_STARTED
         if was is State.READY:
             return verbs.PROVISION_TO_BE_STOPPED if stops else verbs.PROVISION_KEPT
+    if state is State.STOPPED and was is State.ENDING:
+        return verbs.PROVISION_TAKEN_BACK
     return VERBS[state]
 
 

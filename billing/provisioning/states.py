@@ -12,8 +12,8 @@ class State(StrEnum):
     READY = "ready"  # it serves
     STOPPED = "stopped"  # its instance stands still, because a payment is missing; nothing is lost
     FAILED = "failed"  # it could not be built: the subscription is cancelled, what was paid goes back; the end
-    ENDING = "ending"  # the subscription has ended; it stands still until it is deleted
-    DELETED = "deleted"  # nothing is left of it; the end
+    ENDING = "ending"  # its subscription has ended, or has no server any more; it stands still until it is deleted
+    DELETED = "deleted"  # nothing is left of it; a plan with a server that is chosen anew begins anew
 
     @property
     def is_there(self) -> bool:
@@ -40,6 +40,11 @@ NEXT = {
 }
 
 
-def may_become(now: State, wanted: State) -> bool:
-    """Whether a provision may come from one state into another; to stay as it is, it always may."""
+def may_become(now: State, wanted: State, *, back: bool = False) -> bool:
+    """Whether a provision may come from one state into another; to stay as it is, it always may.
+
+    `back`: its subscription has a server again before its day, so that what was to end stands still and may start.
+    """
+    if back and now is State.ENDING and wanted is State.STOPPED:
+        return True
     return wanted is now or wanted in NEXT[now]

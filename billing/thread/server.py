@@ -61,6 +61,10 @@ def say_failed(server: ProvisionFacts, situation: Situation) -> Now:
 def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
     if server.state is State.BUILDING:
         return Now(_("Your server is being built."), reason_of_building(server, situation), WAITING, _("Building"))
+    if server.state is State.ENDING and server.delete_at and server.delete_at > situation.now:
+        return replace(
+            now, reason=join_sentences((reason_of_letting_go(server, situation), now.reason), situation.language)
+        )
     if server.state is State.STOPPED:
         reason = _("Your payment arrived. This takes about a minute, and this page turns by itself.")
         return Now(_("Your server is starting again."), reason, WAITING, _("Starting"))
@@ -69,6 +73,14 @@ def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
         reason = join_sentences((where, now.reason), situation.language)
         return replace(now, title=_("Your server is ready."), reason=reason, word=_("Ready"))
     return now
+
+
+def reason_of_letting_go(server: ProvisionFacts, situation: Situation) -> str:
+    """Say what becomes of the server of a plan that had one."""
+    day = say_day(server.delete_at, situation) if server.delete_at else ""
+    kept = _("Your plan has no server any more: the one you had is stopped and kept until %(day)s, then deleted.")
+    back = _("Change back before that day, and it starts again with everything on it.")
+    return join_sentences((kept % {"day": day}, back), situation.language)
 
 
 def reason_of_building(server: ProvisionFacts, situation: Situation) -> str:
@@ -159,6 +171,10 @@ def tell_ending(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("Your server was stopped."), _("It is kept until %(day)s.") % {"day": day}, STOPPED
 
 
+def tell_taken_back(data: Mapping[str, Any], situation: Situation) -> Telling:
+    return _("Your server is kept after all."), "", GOOD
+
+
 def tell_deleted(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("Your server was deleted."), "", STOPPED
 
@@ -171,6 +187,7 @@ TELLERS = {
     verbs.PROVISION_STARTED: tell_started,
     verbs.PROVISION_FAILED: tell_failed,
     verbs.PROVISION_ENDING: tell_ending,
+    verbs.PROVISION_TAKEN_BACK: tell_taken_back,
     verbs.PROVISION_DELETED: tell_deleted,
 }
 

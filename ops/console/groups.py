@@ -10,12 +10,13 @@ VIEW_CUSTOMERS = (
     "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
     "djstripe.view_price", "ops.view_staffact", "ops.view_mail",
+    "billing.view_provision",
 )  # fmt: skip
 VIEW_MACHINERY = (
     "billing.view_inboxevent", "billing.view_asidemessage", "billing.view_pollcursor", "billing.view_driftcheck",
     "billing.view_resyncrun", "billing.view_rawobject", "ops.view_finding", "django_celery_beat.view_periodictask",
     "ops.view_rule", "ops.view_match", "ops.view_delivery",
-    "ops.view_statemachine", "ops.view_execution", "ops.view_approval",
+    "ops.view_statemachine", "ops.view_execution", "ops.view_approval", "ops.view_playbooktrial",
     "ops.view_connection", "ops.view_destination", "ops.view_destinationrequest",
 )  # fmt: skip
 
@@ -38,10 +39,12 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "billing.delete_asidemessage",
         "ops.change_finding",
         "ops.change_mail",
+        "billing.change_provision",
         "ops.change_rule",
         "ops.change_delivery",
         "ops.change_statemachine",
         "ops.change_execution",
+        "ops.add_playbooktrial",
         "ops.change_approval",
         "ops.add_destinationrequest",
     ),

@@ -102,6 +102,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     page(_("State machines"), "account_tree", "ops.statemachine"),
                     page(_("Executions"), "play_circle", "ops.execution"),
+                    page(_("Backtests"), "history_toggle_off", "ops.playbooktrial"),
+                    page(_("Servers"), "dns", "billing.provision"),
                     page(_("Mails"), "forward_to_inbox", "ops.mail"),
                     page(
                         _("Approvals"),

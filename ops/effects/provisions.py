@@ -49,7 +49,8 @@ class SetProvision(OfSubscription, kw_only=True):
     """`state` to come into, and what became known; what is left out stays. `refunded` in the minor unit of `currency`.
 
     `stop_after_days`: it goes on for so long without a payment that is missing; left out, nothing is missing.
-    `keep_for_days`: how long one that is `ending` is kept before it is to be deleted.
+    `keep_for_days`: how long one that is `ending` is kept before it is to be deleted. `back`: one that is `ending` is
+    `stopped` again, for its subscription has a server again.
     """
 
     state: Literal["building", "ready", "stopped", "failed", "ending", "deleted"]
@@ -62,6 +63,7 @@ class SetProvision(OfSubscription, kw_only=True):
     currency: Annotated[str, msgspec.Meta(pattern="^[a-z]{3}$")] | None = None
     stop_after_days: Days = 0
     keep_for_days: Days = 0
+    back: bool = False
 
 
 @effect("set-provision", takes=SetProvision, errors=NONE_BEGUN)
@@ -87,6 +89,7 @@ def set_provision(given: SetProvision, call: Call) -> Outcome:
             now=call.now,
             stop_after=timedelta(days=given.stop_after_days),
             keep_for=timedelta(days=given.keep_for_days),
+            back=given.back,
         )
     except Provision.DoesNotExist:
         return none_begun(given.subscription)
@@ -97,8 +100,9 @@ def set_provision(given: SetProvision, call: Call) -> Outcome:
 def look_at_provision(given: OfSubscription, call: Call) -> Outcome:
     """Tell how it stands and how it should: `state`, and `wanted` by what the mirror says of its subscription.
 
-    `wanted` is `running`, `stopped` (a payment is missing) or `gone`; `status` is Stripe's word. Besides: `attempt`,
-    `stack`, `instance`, `address`, `stop_at` and `delete_at` (RFC 3339, null), `organization`.
+    `wanted` is `running`, `stopped` (a payment is missing) or `gone` (it has ended, or its plan has no server);
+    `status` is Stripe's word. Besides: `attempt`, `stack`, `instance`, `address`, `stop_at` and `delete_at`
+    (RFC 3339, null), `organization`.
     """
     provision = Provision.objects.filter(subscription_id=given.subscription).select_related("organization").first()
     return Done(told(provision)) if provision else none_begun(given.subscription)
@@ -112,7 +116,7 @@ def told(provision: Provision) -> dict[str, Any]:
     status = status_of(provision)
     return {
         "state": str(provision.state),
-        "wanted": wanted(status),
+        "wanted": wanted(status, has_server=keep.has_server(provision.subscription_id)),
         "status": status.value,
         "attempt": provision.attempt,
         "stack": provision.stack_id,
@@ -132,8 +136,8 @@ def status_of(provision: Provision) -> SubscriptionStatus:
         return SubscriptionStatus.UNKNOWN
 
 
-def wanted(status: SubscriptionStatus) -> str:
+def wanted(status: SubscriptionStatus, *, has_server: bool | None) -> str:
     """What should be there. A status that nobody knows here stops nothing and deletes nothing."""
-    if status in ENDED:
+    if status in ENDED or (has_server is False and status is not SubscriptionStatus.UNKNOWN):
         return "gone"
     return "running" if status in SERVING or status is SubscriptionStatus.UNKNOWN else "stopped"

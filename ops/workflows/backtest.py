@@ -116,6 +116,12 @@ def backtest(trial: Trial) -> Generator[Found, None, None]:
     began = shown = time.monotonic()
     found, names = Found(), set[str]()
     for fitting in fittings(trial.rule, found):
+        if time.monotonic() - shown > SHOW_EVERY:
+            shown = time.monotonic()
+            found.seconds = shown - began
+            yield found
+        if fitting is None:
+            continue
         found.matched += 1
         name = name_of(trial, fitting)
         if name in names:
@@ -127,18 +133,16 @@ def backtest(trial: Trial) -> Generator[Found, None, None]:
             found.without_input += 1
         else:
             found.runs.append(run)
-        if time.monotonic() - shown > SHOW_EVERY:
-            shown = time.monotonic()
-            found.seconds = shown - began
-            yield found
         if len(found.runs) >= MOST_RUNS:
             break
     found.seconds, found.done = time.monotonic() - began, True
     yield found
 
 
-def fittings(trial: RuleTrial, found: Found) -> Iterator[Fitting]:
-    """The events of the period that fit, in the order they were received."""
+def fittings(trial: RuleTrial, found: Found) -> Iterator[Fitting | None]:
+    """The events of the period that fit, in the order they were received; None after each window, so that who waits
+    hears of it.
+    """
     scope, values = scope_of(trial)
     narrowing = narrow(trial.pattern, types_between(trial.since, trial.until))
     for start, end in windows(trial.since, trial.until):
@@ -149,6 +153,7 @@ def fittings(trial: RuleTrial, found: Found) -> Iterator[Fitting]:
             if part:
                 rows = list(read_whole(part))
                 yield from (one for row, forms in rows if (one := fit(trial.pattern, row, forms)))
+        yield None
 
 
 def name_of(trial: Trial, fitting: Fitting) -> str:

@@ -11,10 +11,10 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import Invitation
-from billing.models import Activity, CheckoutOrder, InboxState
+from billing.models import Activity, CheckoutOrder, InboxState, Provision
 from ops.console.groups import GROUPS
 from ops.console.site import console
-from ops.models import StaffAct
+from ops.models import PlaybookTrial, StaffAct
 from tests.cast import make_user, sign_in
 from tests.ops.rows import (
     make_approval,
@@ -52,6 +52,8 @@ def furnished(acme, alice, olga):
     make_execution(now)
     make_approval(now)
     make_mail(acme, now)
+    Provision.objects.create(organization=acme, subscription_id="sub_1", state="ready", since=now, begun_by="k")
+    PlaybookTrial.objects.create(playbook="dunning", rule_name="dunning", since=now - week, until=now, asked_at=now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription
 

@@ -14,15 +14,8 @@ from rich.progress import Progress, TextColumn
 from billing.inbox.since import moment_of
 from billing.money import format_money
 from ops.management.commands.run_workflow import read_json
-from ops.rules import files as rule_files
-from ops.rules.backtest import Trial as RuleTrial
-from ops.rules.book import ReadyTarget, ready_target
-from ops.rules.documents import fill, targets_of
-from ops.rules.models import Mode, Rule
-from ops.rules.patterns import compile_pattern
-from ops.workflows.asl.definition import compile_machine
-from ops.workflows.backtest import Found, Run, Trial, backtest, starts_machine
-from ops.workflows.files import MachineFile, read_machines
+from ops.playbooks.trying import trial_of
+from ops.workflows.backtest import Found, Run, Trial, backtest
 from ops.workflows.mocks import InvalidMock, MockedStates
 
 SHOWN = 20
@@ -45,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
-        trial = trial_of(options)
+        trial = read_trial(options)
         shown = not options["json"] and sys.stderr.isatty()
         columns = TextColumn("{task.fields[looked]} events, {task.fields[runs]} executions")
         with Progress(columns, console=Console(stderr=True), disable=not shown, transient=True) as progress:
@@ -55,40 +48,16 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps(told(found, trial), ensure_ascii=False) if options["json"] else in_words(found))
 
 
-def trial_of(options: dict[str, Any]) -> Trial:
+def read_trial(options: dict[str, Any]) -> Trial:
     """Return what is to be tried. Raises CommandError with what is wrong."""
-    rule, target, machine = chosen(options["playbook"], options["rule"])
     now = timezone.now()
     try:
         since = moment_of(options["since"], now=now)
         until = moment_of(options["until"], now=now) if options["until"] else now
         states = MockedStates(read_json(options["assume"])) if options["assume"] else None
+        return trial_of(options["playbook"], options["rule"], since=since, until=until, states=states)
     except (ValueError, InvalidMock) as error:
         raise CommandError(str(error))
-    if since >= until:
-        raise CommandError("The period ends before it begins.")
-    pattern = compile_pattern(rule.pattern)
-    asked = RuleTrial(pattern, since, until, rule.owner, Mode(rule.mode), (), rule.name)
-    return Trial(asked, target, compile_machine(dict(machine.definition or {})), states, machine.name)
-
-
-def chosen(playbook: str, rule_name: str) -> tuple[Rule, ReadyTarget, MachineFile]:
-    machines = {file.name: file for file in read_machines() if file.playbook == playbook and not file.faults}
-    pairs = []
-    for file in rule_files.read_files():
-        if file.problems or not file.path.startswith(f"{playbook}/") or rule_name not in ("", file.name):
-            continue
-        rule = Rule()
-        fill(rule, file.document)
-        for target in map(ready_target, targets_of(rule, file.document)):
-            pairs += [(rule, target, machines[name]) for name in machines if starts_machine(target, name)]
-    if not pairs:
-        raise CommandError(f"No rule of the playbook {playbook} starts a workflow of it (manage.py playbooks check).")
-    if len(pairs) > 1:
-        raise CommandError(
-            "Several rules start a workflow: name one with --rule: " + ", ".join(p[0].name for p in pairs)
-        )
-    return pairs[0]
 
 
 def told(found: Found, trial: Trial) -> dict[str, Any]:

@@ -151,7 +151,13 @@ def test_a_provision_is_begun_by_one_call_alone(acme, stripe, mirror_events):
 def subscribe(stripe, organization) -> str:
     product = stripe.v1.products.create({"name": "Server"})
     price = stripe.v1.prices.create(
-        {"product": product.id, "currency": "jpy", "unit_amount": 3000, "recurring": {"interval": "month"}}
+        {
+            "product": product.id,
+            "currency": "jpy",
+            "unit_amount": 3000,
+            "recurring": {"interval": "month"},
+            "metadata": {"kessai_provision": "stack"},
+        }
     )
     customer = stripe.v1.customers.create({"email": "alice@example.com"})
     CustomerLink.objects.create(

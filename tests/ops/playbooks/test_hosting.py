@@ -228,3 +228,73 @@ def test_a_refund_that_stripe_refuses_is_left_to_a_person(hosting, fail_builds):
     hosting.until(lambda: Finding.objects.exists())
     assert Finding.objects.get().severity == "urgent"
     assert hosting.refunds() == [3000]
+
+
+def change_plan(story: Hosting, provision: str, amount: int) -> None:
+    """Change the one item of the subscription to a price with, or without, a server."""
+    item = story.stripe.v1.subscriptions.retrieve(story.subscription)["items"].data[0]
+    price = story.stripe.v1.prices.create(
+        {
+            "product": item.price.product,
+            "currency": "jpy",
+            "unit_amount": amount,
+            "recurring": {"interval": "month"},
+            "metadata": {"kessai_provision": provision} if provision else {},
+        }
+    )
+    story.stripe.v1.subscriptions.update(story.subscription, {"items": [{"id": item.id, "price": price.id}]})
+
+
+def test_a_plan_without_a_server_lets_it_go_after_the_same_days(hosting, alice):
+    hosting.subscribe()
+    hosting.until_state("ready")
+    change_plan(hosting, "", 1000)
+    provision = hosting.until_state("ending")
+    hosting.until(lambda: instance_state(hosting) == "stopped")
+    assert provision.delete_at == hosting.now + 7 * DAY
+    page = page_of(hosting, alice)
+    assert "Your plan has no server any more: the one you had is stopped and kept until" in page
+    assert "Change back before that day" in page
+    hosting.later(days=6, hours=23)
+    assert stacks_there() == 1
+    hosting.later(hours=2)
+    hosting.until_state("deleted")
+    hosting.until_idle()
+    assert stacks_there() == 0
+    assert hosting.stripe.v1.subscriptions.retrieve(hosting.subscription).status == "active"
+    assert not Finding.objects.exists()
+    # Chosen again after that, it is built anew.
+    change_plan(hosting, "stack", 4000)
+    assert hosting.until_state("ready").delete_at is None
+    hosting.until_idle()
+    assert stacks_there() == 1
+    assert verbs(hosting) == ["building", "ready", "ending", "deleted", "building", "ready"]
+
+
+def test_a_plan_that_is_changed_back_in_time_has_its_server_back(hosting):
+    hosting.subscribe()
+    first = hosting.until_state("ready").instance_id
+    change_plan(hosting, "", 1000)
+    hosting.until_state("ending")
+    hosting.until(lambda: instance_state(hosting) == "stopped")
+    hosting.later(days=6)
+    change_plan(hosting, "stack", 3000)
+    back = hosting.until_state("ready")
+    hosting.until_idle()
+    assert (back.instance_id, back.delete_at, instance_state(hosting)) == (first, None, "running")
+    assert verbs(hosting) == ["building", "ready", "ending", "taken_back", "started"]
+    hosting.later(days=9)
+    assert (hosting.provision.state, stacks_there()) == ("ready", 1)
+    # Ended for good, it is let go as ever.
+    hosting.stripe.v1.subscriptions.cancel(hosting.subscription)
+    assert hosting.until_state("ending").delete_at == hosting.now + 7 * DAY
+
+
+def test_another_plan_with_a_server_changes_nothing(hosting):
+    hosting.subscribe()
+    hosting.until_state("ready")
+    change_plan(hosting, "stack", 9000)
+    hosting.until_idle()
+    hosting.hear()
+    hosting.until_idle()
+    assert (hosting.provision.state, instance_state(hosting), stacks_there()) == ("ready", "running", 1)
