@@ -4,6 +4,7 @@ whole demo."""
 from collections.abc import Iterator
 
 import pytest
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from tests.emptying import empty_instead_of_flushing
@@ -15,6 +16,13 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 empty_instead_of_flushing()
+
+
+@pytest.fixture(autouse=True)
+def language_of_nobody() -> None:
+    """The page that a test asked for last leaves its reader's language behind in the thread."""
+    translation.deactivate()
+
 
 # What takes long to start is started by one worker: the tests that need it are kept together.
 TOGETHER = {"states_url": "states", "aws_url": "aws", "chromium": ""}  # "": those of one file
