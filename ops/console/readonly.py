@@ -1,14 +1,15 @@
 """Pages that only show: rows that the pipeline or Stripe writes are not edited by hand."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
 
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
 from unfold.admin import ModelAdmin
 
 from ops.console.keyset import LeafedList
-from ops.console.many import ManyPaginator
+from ops.console.many import ManyPaginator, is_number
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -47,6 +48,29 @@ class PageAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         raise NotImplementedError
+
+    def of_any(self, view: Callable[..., HttpResponseBase], *permissions: str) -> Callable[..., Any]:
+        """A page beside the list, for who has these permissions."""
+
+        def guarded(request: HttpRequest, **more: Any) -> HttpResponseBase:
+            if not request.user.has_perms(permissions):
+                raise PermissionDenied
+            return view(request, **more)
+
+        return cast(Callable[..., Any], self.admin_site.admin_view(guarded))
+
+    def of_one(
+        self, view: Callable[..., HttpResponseBase], *permissions: str, load: Callable[[int], Any]
+    ) -> Callable[..., Any]:
+        """A page about one row, which `load` finds by its number, for who has these permissions."""
+
+        def loaded(request: HttpRequest, object_id: str, **more: Any) -> HttpResponseBase:
+            row = load(int(object_id)) if is_number(object_id) else None
+            if row is None:
+                raise Http404
+            return view(request, row, **more)
+
+        return self.of_any(loaded, *permissions)
 
     def changeform_view(
         self,
