@@ -7,9 +7,19 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList as UnfoldList
 
 from ops.console.keyset import LeafedList
 from ops.console.many import ManyPaginator, is_number
+
+
+class PagedList(UnfoldList):
+    """A list of few rows, with page numbers; one that nothing narrows does not offer to show all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.filter_params:
+            self.full_result_count = self.result_count
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -26,7 +36,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return self.leafed_by
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LeafedList if self.leafed_by else super().get_changelist(request, **kwargs)
+        return LeafedList if self.leafed_by else PagedList
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         return () if self.leafed_by else super().get_sortable_by(request)

@@ -8,6 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import register
 from django.contrib.admin.views.main import ChangeList
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -127,7 +128,10 @@ class StateMachineAdmin(WrittenAdmin):
 
     @display(description=gettext_lazy("last 24 hours"))
     def last_day(self, machine: Any) -> SafeString | str:
-        return format_html('<span class="number">{}</span>', machine.summary.last_day or NOTHING)
+        return format_html(
+            '<span class="number">{}</span>',
+            intcomma(machine.summary.last_day) if machine.summary.last_day else NOTHING,
+        )
 
 
 def machine_of(number: int) -> StateMachine | None:
@@ -138,7 +142,9 @@ def counted(machine: StateMachine, count: int, how: str) -> SafeString | str:
     if not count:
         return NOTHING
     tone = "strong " if how == "broken" else ""
-    return format_html('<a class="text-link number {}" href="{}">{}</a>', tone, executions_of(machine, how=how), count)
+    return format_html(
+        '<a class="text-link number {}" href="{}">{}</a>', tone, executions_of(machine, how=how), intcomma(count)
+    )
 
 
 def executions_of(machine: StateMachine, **chosen: str) -> str:
