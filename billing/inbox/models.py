@@ -76,6 +76,7 @@ class InboxEvent(models.Model):
             models.Index(fields=["customer_id", "occurred_at"], name="inbox_by_customer"),
             models.Index(fields=["type", "received_at"], name="inbox_by_type"),
             models.Index(fields=["received_at"], condition=Q(state="failed"), name="inbox_failed"),
+            models.Index(fields=["received_at"], condition=Q(state="stored"), name="inbox_stored"),
             models.Index(fields=["received_at"], name="inbox_by_arrival"),
             models.Index(
                 fields=["id"],

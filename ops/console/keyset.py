@@ -38,7 +38,8 @@ class LeafedList(ChangeList):
         for name in (OLDER, NEWER, "o", "all"):  # they choose no rows; filters begin at the newest page
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
-        return super().get_queryset(request, exclude_parameters)
+        found: QuerySet[Any] = super().get_queryset(request, exclude_parameters)
+        return found
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         return [column.desc() for column in self.columns(request)]
@@ -92,7 +93,7 @@ def row_of(values: Sequence[Any]) -> Func:
 
 def written(row: Model) -> str:
     """Where a row stands, as an address holds it."""
-    values = []
+    values: list[str] = []
     while (name := PLACE.format(len(values))) in row.__dict__:
         value = row.__dict__[name]
         values.append(value.isoformat() if isinstance(value, datetime) else str(value))

@@ -1,14 +1,25 @@
 """Pages that only show: rows that the pipeline or Stripe writes are not edited by hand."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, cast
 
 from django.contrib.admin.views.main import ChangeList
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponseBase
 from unfold.admin import ModelAdmin
+from unfold.views import ChangeList as UnfoldList
 
 from ops.console.keyset import LeafedList
-from ops.console.many import ManyPaginator
+from ops.console.many import ManyPaginator, is_number
+
+
+class PagedList(UnfoldList):
+    """A list of few rows, with page numbers; one that nothing narrows does not offer to show all."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        if not self.filter_params:
+            self.full_result_count = self.result_count
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -25,7 +36,7 @@ class ReadOnlyAdmin(ModelAdmin):
         return self.leafed_by
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return LeafedList if self.leafed_by else super().get_changelist(request, **kwargs)
+        return LeafedList if self.leafed_by else PagedList
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         return () if self.leafed_by else super().get_sortable_by(request)
@@ -47,6 +58,29 @@ class PageAdmin(ReadOnlyAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         raise NotImplementedError
+
+    def of_any(self, view: Callable[..., HttpResponseBase], *permissions: str) -> Callable[..., Any]:
+        """A page beside the list, for who has these permissions."""
+
+        def guarded(request: HttpRequest, **more: Any) -> HttpResponseBase:
+            if not request.user.has_perms(permissions):
+                raise PermissionDenied
+            return view(request, **more)
+
+        return cast(Callable[..., Any], self.admin_site.admin_view(guarded))
+
+    def of_one(
+        self, view: Callable[..., HttpResponseBase], *permissions: str, load: Callable[[int], Any]
+    ) -> Callable[..., Any]:
+        """A page about one row, which `load` finds by its number, for who has these permissions."""
+
+        def loaded(request: HttpRequest, object_id: str, **more: Any) -> HttpResponseBase:
+            row = load(int(object_id)) if is_number(object_id) else None
+            if row is None:
+                raise Http404
+            return view(request, row, **more)
+
+        return self.of_any(loaded, *permissions)
 
     def changeform_view(
         self,

@@ -42,7 +42,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Why"),
         help_text=gettext_lazy("Written down with your name. For example: Stripe was unreachable until 14:20."),
-        error_messages={"required": gettext_lazy("Say in a few words why; it is kept with the events.")},
+        error_messages={"required": gettext_lazy("Say in a few words why; it is written down with your name.")},
         max_length=1000,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
     )

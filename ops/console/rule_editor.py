@@ -20,6 +20,7 @@ from ops.console.rule_try import TARGETS, event_context, try_pattern
 from ops.console.rule_words import rule_pill
 from ops.console.site import console
 from ops.console.workflows.origins import targets_of
+from ops.console.written import seen_version
 from ops.models import Delivery, DeliveryState, Match, Rule, RuleState
 from ops.rules.edit import ChangedMeanwhile, save_rule
 from ops.rules.validate import InvalidRule, problems_of
@@ -83,12 +84,6 @@ def save(request: HttpRequest, rule: Rule | None, form: RuleForm, targets: Any) 
         )
         return None
     return saved.rule
-
-
-def seen_version(request: HttpRequest) -> int | None:
-    """The version that the page showed; a page that told of another's version has seen that one too."""
-    seen = request.POST.get("seen_version", "")
-    return int(seen) if seen.isascii() and seen.isdigit() else None
 
 
 def page(request: HttpRequest, rule: Rule | None, form: RuleForm, targets: Any, *, status: int = 200) -> HttpResponse:

@@ -12,11 +12,10 @@ from django.utils.translation import gettext_lazy
 from unfold.widgets import (
     UnfoldAdminIntegerFieldWidget,
     UnfoldAdminSelectWidget,
-    UnfoldAdminTextareaWidget,
-    UnfoldAdminTextInputWidget,
 )
 
 from billing.stripe_accounts import configured
+from ops.console.written import MONO, WrittenForm, line, text
 from ops.effects.destinations.models import Destination
 from ops.effects.registry import EFFECTS
 from ops.models import Mode, Rule, RuleState, Target, TargetKind
@@ -24,12 +23,10 @@ from ops.rules import transform
 from ops.rules.book import ReadyTarget, ready_target
 from ops.rules.building import written_pattern
 from ops.rules.documents import PARAMETER_KEYS, STATE_WORDS, Document, pattern_of, target_of
-from ops.rules.models import NAME
 from ops.rules.resources import ACTIVITY_ARN, DESTINATION, FINDING_ARN, read_arn
 from ops.rules.validate import Problem, transform_parts
 
 ALL, PRIMARY = "-all", "-primary"  # as choices; no account can have these names
-MONO = {"class": "mono", "spellcheck": "false", "autocomplete": "off", "autocapitalize": "off"}
 WHOLE, CONSTANT, PART, TEMPLATE = "whole", "constant", "part", "template"
 INPUTS = {
     WHOLE: gettext_lazy("the whole event"),
@@ -39,26 +36,10 @@ INPUTS = {
 }
 
 
-def text(rows: int, **attrs: str) -> UnfoldAdminTextareaWidget:
-    return UnfoldAdminTextareaWidget(attrs={"rows": rows, **attrs})
+class RuleForm(WrittenForm):
+    name_help = gettext_lazy("Letters, digits, dots, hyphens and underscores; for example late-large-invoices.")
+    nameless = gettext_lazy("Give the rule a name.")
 
-
-def line(**attrs: str) -> UnfoldAdminTextInputWidget:
-    return UnfoldAdminTextInputWidget(attrs=attrs)
-
-
-class RuleForm(forms.Form):
-    name = forms.CharField(
-        label=gettext_lazy("Name"),
-        help_text=gettext_lazy("Letters, digits, dots, hyphens and underscores; for example late-large-invoices."),
-        max_length=64,
-        validators=[NAME],
-        error_messages={"required": gettext_lazy("Give the rule a name.")},
-        widget=line(**MONO),
-    )
-    notes = forms.CharField(
-        label=gettext_lazy("What it is for"), required=False, max_length=4000, strip=True, widget=text(2)
-    )
     pattern = forms.CharField(
         label=gettext_lazy("Pattern"),
         required=True,
@@ -71,13 +52,6 @@ class RuleForm(forms.Form):
         label=gettext_lazy("Mode"), choices=Mode.choices, required=False, widget=UnfoldAdminSelectWidget
     )
     state = forms.ChoiceField(label=gettext_lazy("State"), choices=RuleState.choices, widget=UnfoldAdminSelectWidget)
-    reason = forms.CharField(
-        label=gettext_lazy("Why"),
-        help_text=gettext_lazy("Kept with this version, with your name."),
-        error_messages={"required": gettext_lazy("Say in a few words why; it is kept with the rule.")},
-        max_length=1000,
-        widget=text(2),
-    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -32,7 +32,8 @@ class ConfirmForm(forms.Form):
     until = forms.DateTimeField(widget=forms.HiddenInput)
     replay_id = forms.RegexField(r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{6}\Z", widget=forms.HiddenInput)
     reason = forms.CharField(
-        max_length=1000, error_messages={"required": gettext_lazy("Say in a few words why; it is kept with the rule.")}
+        max_length=1000,
+        error_messages={"required": gettext_lazy("Say in a few words why; it is written down with your name.")},
     )
 
 

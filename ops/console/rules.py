@@ -29,11 +29,12 @@ from accounts.models import User
 from ops.console import rule_backtest, rule_editor, rule_replay, rule_try
 from ops.console.difference import difference
 from ops.console.display import NOTHING, ago
-from ops.console.readonly import PageAdmin
+from ops.console.many import is_number
 from ops.console.replay import ReasonForm
 from ops.console.rule_days import days_of
 from ops.console.rule_words import rule_pill
 from ops.console.site import console
+from ops.console.written import WrittenAdmin
 from ops.models import Delivery, DeliveryState, Match, Rule, RuleState, RuleVersion
 from ops.rules.building import written_pattern
 from ops.rules.documents import KEYS, Document
@@ -41,6 +42,7 @@ from ops.rules.edit import Saved, delete_rule, restore_version, set_state
 from ops.rules.validate import InvalidRule
 
 VERSIONS = 50
+SEE, CHANGE, SEE_EVENTS = "ops.view_rule", "ops.change_rule", "billing.view_inboxevent"
 SWITCH = {  # in words: the act, and what it means
     RuleState.ON: (
         gettext_lazy("Switch on"),
@@ -89,7 +91,7 @@ class RuleList(ChangeList):
 
 
 @register(Rule, site=console)
-class RuleAdmin(PageAdmin):
+class RuleAdmin(WrittenAdmin):
     list_display = ("rule", "state_shown", "days_shown", "last_shown", "errors", "scope", "origin")
     list_filter = (("state", ChoicesDropdownFilter), OriginFilter)
     list_filter_submit = True
@@ -97,9 +99,6 @@ class RuleAdmin(PageAdmin):
     search_help_text = gettext_lazy("A part of the name, of the notes or of the pattern")
     ordering = ("name",)
     list_before_template = "ops/rules/list_before.html"
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("ops.change_rule")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Rule]:
         last = Match.objects.filter(rule=OuterRef("pk")).order_by("-matched_at").values("matched_at")[:1]
@@ -111,6 +110,9 @@ class RuleAdmin(PageAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return type("RuleList", (RuleList, super().get_changelist(request, **kwargs)), {})
 
+    def write_new(self, request: HttpRequest) -> HttpResponse:
+        return rule_editor.edit(request, None)
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -119,77 +121,51 @@ class RuleAdmin(PageAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> Any:
         if object_id is None:
-            if not self.has_add_permission(request):
-                raise PermissionDenied
-            return rule_editor.edit(request, None)
+            return super().changeform_view(request, object_id, form_url, extra_context)
         return rule_editor.edit(request, self.rule_for(request, object_id))
 
-    def rule_for(self, request: HttpRequest, object_id: str, *, change: bool = False) -> Rule:
-        """Return the rule for who may see it, or change it."""
-        if not request.user.has_perm("ops.change_rule" if change else "ops.view_rule"):
+    def rule_for(self, request: HttpRequest, object_id: str) -> Rule:
+        """Return the rule for who may see it."""
+        if not request.user.has_perm(SEE):
             raise PermissionDenied
-        if not object_id.isdigit():
+        rule = rule_of(int(object_id)) if is_number(object_id) else None
+        if rule is None:
             raise Http404
-        return get_object_or_404(Rule.objects.prefetch_related("targets"), pk=object_id)
+        return rule
 
     def get_urls(self) -> list[URLPattern]:
+        parts = (
+            ("check", rule_try.check),
+            ("search", rule_try.search),
+            ("choose", rule_try.choose),
+            ("tick", rule_try.tick_field),
+            ("preview", rule_try.preview),
+            ("add_target", rule_try.add_target),
+            ("backtest", rule_backtest.run),
+        )
+        pages: tuple[tuple[str, str, Callable[..., Any], tuple[str, ...]], ...] = (
+            ("state", "state/<str:state>/", self.switch, (CHANGE,)),
+            ("versions", "versions/", self.versions, (SEE,)),
+            ("restore", "versions/<int:number>/restore/", self.restore, (CHANGE,)),
+            ("replay", "replay/", rule_replay.ask, (CHANGE, SEE_EVENTS)),
+            ("replay_see", "replay/see/", rule_replay.see, (CHANGE, SEE_EVENTS)),
+            ("replay_do", "replay/do/", rule_replay.do, (CHANGE, SEE_EVENTS)),
+            ("remove", "remove/", self.remove, (CHANGE,)),
+        )
         return [
             *(
-                path(f"try/{name}/", self.page(view), name=f"ops_rule_{name}")
-                for name, view in (
-                    ("check", rule_try.check),
-                    ("search", rule_try.search),
-                    ("choose", rule_try.choose),
-                    ("tick", rule_try.tick_field),
-                    ("preview", rule_try.preview),
-                    ("add_target", rule_try.add_target),
-                    ("backtest", rule_backtest.run),
-                )
-            ),
-            path("<path:object_id>/state/<str:state>/", self.admin_site.admin_view(self.switch), name="ops_rule_state"),
-            path("<path:object_id>/versions/", self.admin_site.admin_view(self.versions), name="ops_rule_versions"),
-            path(
-                "<path:object_id>/versions/<int:number>/restore/",
-                self.admin_site.admin_view(self.restore),
-                name="ops_rule_restore",
+                path(f"try/{name}/", self.of_any(view, SEE, SEE_EVENTS), name=f"ops_rule_{name}")
+                for name, view in parts
             ),
             *(
-                path(f"<path:object_id>/replay/{step}", self.of_rule(view), name=name)
-                for name, step, view in (
-                    ("ops_rule_replay", "", rule_replay.ask),
-                    ("ops_rule_replay_see", "see/", rule_replay.see),
-                    ("ops_rule_replay_do", "do/", rule_replay.do),
-                )
+                path(f"<path:object_id>/{place}", self.of_one(view, *needed, load=rule_of), name=f"ops_rule_{name}")
+                for name, place, view, needed in pages
             ),
-            path("<path:object_id>/remove/", self.admin_site.admin_view(self.remove), name="ops_rule_remove"),
             *super().get_urls(),
         ]
 
-    def page(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        """A part of the editor, for who may see rules and events."""
-
-        def guarded(request: HttpRequest) -> Any:
-            if not request.user.has_perms(["ops.view_rule", "billing.view_inboxevent"]):
-                raise PermissionDenied
-            return view(request)
-
-        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
-        return view_of_site
-
-    def of_rule(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        """A page about one rule, for who may change it and see events."""
-
-        def guarded(request: HttpRequest, object_id: str) -> Any:
-            if not request.user.has_perm("billing.view_inboxevent"):
-                raise PermissionDenied
-            return view(request, self.rule_for(request, object_id, change=True))
-
-        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
-        return view_of_site
-
-    def switch(self, request: HttpRequest, object_id: str, state: str) -> HttpResponse:
+    def switch(self, request: HttpRequest, rule: Rule, state: str) -> HttpResponse:
         """Ask why, then switch a rule on, off or to trial."""
-        rule = self.rule_for(request, object_id, change=True)
         if state not in RuleState.values:
             raise Http404
         wanted = RuleState(state)
@@ -200,9 +176,8 @@ class RuleAdmin(PageAdmin):
 
         return self.ask(request, rule, str(title), str(sentence), act)
 
-    def restore(self, request: HttpRequest, object_id: str, number: int) -> HttpResponse:
+    def restore(self, request: HttpRequest, rule: Rule, number: int) -> HttpResponse:
         """Ask why, then make the rule what it was in a version."""
-        rule = self.rule_for(request, object_id, change=True)
         get_object_or_404(RuleVersion, rule=rule, number=number)
         title = _("Restore version %(n)d") % {"n": number}
         sentence = _(
@@ -214,9 +189,8 @@ class RuleAdmin(PageAdmin):
 
         return self.ask(request, rule, title, sentence % {"n": number}, act)
 
-    def remove(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def remove(self, request: HttpRequest, rule: Rule) -> HttpResponse:
         """Ask why, then remove a rule with all that it matched."""
-        rule = self.rule_for(request, object_id, change=True)
         sentence = _(
             "The rule is removed with its versions, its matches and the record of their calls; calls that are due are "
             "not made any more. What it was stays in the staff act. To stop it and keep its history, switch it off."
@@ -256,9 +230,8 @@ class RuleAdmin(PageAdmin):
         }
         return TemplateResponse(request, "ops/reason.html", context)
 
-    def versions(self, request: HttpRequest, object_id: str) -> HttpResponse:
+    def versions(self, request: HttpRequest, rule: Rule) -> HttpResponse:
         """Show what changed from version to version, by whom and why."""
-        rule = self.rule_for(request, object_id)
         found = list(rule.versions.select_related("changed_by")[: VERSIONS + 1])
         context = {
             **console.each_context(request),
@@ -305,6 +278,10 @@ class RuleAdmin(PageAdmin):
         if rule.path:
             return format_html('<code class="wrap">{}</code>', rule.path)
         return format_html('<span class="nowrap">{}</span>', _("Console"))
+
+
+def rule_of(number: int) -> Rule | None:
+    return Rule.objects.prefetch_related("targets").filter(pk=number).first()
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,11 @@ UNFOLD: dict[str, Any] = {
     "SHOW_BACK_BUTTON": False,
     "BORDER_RADIUS": "6px",
     "COLORS": {"primary": INDIGO},
-    "STYLES": [lambda request: static("ops/console.css"), lambda request: static("ops/workflows.css")],
+    "STYLES": [
+        lambda request: static("ops/console.css"),
+        lambda request: static("ops/lists.css"),
+        lambda request: static("ops/workflows.css"),
+    ],
     "SCRIPTS": [lambda request: static("ops/console.js")],
     "COMMAND": {"search_callback": "ops.console.find.search", "show_history": False},
     "ACCOUNT": {

@@ -131,6 +131,19 @@ def test_a_page_costs_the_same_wherever_it_is(olga, machine):
     assert counts[0] == counts[1] <= 12
 
 
+def test_an_older_page_begins_in_the_index_where_the_newer_one_ended(olga, machine):
+    last = make(machine, 60)[30]
+    client, address = sign_in(olga), f"{reverse(EXECUTIONS)}?older_than={last.pk}"
+    with CaptureQueriesContext(connection) as caught:
+        look(client, address)
+    (page,) = [query["sql"] for query in caught.captured_queries if "ROW(" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # sixty rows are read faster without an index
+        cursor.execute(f"EXPLAIN {page}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert f"Index Cond: (id < {last.pk})" in plan
+
+
 def test_children_of_a_call_and_of_an_execution_are_shown_alone(olga, machine):
     parent, other = make(machine, 2, name="parent")
     calls = [

@@ -67,6 +67,9 @@ def test_a_workflow_is_tried_corrected_watched_and_repaired(live_server, console
     text = console.locator("#id_definition").input_value()
     console.locator("#id_definition").fill(text.replace('"Next": "Rest"', '"Next": "Gone"'))
     expect(console.get_by_text("Missing 'Next' target: Gone")).to_be_visible()
+    console.get_by_role("button", name="Line").click()
+    chosen = "const text = document.activeElement; text.value.slice(text.selectionStart, text.selectionEnd)"
+    assert console.evaluate(f"(() => {{ {chosen.replace('; text', '; return text')} }})()").strip() == '"Next": "Gone"'
     console.locator("#id_definition").fill(text.replace('"Seconds": 60', '"Seconds": 30'))
     expect(console.get_by_text("A definition with 4 states.")).to_be_visible()
     console.get_by_label("Percent of new executions").fill("20")

@@ -19,11 +19,10 @@ from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import User
-from ops.console.rule_form import MONO, line, text
 from ops.console.site import console
 from ops.console.workflows.picture import Picture, drawing_in, plain_picture
+from ops.console.written import WrittenForm, seen_version
 from ops.models import StateMachine
-from ops.rules.models import NAME
 from ops.rules.places import place_at, values_in
 from ops.workflows.asl.validate import Fault, InvalidDefinition, check_text
 from ops.workflows.machines import ChangedMeanwhile, save_version
@@ -39,18 +38,10 @@ FIRST = """{
 }"""
 
 
-class MachineForm(forms.Form):
-    name = forms.CharField(
-        label=gettext_lazy("Name"),
-        help_text=gettext_lazy("Letters, digits, dots, hyphens and underscores; for example refund-duplicates."),
-        max_length=64,
-        validators=[NAME],
-        error_messages={"required": gettext_lazy("Give the state machine a name.")},
-        widget=line(**MONO),
-    )
-    notes = forms.CharField(
-        label=gettext_lazy("What it is for"), required=False, max_length=4000, strip=True, widget=text(2)
-    )
+class MachineForm(WrittenForm):
+    name_help = gettext_lazy("Letters, digits, dots, hyphens and underscores; for example refund-duplicates.")
+    nameless = gettext_lazy("Give the state machine a name.")
+
     definition = forms.CharField(
         label=gettext_lazy("Definition"),
         strip=False,
@@ -63,13 +54,6 @@ class MachineForm(forms.Form):
         max_value=100,
         initial=100,
         widget=UnfoldAdminIntegerFieldWidget(),
-    )
-    reason = forms.CharField(
-        label=gettext_lazy("Why"),
-        help_text=gettext_lazy("Kept with this version, with your name."),
-        error_messages={"required": gettext_lazy("Say in a few words why; it is kept with the version.")},
-        max_length=1000,
-        widget=text(2),
     )
 
     def __init__(self, *args: Any, machine: StateMachine | None = None, **kwargs: Any) -> None:
@@ -108,7 +92,8 @@ class Checked:
 def checked(definition: str) -> Checked:
     faults, read = check_text(definition)
     lines = lines_of(definition) if faults and read is not None else {}
-    shown = [Shown(fault, nearest(fault.path, lines)) for fault in faults[:SHOWN_FAULTS]]
+    placed = [Shown(fault, nearest(fault.path, lines)) for fault in faults]
+    shown = sorted(placed, key=lambda one: one.line or 0)[:SHOWN_FAULTS]
     errors = tuple(one for one in shown if one.fault.severity == "ERROR")
     wrong = any(fault.severity == "ERROR" for fault in faults)
     drawing = drawing_in(definition) if read is not None and not wrong else None
@@ -165,7 +150,6 @@ def pretty(definition: str) -> str:
 def save(request: HttpRequest, machine: StateMachine | None, form: MachineForm) -> Any:
     """Return the saved version; None when something is wrong, which then stands in the form."""
     data = form.cleaned_data
-    seen = request.POST.get("seen_version", "")
     try:
         saved = save_version(
             machine.name if machine else data["name"],
@@ -175,7 +159,7 @@ def save(request: HttpRequest, machine: StateMachine | None, form: MachineForm) 
             actor=cast(User, request.user),
             notes=data["notes"],
             percent=data["percent"],
-            seen_version=int(seen) if machine and seen.isascii() and seen.isdigit() else None,
+            seen_version=seen_version(request) if machine else None,
         )
     except InvalidDefinition:
         form.add_error("definition", _("It is no definition yet: what is wrong stands beside it, each with its line."))

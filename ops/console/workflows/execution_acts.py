@@ -17,10 +17,10 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from ops.console.replay import ReasonForm
-from ops.console.rule_form import MONO, text
 from ops.console.site import console
 from ops.console.workflows.on_aws import is_child, may_redrive
 from ops.console.workflows.trying import read_json
+from ops.console.written import MONO, text
 from ops.models import CallState, Execution, Status, TaskCall
 from ops.workflows import acts
 from ops.workflows.acts import REDRIVABLE, CannotAct
@@ -212,6 +212,12 @@ def act_named(name: str) -> Act:
     return ACTS[name]
 
 
+def failed_words(row: Execution) -> str:
+    """Where an execution ended and why, for who is about to repair it."""
+    told = {"state": row.standing.partition("\n")[0] or "–", "error": row.error or row.get_status_display()}
+    return _("It ended in “%(state)s”: %(error)s") % told
+
+
 def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
     """Say what the act means and ask why; then do it."""
     chosen = act_named(act)
@@ -234,6 +240,7 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
         "title": chosen.title,
         "subject": f"{row.machine.name} · {row.name}",
         "sentence": chosen.sentence,
+        "about": failed_words(row) if chosen.statuses is REDRIVABLE else "",
         "form": form,
         "fields": [field for field in form if field.name != "reason"],
         "hidden": {"name": name, "events": request.POST.get("events", str(row.events))},

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, FieldTextFilter
 
 from ops.console.filters import WithinFilter
+from ops.console.many import is_number
 from ops.console.workflows.counts import BROKEN, standing_in
 from ops.models import Execution, StateMachine, Status, TaskCall
 
@@ -114,10 +115,6 @@ class ChildFilter(DropdownFilter):
         raise NotImplementedError
 
 
-def is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 class ParentFilter(ChildFilter):
     title = gettext_lazy("started by")
     parameter_name = "parent"
@@ -153,5 +150,5 @@ class ErrorFilter(FieldTextFilter):
     title = gettext_lazy("error")
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution] | None:
-        found = super().queryset(request, queryset)
+        found: QuerySet[Execution] | None = super().queryset(request, queryset)
         return found.filter(status__in=[*BROKEN, Status.ABORTED]) if found is not None and self.value() else found

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.admin import register
-from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
@@ -18,6 +17,7 @@ from unfold.decorators import display
 
 from ops.console.display import NOTHING, id_link, moment, span
 from ops.console.keyset import LeafedList
+from ops.console.many import is_number
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
 from ops.console.workflows import execution_acts
@@ -30,7 +30,6 @@ from ops.console.workflows.execution_filters import (
     ParentFilter,
     PlaceFilter,
     StartedWithinFilter,
-    is_number,
 )
 from ops.console.workflows.execution_page import execution_context, live_context, mark_of, step_context
 from ops.console.workflows.origins import LATEST, UNREAD, started_by
@@ -39,6 +38,7 @@ from ops.console.workflows.words import status_pill
 from ops.models import Execution, StateMachine
 
 EVENTS = 200  # of a raw history, a page
+VIEW = "ops.view_execution"
 UNCHANGED = 204  # what htmx leaves the page alone for
 
 
@@ -98,39 +98,22 @@ class ExecutionAdmin(PageAdmin):
         return execution_context(request, row)
 
     def get_urls(self) -> list[URLPattern]:
+        pages: tuple[tuple[str, str, Callable[..., HttpResponseBase], Callable[[int], Execution | None]], ...] = (
+            ("live", "live/", live, light),
+            ("step", "step/<int:number>/", step, light),
+            ("data", "data/<str:which>/", data, whole),
+            ("history", "history/", history, light),
+            ("event", "history/<int:number>/", event, light),
+        )
+        act = self.of_one(execution_acts.ask, "ops.change_execution", load=whole)
         return [
-            path("<path:object_id>/live/", self.of_one(live, load=light), name="ops_execution_live"),
-            path("<path:object_id>/step/<int:number>/", self.of_one(step, load=light), name="ops_execution_step"),
-            path("<path:object_id>/data/<str:which>/", self.of_one(data), name="ops_execution_data"),
-            path("<path:object_id>/history/", self.of_one(history), name="ops_execution_history"),
-            path("<path:object_id>/history/<int:number>/", self.of_one(event), name="ops_execution_event"),
-            path(
-                "<path:object_id>/act/<str:act>/",
-                self.of_one(execution_acts.ask, change=True),
-                name="ops_execution_act",
+            *(
+                path(f"<path:object_id>/{place}", self.of_one(view, VIEW, load=load), name=f"ops_execution_{name}")
+                for name, place, view, load in pages
             ),
+            path("<path:object_id>/act/<str:act>/", act, name="ops_execution_act"),
             *super().get_urls(),
         ]
-
-    def of_one(
-        self,
-        view: Callable[..., HttpResponseBase],
-        *,
-        change: bool = False,
-        load: Callable[[int], Execution | None] | None = None,
-    ) -> Callable[..., Any]:
-        """A page about one execution, for who may see it, or act on it."""
-
-        def guarded(request: HttpRequest, object_id: str, **more: Any) -> Any:
-            if not request.user.has_perm("ops.change_execution" if change else "ops.view_execution"):
-                raise PermissionDenied
-            row = (load or whole)(int(object_id)) if is_number(object_id) else None
-            if row is None:
-                raise Http404
-            return view(request, row, **more)
-
-        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
-        return view_of_site
 
     @display(description=gettext_lazy("execution"))
     def execution(self, row: Execution) -> SafeString:
@@ -179,7 +162,9 @@ def whole(number: int) -> Execution | None:
 
 def light(number: int) -> Execution | None:
     """An execution without what may be large: input, definition, walkers."""
-    return Execution.objects.only("events", "status", "paused_at", "has_history", "arn").filter(pk=number).first()
+    return (
+        Execution.objects.only("name", "events", "status", "paused_at", "has_history", "arn").filter(pk=number).first()
+    )
 
 
 def place_words(arn: str) -> str:

@@ -1,6 +1,6 @@
 """State machines: the list with its numbers, one drawn with where its executions stand, its versions and shares."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -8,8 +8,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import register
 from django.contrib.admin.views.main import ChangeList
-from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -25,12 +25,12 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget
 from accounts.models import User
 from ops.console.difference import difference
 from ops.console.display import NOTHING
-from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
 from ops.console.workflows import editor, trying
 from ops.console.workflows.counts import MachineCounts, counts_of, summaries_of
 from ops.console.workflows.picture import Picture, counted_picture, drawing_of, ways_in_words
+from ops.console.written import WrittenAdmin
 from ops.models import Execution, Rule, StateMachine, StateMachineVersion, Status, TargetKind
 from ops.workflows.machines import ARN, set_share
 
@@ -64,7 +64,7 @@ class ShareForm(ReasonForm):
 
 
 @register(StateMachine, site=console)
-class StateMachineAdmin(PageAdmin):
+class StateMachineAdmin(WrittenAdmin):
     list_display = ("machine", "version_shown", "running", "failed", "last_day")
     list_select_related = ("current", "tried")
     search_fields = ("name", "notes")
@@ -73,34 +73,25 @@ class StateMachineAdmin(PageAdmin):
     change_form_template = "ops/workflows/machine.html"
     list_before_template = "ops/workflows/machines_before.html"
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("ops.change_statemachine")
-
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return type("MachineList", (MachineList, super().get_changelist(request, **kwargs)), {})
 
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        if object_id is None:
-            if not self.has_add_permission(request):
-                raise PermissionDenied
-            return editor.edit(request, None)
-        return super().changeform_view(request, object_id, form_url, extra_context)
+    def write_new(self, request: HttpRequest) -> HttpResponse:
+        return editor.edit(request, None)
 
     def page_context(self, request: HttpRequest, row: StateMachine) -> dict[str, Any]:
         return machine_context(request, row)
 
     def get_urls(self) -> list[URLPattern]:
         return [
-            path("try/check/", self.of_any(editor.check), name="ops_statemachine_check"),
+            path("try/check/", self.of_any(editor.check, self.permission(change=False)), name="ops_statemachine_check"),
             *(
-                path(f"<path:object_id>/{step}", self.of_machine(view, change=change), name=f"ops_statemachine_{name}")
-                for name, step, view, change in (
+                path(
+                    f"<path:object_id>/{place}",
+                    self.of_one(view, self.permission(change=change), load=machine_of),
+                    name=f"ops_statemachine_{name}",
+                )
+                for name, place, view, change in (
                     ("edit", "edit/", editor.edit, False),
                     ("versions", "versions/", versions, False),
                     ("share", "versions/<int:number>/share/", share, True),
@@ -111,29 +102,6 @@ class StateMachineAdmin(PageAdmin):
             ),
             *super().get_urls(),
         ]
-
-    def of_any(self, view: Callable[..., Any]) -> Callable[..., Any]:
-        def guarded(request: HttpRequest) -> Any:
-            if not request.user.has_perm("ops.view_statemachine"):
-                raise PermissionDenied
-            return view(request)
-
-        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
-        return view_of_site
-
-    def of_machine(self, view: Callable[..., Any], *, change: bool) -> Callable[..., Any]:
-        """A page about one machine, for who may see it, or change it."""
-
-        def guarded(request: HttpRequest, object_id: str, **more: Any) -> Any:
-            if not request.user.has_perm("ops.change_statemachine" if change else "ops.view_statemachine"):
-                raise PermissionDenied
-            if not object_id.isdigit():
-                raise Http404
-            machine = get_object_or_404(StateMachine.objects.select_related("current", "tried"), pk=object_id)
-            return view(request, machine, **more)
-
-        view_of_site: Callable[..., Any] = self.admin_site.admin_view(guarded)
-        return view_of_site
 
     @display(description=gettext_lazy("state machine"), ordering="name")
     def machine(self, machine: StateMachine) -> SafeString:
@@ -160,14 +128,23 @@ class StateMachineAdmin(PageAdmin):
 
     @display(description=gettext_lazy("last 24 hours"))
     def last_day(self, machine: Any) -> SafeString | str:
-        return format_html('<span class="number">{}</span>', machine.summary.last_day or NOTHING)
+        return format_html(
+            '<span class="number">{}</span>',
+            intcomma(machine.summary.last_day) if machine.summary.last_day else NOTHING,
+        )
+
+
+def machine_of(number: int) -> StateMachine | None:
+    return StateMachine.objects.select_related("current", "tried").filter(pk=number).first()
 
 
 def counted(machine: StateMachine, count: int, how: str) -> SafeString | str:
     if not count:
         return NOTHING
     tone = "strong " if how == "broken" else ""
-    return format_html('<a class="text-link number {}" href="{}">{}</a>', tone, executions_of(machine, how=how), count)
+    return format_html(
+        '<a class="text-link number {}" href="{}">{}</a>', tone, executions_of(machine, how=how), intcomma(count)
+    )
 
 
 def executions_of(machine: StateMachine, **chosen: str) -> str:

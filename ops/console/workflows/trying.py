@@ -13,12 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from ops.console.rule_form import MONO, text
 from ops.console.rule_try import Chosen, chosen_event, find_events
 from ops.console.site import console
+from ops.console.workflows.effect_words import effect_words
 from ops.console.workflows.picture import drawing_of, ran_picture
 from ops.console.workflows.step_rows import data_of, rows_of
 from ops.console.workflows.words import reason_words
+from ops.console.written import MONO, text
 from ops.effects.registry import by_arn
 from ops.models import StateMachine, StateMachineVersion, Target, TargetKind
 from ops.rules.book import ready_target
@@ -117,7 +118,7 @@ class Describing:
         else:
             answer = Answer({})
         error = f"{answer.failure.error or ''}: {answer.failure.cause or ''}" if answer.failure else ""
-        meaning = effect.meaning.partition("\n")[0] if effect else ""
+        meaning = effect_words(effect)
         self.calls.append(
             Described(
                 state, attempt, call.resource, call.arguments, meaning, refused or "", answer.result, error.strip(": ")

@@ -67,6 +67,19 @@ async function* framesOf(reader) {
   }
 }
 
+// A fault's line leads there in the text.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-line]");
+  if (!button) return;
+  const text = document.getElementById(button.dataset.lineOf);
+  const lines = text.value.split("\n");
+  const line = Number(button.dataset.line) - 1;
+  const begin = lines.slice(0, line).join("\n").length + (line ? 1 : 0);
+  text.focus();
+  text.setSelectionRange(begin, begin + lines[line].length);
+  text.scrollTop = Math.max(line * parseFloat(getComputedStyle(text).lineHeight) - text.clientHeight / 2, 0);
+});
+
 // A form that was sent is not sent again: a button pressed twice acts once.
 document.addEventListener("submit", (event) => {
   const form = event.target;

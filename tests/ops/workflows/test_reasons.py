@@ -11,7 +11,9 @@ from django.core.management import call_command
 from django.urls import reverse
 from django.utils import translation
 
+from ops.console.workflows.effect_words import effect_words
 from ops.console.workflows.words import reason_words
+from ops.effects.known import EFFECTS
 from ops.rules import refusals
 from ops.rules.refusals import Refusal
 from ops.workflows import mocks
@@ -55,6 +57,12 @@ def test_every_refusal_of_a_pattern_can_be_said_in_japanese(name):
         said = translation.gettext(sentence)
     assert JAPANESE.search(said % Anything())
     assert sorted(re.findall(r"%\(\w+\)", said)) == sorted(re.findall(r"%\(\w+\)", sentence))
+
+
+@pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)
+def test_what_an_effect_does_is_said_in_both_languages(effect):
+    with translation.override("ja"):
+        assert JAPANESE.search(effect_words(effect)), "add it to ops/console/workflows/effect_words.py"
 
 
 def state(**fields: Any) -> dict[str, Any]:
