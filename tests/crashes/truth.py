@@ -83,7 +83,12 @@ def rows_of(kind: Kind) -> Any:
 def about_inner(outer: str, inner: str, name: str) -> Iterator[str]:
     """What stands inside an object has a row that says the same, and what does so no more is marked."""
     whole = stored_of(Ref(outer, object_id) for object_id in rows_of(KINDS[outer]).values_list("id", flat=True))
-    inside = {one["id"]: one for data in whole.values() for one in (data.get(name) or {}).get("data", ())}
+    inside = {
+        one["id"]: one
+        for data in whole.values()
+        if not data.get("deleted")
+        for one in (data.get(name) or {}).get("data", ())
+    }
     kept = stored_of(Ref(inner, object_id) for object_id in rows_of(KINDS[inner]).values_list("id", flat=True))
     living = {ref.id: data for ref, data in kept.items() if not data.get("deleted")}
     yield from (f"{object_id} has no living row" for object_id in inside.keys() - living.keys())
