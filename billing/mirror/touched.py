@@ -5,14 +5,14 @@ event that says so (Stripe docs: "Test clocks"; a draft's events show its first 
 what the mirror has of them: Stripe says which of it is gone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from django.db import connection
 
-from billing.mirror import gates
+from billing.mirror import gates, tables
 from billing.mirror.columns import layout_for
 from billing.mirror.echoes import ECHOES, Echo, echoes
-from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref
+from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref, kind_for
 from billing.mirror.layout import Column
 from billing.mirror.listing import INSIDE
 from billing.mirror.shapes import Data, id_of
@@ -68,7 +68,24 @@ def living_by(clock: str) -> set[Ref]:
         around = rows_referring_to(fresh)
         fresh = {ref: around[ref] for ref in around.keys() - found.keys()}
         found = found | fresh
-    return {ref for ref, gone in found.items() if not gone}
+    told = told_of({ref.id for ref in found if ref.kind == "customer"}) - found.keys()
+    return {ref for ref, gone in found.items() if not gone} | {ref for ref in told if is_there(ref)}
+
+
+def told_of(customers: Collection[str]) -> set[Ref]:
+    """What events told of these customers: a payment method that was detached refers to nobody any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT object_kind, object_id FROM billing_inboxevent WHERE customer_id = ANY(%s)",
+            [list(customers)],
+        )
+        told = {Ref(kind, object_id) for kind, object_id in cursor.fetchall() if object_id}
+    return {ref for ref in told if ref.kind not in LASTING and kind_for(ref.kind).fetchable}
+
+
+def is_there(ref: Ref) -> bool:
+    state = tables.read(kind_for(ref.kind), [ref.id]).get(ref.id)
+    return state is not None and not state.get("deleted")
 
 
 def items_of(customers: Iterable[str]) -> set[Ref]:

@@ -42,10 +42,12 @@ def clocked(shop):
     subscription = shop.subscription(customer.id, shop.price(shop.product().id).id)
     [charge] = shop.stripe.v1.charges.list({"customer": customer.id}).data
     shop.stripe.v1.refunds.create({"charge": charge.id, "amount": 10})
+    old = shop.stripe.v1.payment_methods.attach("pm_card_mastercard", {"customer": customer.id})
+    shop.stripe.v1.payment_methods.detach(old.id)
     return clock, customer, subscription
 
 
-KINDS = ("customer", "subscription", "invoice", "payment_intent", "charge", "refund")
+KINDS = ("customer", "payment_method", "subscription", "invoice", "payment_intent", "charge", "refund")
 
 
 def test_a_deleted_clock_takes_along_all_that_lived_by_it(shop, clocked, take_events):
