@@ -27,13 +27,13 @@ from billing.inbox.models import InboxState
 from billing.mirror import asking, signals
 from billing.mirror.echoes import ECHOES, echoes, unheard
 from billing.mirror.failing import StripeAway, postponed, tell_failure
-from billing.mirror.gate import Verdict, Word, judge
+from billing.mirror.gate import Says, Verdict, Word, judge
 from billing.mirror.inquiry import Ask, needs_of, parents_missing
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
-from billing.mirror.touched import TOUCHING, orphaned, touched
+from billing.mirror.touched import CLOCK, leans_on, may_touch, orphaned, touched
 from billing.mirror.triage import why_not
-from billing.mirror.words import Story, stories
+from billing.mirror.words import Story, Told, stories
 from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, stored_of, write_held
 from billing.stripe_accounts import StripeAccount, configured
 
@@ -180,9 +180,9 @@ def write_proven(
     asks: list[Ask] = []
     for ref, story in told.items():
         verdict, word = judge(held.gates[ref], story.words, stored=held.stored.get(ref))
-        if verdict is Verdict.COVERED:
+        if verdict is Verdict.COVERED and not ends_clock(story.told[-1]):
             covered.append(story)
-        elif verdict is Verdict.ASK or word is None:
+        elif verdict is not Verdict.WRITE or word is None:
             asks.append(Ask(ref, story))
         else:
             proven[ref] = snapshot_of(story, word, held)
@@ -191,8 +191,9 @@ def write_proven(
         for ref, snapshot in proven.items()
         if snapshot.data is not None and snapshot.data != held.stored.get(ref)
     }
-    doubtful = set() if account.livemode else orphaned(needs_of(rows), owner=account.name)
-    lacking = parents_missing(rows, waiting=untold(proven, told, held) | doubtful)
+    doubtful = set() if account.livemode else doubted(needs_of(rows), proven, account)
+    waiting = untold(proven, told, held, livemode=account.livemode) | doubtful
+    lacking = parents_missing(rows, waiting=waiting)
     asks += [Ask(ref, told[ref], None if ref in doubtful else proven[ref]) for ref in lacking]
     ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
     changes = write_held(held, ready, account=account, owner_id=owner_id, now=now, rows=rows)
@@ -208,12 +209,18 @@ def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
     return {*told, *(echo.ref for ref, data in touching.items() for echo in echoes(ref, data))}
 
 
-def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held) -> set[Ref]:
+def doubted(needs: Mapping[Ref, set[Ref]], proven: Mapping[Ref, Snapshot], account: StripeAccount) -> set[Ref]:
+    """Those of the objects that a test clock may have taken along with what they refer to."""
+    leaning = {ref: leans_on(ref, proven[ref].data or {}, references) for ref, references in needs.items()}
+    return orphaned(leaning, owner=account.name)
+
+
+def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held, *, livemode: bool) -> set[Ref]:
     """Those of the objects that have changed others in silence, which the mirror does not show yet."""
     told = {
-        ref: touched(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown)
+        ref: touched(ref, snapshot.data, held.stored.get(ref), stories[ref].last_shown, livemode=livemode)
         for ref, snapshot in proven.items()
-        if ref.kind in TOUCHING
+        if may_touch(ref, snapshot.data)
     }
     others = {echo.ref for each in told.values() for echo in each} - held.gates.keys()
     known = {**held.stored, **stored_of(others), **{ref: proven[ref].data or {} for ref in proven}}
@@ -268,12 +275,15 @@ def settle_stories(
     """Settle the events of these objects, which this transaction has locked; refused ones keep theirs, with why."""
     refused = [story for story in told if changes.get(story.ref) is Change.REFUSED]
     done = [story for story in told if changes.get(story.ref) is not Change.REFUSED]
-    claim.settle([mirrored(entry.event, now) for story in done for entry in story.told])
+    outcomes = [settled_or_again(entry, now) for story in done for entry in story.told]
+    claim.settle(outcomes)
+    again = {outcome.id for outcome in outcomes if outcome.state is InboxState.RECEIVED}
     for story in refused:
         claim.settle(postponed([entry.event for entry in story.told], OtherAccount(), now=now))
     healed = [(story.ref.kind, story.ref.id, story.newest.occurred_at) for story in done]
     claim.heal(healed, owner=account.name, now=now)
-    signals.after_events([entry.event for story in done for entry in story.told], owner_id=owner_id)
+    ended = [entry.event for story in done for entry in story.told if entry.event.pk not in again]
+    signals.after_events(ended, owner_id=owner_id)
     count(done, now=now, how=how)
     tell_done(done, account=account.name, how=how)
 
@@ -283,6 +293,18 @@ class OtherAccount(Exception):
 
     def __str__(self) -> str:
         return str(self.__doc__)
+
+
+def settled_or_again(entry: Told, now: datetime) -> Settled:
+    """The end of a test clock is looked at twice: another worker may just now write what the clock has taken along."""
+    event = entry.event
+    if ends_clock(entry) and not event.attempts:
+        return Settled(event.pk, InboxState.RECEIVED, 1, due_at=now + claim.LEASE)
+    return mirrored(event, now)
+
+
+def ends_clock(entry: Told) -> bool:
+    return entry.event.object_kind == CLOCK and entry.word.says is Says.GONE
 
 
 def mirrored(event: Waiting, now: datetime) -> Settled:

@@ -7,6 +7,7 @@ by one list with others, is not asked for alone.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, TableRow, references
@@ -15,7 +16,7 @@ from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.together import fetch_together
-from billing.mirror.touched import TOUCHING, orphaned, touched
+from billing.mirror.touched import leans_on, may_touch, orphaned, touched
 from billing.mirror.words import Story
 from billing.mirror.write import Snapshot, own_rows, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -90,9 +91,8 @@ def find_out(
         if later and leave_for_later(missing, answers, later, owner=owner, now=clock()):
             missing = missing_references(answers, owner=owner, now=clock())
         required = {reference.ref: reference.required for reference in missing}
-        wanted = list(
-            {*required, *untold(answers, stories), *left_alone(answers, account=account, owner=owner, now=clock())}
-        )
+        doubtful = left_alone(answers, account=account, owner=owner, now=clock())
+        wanted = list({*required, *doubtful, *untold(answers, stories, livemode=account.livemode)})
         if not wanted:
             break
         made = made_about(wanted, answers, owner=owner, now=clock())
@@ -105,9 +105,9 @@ def left_alone(answers: Answers, *, account: StripeAccount, owner: str | None, n
     if account.livemode:
         return set()
     needs = {
-        ref: {reference.ref for reference in references_of(snapshot, answers, owner, now)}
+        ref: leans_on(ref, snapshot.data, (each.ref for each in references_of(snapshot, answers, owner, now)))
         for ref, snapshot in answers.snapshots.items()
-        if snapshot.told and ref in answers.given
+        if snapshot.told and snapshot.data is not None and ref in answers.given
     }
     gone = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is None}
     found = orphaned(needs, gone | answers.bury | answers.absent, owner=account.name) if needs else set()
@@ -134,12 +134,12 @@ def leave_for_later(
     return left
 
 
-def untold(answers: Answers, stories: Mapping[Ref, Story]) -> set[Ref]:
+def untold(answers: Answers, stories: Mapping[Ref, Story], *, livemode: bool) -> set[Ref]:
     """What the snapshots have changed in silence, which the mirror does not show and Stripe was not asked about."""
-    touching = {ref: snapshot for ref, snapshot in answers.snapshots.items() if ref.kind in TOUCHING}
+    touching = {ref: snapshot for ref, snapshot in answers.snapshots.items() if may_touch(ref, snapshot.data)}
     before = stored_of(touching)
     answers.told = {
-        ref: touched(ref, snapshot.data, before.get(ref), stories[ref].last_shown if ref in stories else None)
+        ref: touched(ref, snapshot.data, before.get(ref), shown(ref, stories), livemode=livemode)
         for ref, snapshot in touching.items()
     }
     # A payload that only waits for its parents proves nothing against what another event of the batch says of it.
@@ -148,6 +148,10 @@ def untold(answers: Answers, stories: Mapping[Ref, Story]) -> set[Ref]:
     wanted = unheard((echo for each in answers.told.values() for echo in each), states) & others
     answers.given -= wanted
     return wanted
+
+
+def shown(ref: Ref, stories: Mapping[Ref, Story]) -> Mapping[str, Any] | None:
+    return stories[ref].last_shown if ref in stories else None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,9 @@ SUMS = """
 """
 
 
+Sum = tuple[str, str, str, int]  # the account's name, the kind, the change, the number of objects
+
+
 @dataclass
 class Outcome:
     """What became of one kind of one account."""
@@ -83,14 +86,14 @@ def sum_up(run: ResyncRun) -> None:
         ResyncNote.objects.filter(run=run).delete()
 
 
-def run_written(run: ResyncRun) -> list[list[object]]:
-    return list(ResyncRun.objects.values_list("written", flat=True).get(pk=run.pk))
+def run_written(run: ResyncRun) -> list[Sum]:
+    return [tuple(kept) for kept in ResyncRun.objects.values_list("written", flat=True).get(pk=run.pk)]
 
 
-def sums(run: ResyncRun) -> list[tuple[str, str, str, int]]:
+def sums(run: ResyncRun) -> list[Sum]:
     with connection.cursor() as cursor:
         cursor.execute(SUMS, [run.pk])
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 def outcomes(run: ResyncRun) -> dict[tuple[str, str], Outcome]:
@@ -102,6 +105,6 @@ def outcomes(run: ResyncRun) -> dict[tuple[str, str], Outcome]:
         outcome.counts.update(counts)
         if state == PartState.UNAVAILABLE:
             outcome.unavailable = note
-    for owner, kind, change, number in [*run_written(run), *sums(run)]:
-        found[str(owner), str(kind)].counts[str(change)] += int(str(number))
+    for account, name, change, number in [*run_written(run), *sums(run)]:
+        found[account, name].counts[change] += number
     return dict(found)

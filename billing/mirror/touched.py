@@ -5,45 +5,87 @@ event that says so (Stripe docs: "Test clocks"; a draft's events show its first 
 what the mirror has of them: Stripe says which of it is gone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from django.db import connection
 
-from billing.mirror import gates
+from billing.mirror import gates, tables
 from billing.mirror.columns import layout_for
 from billing.mirror.echoes import ECHOES, Echo, echoes
-from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref
+from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref, kind_for
 from billing.mirror.layout import Column
-from billing.mirror.shapes import Data, id_of, is_cut_short
+from billing.mirror.listing import INSIDE
+from billing.mirror.shapes import Data, id_of
+from billing.mirror.words import is_cut_short
 
 CLOCK = "test_helpers.test_clock"
-TOUCHING = frozenset({*ECHOES, CLOCK})
-# What Stripe keeps when a clock or a draft goes: nothing that refers to it is gone because of that.
-LASTING = frozenset({"balance_transaction", "event", "price", "product", "coupon", "account"})
-LIVING = "NOT stripe_data @> '{\"deleted\": true}'"
+# What Stripe keeps when a clock or a draft goes; and what is marked with the object that it stands in.
+LASTING = frozenset({"balance_transaction", "event", "price", "product", "coupon", "account", *INSIDE.values()})
+# What else of a clock goes when these go: whoever refers to one that is gone may be gone too, whatever its event says.
+HOLDING = frozenset({"customer", "subscription", "invoice", "payment_intent", "charge", "setup_intent"})
+TOUCHING = frozenset({*HOLDING, CLOCK})
+GONE = "stripe_data @> '{\"deleted\": true}'"
 
 
-def touched(ref: Ref, data: Data | None, *before: Data | None) -> list[Echo]:
+def may_touch(ref: Ref, data: Data | None) -> bool:
+    """Whether `touched` need be asked: most states change nothing besides."""
+    return ref.kind in ECHOES or (data is None and ref.kind in TOUCHING)
+
+
+def touched(ref: Ref, data: Data | None, *before: Data | None, livemode: bool) -> list[Echo]:
     """What follows for others from an object's state (None: it is gone) and from how it was known to be before."""
     found = echoes(ref, data, *before)
-    if data is None and ref.kind == CLOCK:
-        found += map(Echo, sorted(living_by(ref.id)))
-    if data is None and ref.kind == "invoice":
-        customers = {id_of(state.get("customer")) for state in before if state and is_cut_short(dict(state))}
+    if data is None:
         told = {echo.ref for echo in found}
-        found += map(Echo, sorted(items_of(customers - {""}) - told))
+        found += map(Echo, sorted(taken_along(ref, [state for state in before if state], livemode=livemode) - told))
     return found
+
+
+def taken_along(ref: Ref, before: Sequence[Data], *, livemode: bool) -> set[Ref]:
+    """What the mirror has of what may be gone with an object. In live mode there are no clocks: drafts alone go."""
+    found: set[Ref] = set()
+    if ref.kind == "invoice":
+        customers = {id_of(state.get("customer")) for state in before if is_cut_short(dict(state))}
+        found |= items_of(customers - {""})
+    if livemode:
+        return found
+    if ref.kind == CLOCK:
+        return found | living_by(ref.id)
+    if ref.kind == "customer":
+        return found | (referring_to([ref]) if any(state.get("test_clock") for state in before) else set())
+    return found | (referring_to([ref]) if ref.kind in HOLDING else set())
 
 
 def living_by(clock: str) -> set[Ref]:
-    """All that the mirror has of a test clock: its customers, what refers to them, what refers to that."""
+    """All that the mirror has of a test clock and takes to be there: its customers, what refers to them, and to that.
+
+    The way to what is taken to be there may lead over what is marked already.
+    """
     with connection.cursor() as cursor:
-        statement = f"SELECT id FROM djstripe_customer WHERE stripe_data ->> 'test_clock' = %s AND {LIVING}"  # noqa: S608
-        cursor.execute(statement, [clock])
-        found = fresh = {Ref("customer", object_id) for (object_id,) in cursor.fetchall()}
-    while fresh := referring_to(fresh) - found:
+        cursor.execute(f"SELECT id, {GONE} FROM djstripe_customer WHERE stripe_data ->> 'test_clock' = %s", [clock])  # noqa: S608
+        found = fresh = {Ref("customer", object_id): gone for object_id, gone in cursor.fetchall()}
+    while fresh:
+        around = rows_referring_to(fresh)
+        fresh = {ref: around[ref] for ref in around.keys() - found.keys()}
         found = found | fresh
-    return found
+    told = told_of({ref.id for ref in found if ref.kind == "customer"}) - found.keys()
+    return {ref for ref, gone in found.items() if not gone} | {ref for ref in told if is_there(ref)}
+
+
+def told_of(customers: Collection[str]) -> set[Ref]:
+    """What events told of these customers: a payment method that was detached refers to nobody any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT DISTINCT object_kind, object_id FROM billing_inboxevent WHERE customer_id = ANY(%s)",
+            [list(customers)],
+        )
+        told = {Ref(kind, object_id) for kind, object_id in cursor.fetchall() if object_id}
+    return {ref for ref in told if ref.kind not in LASTING and kind_for(ref.kind).fetchable}
+
+
+def is_there(ref: Ref) -> bool:
+    state = tables.read(kind_for(ref.kind), [ref.id]).get(ref.id)
+    return state is not None and not state.get("deleted")
 
 
 def items_of(customers: Iterable[str]) -> set[Ref]:
@@ -52,18 +94,23 @@ def items_of(customers: Iterable[str]) -> set[Ref]:
 
 
 def referring_to(refs: Iterable[Ref]) -> set[Ref]:
-    """The living objects of the mirror whose rows refer to any of these, as far as Stripe can be asked about them."""
+    """The objects whose rows refer to any of these, and that the mirror takes to be there."""
+    return {ref for ref, gone in rows_referring_to(refs).items() if not gone}
+
+
+def rows_referring_to(refs: Iterable[Ref]) -> dict[Ref, bool]:
+    """The objects whose rows refer to any of these, as far as Stripe can be asked about them; and whether marked."""
     ids: dict[str, list[str]] = {}
     for ref in refs:
         ids.setdefault(ref.kind, []).append(ref.id)
-    found: set[Ref] = set()
+    found: dict[Ref, bool] = {}
     with connection.cursor() as cursor:
         for kind, target, condition in pointers():
             if target in ids:
                 table = layout_for(kind).table
-                statement = f'SELECT id FROM "{table}" WHERE {condition} AND {LIVING}'  # noqa: S608 - our own tables
+                statement = f'SELECT id, {GONE} FROM "{table}" WHERE {condition}'  # noqa: S608 - our own tables
                 cursor.execute(statement, {"ids": ids[target], "kind": kind.name})
-                found |= {Ref(kind.name, object_id) for (object_id,) in cursor.fetchall()}
+                found |= {Ref(kind.name, object_id): gone for object_id, gone in cursor.fetchall()}
     return found
 
 
@@ -88,8 +135,10 @@ def points_to(column: Column, ids: str = "ids") -> str:
     return f'{column.name} IN (SELECT djstripe_id FROM "{table}" WHERE id = ANY(%({ids})s))'  # noqa: S608
 
 
-# What else of a clock goes when these go: whoever refers to one that is gone may be gone too, whatever its event says.
-HOLDING = frozenset({"customer", "subscription", "invoice", "payment_intent", "charge", "setup_intent"})
+def leans_on(ref: Ref, data: Data, references: Iterable[Ref]) -> set[Ref]:
+    """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice."""
+    named = {(name, id_of(data.get(name))) for name in ("customer", "invoice")} if ref.kind in RAW else set()
+    return {*references, *(Ref(name, object_id) for name, object_id in named if object_id)}
 
 
 def orphaned(needs: Mapping[Ref, Iterable[Ref]], gone: Iterable[Ref] = (), *, owner: str) -> set[Ref]:

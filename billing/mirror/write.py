@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from billing.mirror import gates, readmodel, signals, silence, tables
-from billing.mirror.columns import TableRow, departed, rows_of, without
+from billing.mirror.columns import CHILDREN, TableRow, children_of, departed, rows_of, without
 from billing.mirror.gate import Gate, may_write
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.subscribers import point_to_subscribers
@@ -130,6 +130,7 @@ def write_held(
     point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
     gone = mark_gone([s.ref for s in passed if s.data is None], held, owner_id=owner_id, now=now)
+    mark_inside(gone, held, owner_id=owner_id, now=now)
     after = {ref: data for ref, data in (new | gone).items() if ref.id not in refused}
     changes = {s.ref: describe(s, held, after, refused) if s.ref in fresh else Change.STALE for s in snapshots}
     written = [s for s in passed if changes[s.ref] is not Change.REFUSED]
@@ -169,6 +170,18 @@ def mark_gone(refs: Iterable[Ref], held: Held, *, owner_id: str | None, now: dat
         for ref in (Ref(kind, object_id) for object_id in marked):
             gone[ref] = held.stored[ref] | tables.what_gone_means(kind)
     return gone
+
+
+def mark_inside(gone: Iterable[Ref], held: Held, *, owner_id: str | None, now: datetime) -> None:
+    """What stood in an object that is gone is gone with it, but for what has events of its own."""
+    inside = [
+        Ref(child.name, data["id"])
+        for ref in gone
+        if ref.kind in CHILDREN and not CHILDREN[ref.kind].live_alone
+        for child, data in children_of(kind_for(ref.kind), held.stored[ref])
+    ]
+    for kind, ids in by_kind(inside).items():
+        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
 
 
 def describe(snapshot: Snapshot, held: Held, after: Mapping[Ref, Data], refused: Collection[str]) -> Change:

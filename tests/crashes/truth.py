@@ -18,6 +18,7 @@ from billing.activity.models import Activity
 from billing.inbox.envelope import STRIPE
 from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror import readmodel
+from billing.mirror.compare import differences
 from billing.mirror.drift import comparable, look
 from billing.mirror.kinds import KINDS, Kind, Ref
 from billing.mirror.raw import RawObject
@@ -83,13 +84,19 @@ def rows_of(kind: Kind) -> Any:
 def about_inner(outer: str, inner: str, name: str) -> Iterator[str]:
     """What stands inside an object has a row that says the same, and what does so no more is marked."""
     whole = stored_of(Ref(outer, object_id) for object_id in rows_of(KINDS[outer]).values_list("id", flat=True))
-    inside = {one["id"]: one for data in whole.values() for one in (data.get(name) or {}).get("data", ())}
+    inside = {
+        one["id"]: one
+        for data in whole.values()
+        if not data.get("deleted")
+        for one in (data.get(name) or {}).get("data", ())
+    }
     kept = stored_of(Ref(inner, object_id) for object_id in rows_of(KINDS[inner]).values_list("id", flat=True))
     living = {ref.id: data for ref, data in kept.items() if not data.get("deleted")}
     yield from (f"{object_id} has no living row" for object_id in inside.keys() - living.keys())
     yield from (f"{object_id} is in no {outer}" for object_id in living.keys() - inside.keys())
     for object_id in inside.keys() & living.keys():
-        if living[object_id] != living[object_id] | inside[object_id]:
+        # A copy of a price changes without an event, and an item may have been asked for by itself: see `compare`.
+        if differences(inner, living[object_id], living[object_id] | inside[object_id]):
             yield f"{object_id} has a row that says something else than its {outer}"
 
 

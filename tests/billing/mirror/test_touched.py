@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 from djstripe import models as djstripe
 
+from billing.inbox.claim import LEASE
 from billing.inbox.models import InboxEvent, InboxState
 from billing.mirror.apply import mirror_due
 from billing.mirror.fetch import fetch
@@ -13,12 +14,16 @@ from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.raw import RawObject
 from billing.mirror.tables import read
 from billing.mirror.touched import living_by, orphaned
+from billing.mirror.write import Snapshot, write_now
+from billing.stripe_accounts import primary
 
 pytestmark = pytest.mark.django_db
 
 
 def mirror() -> None:
+    """Twice: what ends a clock is looked at once more, when nobody can be writing any more what it took along."""
     mirror_due(timezone.now, budget_seconds=30)
+    mirror_due(lambda: timezone.now() + LEASE, budget_seconds=30)
     assert not InboxEvent.objects.exclude(state__in=[InboxState.MIRRORED, InboxState.STORED]).exists()
 
 
@@ -37,10 +42,12 @@ def clocked(shop):
     subscription = shop.subscription(customer.id, shop.price(shop.product().id).id)
     [charge] = shop.stripe.v1.charges.list({"customer": customer.id}).data
     shop.stripe.v1.refunds.create({"charge": charge.id, "amount": 10})
+    old = shop.stripe.v1.payment_methods.attach("pm_card_mastercard", {"customer": customer.id})
+    shop.stripe.v1.payment_methods.detach(old.id)
     return clock, customer, subscription
 
 
-KINDS = ("customer", "subscription", "invoice", "payment_intent", "charge", "refund")
+KINDS = ("customer", "payment_method", "subscription", "invoice", "payment_intent", "charge", "refund")
 
 
 def test_a_deleted_clock_takes_along_all_that_lived_by_it(shop, clocked, take_events):
@@ -111,3 +118,25 @@ def test_the_items_of_a_deleted_draft_beyond_those_that_its_event_shows_are_aske
     mirror()
     for item in (*items, free, after):
         assert read(kind_for("invoiceitem"), [item])[item] == fetch(Ref("invoiceitem", item)).data
+
+
+def test_what_another_worker_writes_while_a_clock_ends_is_found_at_the_second_look(shop, clocked, take_events):
+    clock, _, subscription = clocked
+    take_events()
+    late = list(InboxEvent.objects.filter(object_kind="charge").values())
+    InboxEvent.objects.filter(object_kind__in=["charge", "refund"]).delete()
+    mirror()
+    before = set(InboxEvent.objects.values_list("pk", flat=True))
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    take_events()
+    InboxEvent.objects.exclude(pk__in=before).exclude(type="test_helpers.test_clock.deleted").delete()
+    mirror_due(timezone.now, budget_seconds=30)
+    [waiting] = InboxEvent.objects.filter(state=InboxState.RECEIVED)
+    assert waiting.type == "test_helpers.test_clock.deleted" and not waiting.error
+    charge = late[0]["payload"]["data"]["object"]  # another worker had begun before that was known
+    snapshot = Snapshot(Ref("charge", charge["id"]), charge | {"balance_transaction": None}, 1, 1, told=True)
+    write_now([snapshot], account=primary(), owner_id=None, now=timezone.now())
+    assert living("charge")
+    mirror()
+    assert living("charge") == living("subscription_item") == set()
+    assert subscription.id not in living("subscription")
