@@ -268,7 +268,7 @@ def fail(walking: Walking, cause: str, *, kept: Any = ()) -> None:
 
 def laid_down(execution: InHand, answers: Answers) -> list[dict[str, Any]]:
     """Where an execution stood before the walk in hand, which has spoilt ours, with the answers that it was given."""
-    kept = Execution.objects.values_list("walkers", flat=True).get(pk=execution.pk)
+    kept: list[dict[str, Any]] = Execution.objects.values_list("walkers", flat=True).get(pk=execution.pk)
     given = {number: answer for number, answer in answers if "result" in answer}
     for walker in kept:
         if walker.get("phase") == Phase.CALL and walker.get("call_number") in given:
