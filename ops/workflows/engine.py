@@ -267,13 +267,16 @@ def fail(walking: Walking, cause: str, *, kept: Any = ()) -> None:
 
 
 def laid_down(execution: InHand, answers: Answers) -> list[dict[str, Any]]:
-    """Where an execution stood before the walk in hand, which has spoilt ours, with the answers that it was given."""
-    kept = Execution.objects.values_list("walkers", flat=True).get(pk=execution.pk)
+    """Where an execution stood before the walk in hand, which has spoilt ours, with the answers that it was given.
+
+    Nothing, where that is what could not be read.
+    """
+    kept: list[dict[str, Any]] = Execution.objects.values_list("walkers", flat=True).get(pk=execution.pk)
     given = {number: answer for number, answer in answers if "result" in answer}
     for walker in kept:
         if walker.get("phase") == Phase.CALL and walker.get("call_number") in given:
             walker |= {"phase": Phase.ANSWER.value, "answer": given[walker["call_number"]]}
-    return kept
+    return kept if all("phase" in walker for walker in kept) else []
 
 
 def walking_of(execution: InHand, written: Written, *, now: datetime) -> Walking:

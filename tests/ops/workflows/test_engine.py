@@ -176,6 +176,7 @@ def test_one_that_cannot_be_walked_fails_alone(clock):
     bad.refresh_from_db()
     good.refresh_from_db()
     assert (bad.status, good.status) == (Status.FAILED, Status.SUCCEEDED)
+    assert bad.walkers == []  # nothing that a redrive could read
 
 
 def test_versions_are_the_same_where_nothing_changed():

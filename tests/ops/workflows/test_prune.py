@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 
-from ops.models import Execution, HistoryEvent, TaskCall
+from ops.models import Execution, HistoryEvent, Status, TaskCall
 from ops.workflows.prune import prune
 from ops.workflows.start import start
+from tests.ops.rows import make_approval
 from tests.ops.workflows.moving import Clock, finish, machine_of
 from tests.ops.workflows.test_children import parent_of
 
@@ -35,6 +37,17 @@ def test_histories_go_first_and_executions_later():
     assert run(30.2) == 0
     assert run(60.1) == 2
     assert not Execution.objects.exists()
+
+
+def test_what_people_decided_outlives_the_call_that_asked_them():
+    approval = make_approval(NOW)
+    execution = approval.call.execution
+    Execution.objects.filter(pk=execution.pk).update(status=Status.SUCCEEDED, finished_at=NOW, walkers=[])
+    assert run(30.1) == 1
+    with connection.cursor() as cursor:  # what a commit checks
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    approval.refresh_from_db()
+    assert (approval.call, approval.question) == (None, "Refund the second payment?")
 
 
 def test_what_runs_stays_however_old_it_is():

@@ -2,6 +2,7 @@
 once in each place, and comes to what it would have come to at once.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ from ops.workflows.start import start
 from tests.ops.workflows.failing import BEFORE, FAULTS, Faulty, Perfect, machines
 from tests.ops.workflows.moving import Clock, finish, machine_of, next_due
 
+EXAMPLES = int(os.environ.get("REDRIVE_EXAMPLES", "20"))
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACTS = ["advance", "advance", "call", "call", "children", "later", "stop"]
 MOST_REDRIVES = 60
@@ -28,7 +30,9 @@ pytestmark = pytest.mark.django_db
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     definition=machines(),
