@@ -107,7 +107,8 @@ def on_aws() -> Execution:
     arn = "arn:aws:states:eu-west-1:111122223333:execution:refunds"
     Execution.objects.filter(pk=row.pk).update(arn=f"{arn}:there")
     ActivityTask.objects.create(
-        origin=f"refunds:there:Refund:{'0b5e' * 10}", activity="arn:aws:states:eu-west-1:111122223333:activity:refund-invoice",
+        origin=f"refunds:there:Refund:{'0b5e' * 10}",
+        activity="arn:aws:states:eu-west-1:111122223333:activity:refund-invoice",
         execution=f"{arn}:there", state_name="Refund", state=TaskState.LATE, answer={"result": {}}, attempts=1,
         error="TaskTimedOut: Task Timed Out", handed_out=2, received_at=timezone.now(),
     )  # fmt: skip

@@ -29,7 +29,7 @@ def prune_tasks(*, now: datetime, end: float) -> int:
     """
     days, total = settings.WORKFLOWS_TASK_DAYS, 0
     redrivable = REDRIVABLE_FOR + SLACK
-    values = {
+    values: dict[str, datetime | int] = {
         "before": now - timedelta(days=days),
         "ended": now - redrivable,
         "unknown": now - LONGEST_EXECUTION - redrivable,
