@@ -15,8 +15,7 @@ from billing.mirror.echoes import ECHOES, Echo, echoes
 from billing.mirror.kinds import KINDS, MODEL_KINDS, RAW, Kind, Ref, kind_for
 from billing.mirror.layout import Column
 from billing.mirror.listing import INSIDE
-from billing.mirror.shapes import Data, id_of
-from billing.mirror.words import is_cut_short
+from billing.mirror.shapes import Data, id_of, is_cut_short
 
 CLOCK = "test_helpers.test_clock"
 # What Stripe keeps when a clock or a draft goes; and what is marked with the object that it stands in.

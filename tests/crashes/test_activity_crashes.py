@@ -69,20 +69,26 @@ def begin(stripe):
 
 def worker(comma: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "tests.crashes.activities", comma, "refund-invoice"]
-    return subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.PIPE)
 
 
-def killed(commas) -> list[int]:
-    return [process.wait(120) for process in [worker(comma) for comma in commas]]
+def killed(commas, begin) -> tuple[list[str], list[int]]:
+    """Let workers take what is begun once all of them poll; the executions, and how the workers ended."""
+    workers = [worker(comma) for comma in commas]
+    for each in workers:
+        assert each.stdout
+        assert each.stdout.readline().startswith(b"Serving")
+    arns = begin()
+    return arns, [each.wait(120) for each in workers]
 
 
 def finish(arns, clock) -> list[tuple[str, str]]:
-    """A worker that lives goes on with what is left; how the executions ended, and with which errors."""
+    """A worker that lives goes on with what is left; how the executions ended, and why."""
     living = Worker(HERE, ["refund-invoice"], clock, make=tasks.make)
     threads = living.start()
     try:
         said = [ended(arn, seconds=60) for arn in arns]
-        return [(each["status"], each.get("error", "")) for each in said]
+        return [(each["status"], each.get("error", "") + each.get("cause", "")) for each in said]
     finally:
         assert living.finish(threads, seconds=20)
 
@@ -95,8 +101,9 @@ def refunds_of(stripe) -> list[int]:
 
 def test_killed_at_every_comma_each_refund_is_made_once_and_every_task_is_answered(begin, stripe):
     """One worker dies at each comma, with a task each; whoever looks once their leases are over goes on."""
-    arns = begin(put(definition(Pay=REFUND)), len(COMMAS))
-    assert killed(COMMAS) == [-signal.SIGKILL] * len(COMMAS)
+    machine = put(definition(Pay=REFUND))
+    arns, ends = killed(COMMAS, lambda: begin(machine, len(COMMAS)))
+    assert ends == [-signal.SIGKILL] * len(COMMAS)
     assert finish(arns, lambda: timezone.now() + LEASE) == [("SUCCEEDED", "")] * len(arns)
     assert refunds_of(stripe) == [300] * len(arns)
     states = sorted(ActivityTask.objects.values_list("state", flat=True))
@@ -107,8 +114,9 @@ def test_killed_at_every_comma_each_refund_is_made_once_and_every_task_is_answer
 
 def test_killed_after_the_call_a_state_that_times_out_is_tried_again_under_the_same_key(begin, stripe):
     retry = [{"ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "BackoffRate": 1, "MaxAttempts": 30}]
-    arns = begin(put(definition(Pay=REFUND | {"TimeoutSeconds": 4, "Retry": retry})), 1)
-    assert killed(["after the call, before its record"]) == [-signal.SIGKILL]
+    machine = put(definition(Pay=REFUND | {"TimeoutSeconds": 4, "Retry": retry}))
+    arns, ends = killed(["after the call, before its record"], lambda: begin(machine, 1))
+    assert ends == [-signal.SIGKILL]
     assert finish(arns, timezone.now) == [("SUCCEEDED", "")]  # no lease has ended: the task was handed out again
     assert refunds_of(stripe) == [300]
     task = ActivityTask.objects.get()

@@ -26,7 +26,7 @@ from ops.models import (
     TaskState,
 )
 from ops.workflows.aws.acts import machine_of
-from ops.workflows.aws.executions import place_of
+from ops.workflows.aws.places import place_of
 from ops.workflows.aws.redrives import BROKEN, NOT_REDRIVABLE, REDRIVABLE_FOR
 from ops.workflows.calls import GIVE_UP_AFTER
 

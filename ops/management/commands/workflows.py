@@ -14,6 +14,7 @@ from ops.management.commands.run_workflow import read_json, read_text
 from ops.workflows import acts_command
 from ops.workflows.asl.validate import InvalidDefinition, check_text
 from ops.workflows.aws import bringing_command, command
+from ops.workflows.aws.models import ExecutionOnAws, MapRunOnAws
 from ops.workflows.machines import NoVersion, save_version
 from ops.workflows.models import Execution, StateMachine, Status
 from ops.workflows.start import InputTooLarge, start
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         starting.add_argument("--input", type=Path, help="a JSON file; without it {}")
         showing = acts.add_parser("show", help="an execution with its history")
         showing.add_argument("machine")
-        showing.add_argument("name")
+        showing.add_argument("name", help="of the execution; or its ARN on AWS")
         deploying = acts.add_parser(
             "deploy", help="bring state machines to AWS Step Functions, with all they need there"
         )
@@ -123,14 +124,31 @@ def start_one(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def show(options: dict[str, Any]) -> list[dict[str, Any]]:
-    found = Execution.objects.filter(machine=machine_of(options["machine"]), name=options["name"])
-    execution = found.order_by("arn").first()
+    name = options["name"]
+    named = {"arn": name} if name.startswith("arn:") else {"name": name}
+    execution = Execution.objects.filter(machine=machine_of(options["machine"]), **named).order_by("arn").first()
     if execution is None:
-        raise CommandError(f"The state machine {options['machine']} has no execution named {options['name']}.")
+        raise CommandError(f"The state machine {options['machine']} has no execution named {name}.")
     head = {"arn": execution.arn, "status": execution.status, "input": execution.input, "output": execution.output}
     head |= {"error": execution.error, "cause": execution.cause, "started_at": execution.started_at}
+    if execution.arn:
+        head |= seen_on_aws(execution)
     events = execution.history.order_by("number")
     return [head, *({"at": event.at, "type": event.type, "name": event.name, **event.details} for event in events)]
+
+
+def seen_on_aws(execution: Execution) -> dict[str, Any]:
+    """What AWS says besides: redrives, and how the runs of its Maps stand."""
+    on_aws = ExecutionOnAws.objects.filter(pk=execution.pk).first()
+    runs = MapRunOnAws.objects.filter(execution=execution).order_by("pk")
+    return {
+        "redrives": execution.redrives,
+        "redriven_at": on_aws.redriven_at if on_aws else None,
+        "redrive_status": on_aws.redrive_status if on_aws else "",
+        "map_runs": [
+            {"arn": run.arn, "state": run.state_name, "status": run.status, "items": run.items} for run in runs
+        ],
+    }
 
 
 def machine_of(name: str) -> StateMachine:
@@ -143,7 +161,7 @@ def machine_of(name: str) -> StateMachine:
 
 def lines_of(told: Any) -> list[str]:
     rows = told if isinstance(told, list) else [told]
-    return ["  ".join(f"{name}: {value}" for name, value in row.items() if value not in ("", None)) for row in rows]
+    return ["  ".join(f"{name}: {value}" for name, value in row.items() if value not in ("", None, [])) for row in rows]
 
 
 # These say themselves what they did.

@@ -18,12 +18,12 @@ from ops.audit import REDRIVE_EXECUTION, START_AGAIN, STOP_EXECUTION, record_act
 from ops.effects import aws
 from ops.workflows.acts import REDRIVABLE, CannotAct, subject_of
 from ops.workflows.aws import redrives
-from ops.workflows.aws.executions import place_of, version_of
 from ops.workflows.aws.following import follow
 from ops.workflows.aws.models import DeployedMachine, ExecutionOnAws
 from ops.workflows.aws.pace import Allowance, Tally
-from ops.workflows.aws.places import ALIAS
+from ops.workflows.aws.places import ALIAS, place_of
 from ops.workflows.aws.there import code_of
+from ops.workflows.aws.versions import Versions
 from ops.workflows.models import Execution, Status
 
 Json = Any
@@ -186,7 +186,7 @@ def note_started(row: Execution, machine: str, arn: str, name: str, *, now: date
 def version_started(deployed: DeployedMachine, arn: str, *, now: datetime) -> int | None:
     states = aws.client("stepfunctions", place_of(arn).region)
     try:
-        version = version_of(deployed, {"executionArn": arn, "startDate": now}, states, Allowance())
+        version = Versions(deployed, states).of({"executionArn": arn, "startDate": now}, Allowance())
     except aws.AwsTrouble as error:
         log.warning("step_functions:version_unknown", execution=arn, error=str(error))
         return None

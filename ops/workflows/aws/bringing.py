@@ -14,8 +14,8 @@ from accounts.models import User
 from ops.effects import aws
 from ops.rules.cloudformation.resolving import Unresolved
 from ops.workflows.asl.validate import check_text
-from ops.workflows.aws.executions import place_of
 from ops.workflows.aws.moving import back
+from ops.workflows.aws.places import place_of
 from ops.workflows.aws.template_reading import MACHINE, Told
 from ops.workflows.machines import save_version
 from ops.workflows.models import StateMachine

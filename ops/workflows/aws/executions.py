@@ -4,26 +4,24 @@ Each round makes a bounded number of calls, slowly (`pace`), and the next goes o
 machine is left in peace, longer each time; where AWS throttles, so are the others at its place.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from botocore.exceptions import ClientError
-from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from ops.effects import aws
 from ops.workflows.aws import map_runs, redrives
 from ops.workflows.aws.deploy import here
-from ops.workflows.aws.following import follow
+from ops.workflows.aws.following import follow, stand_as_told
 from ops.workflows.aws.models import DeployedMachine, ExecutionOnAws
-from ops.workflows.aws.moving import back
 from ops.workflows.aws.pace import Allowance, Tally, rest_after
-from ops.workflows.aws.places import Place
+from ops.workflows.aws.places import place_of
 from ops.workflows.aws.there import Machines, code_of
-from ops.workflows.models import Execution, StateMachine, StateMachineVersion, Status
+from ops.workflows.aws.versions import Versions
+from ops.workflows.models import Execution, StateMachine, Status
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -89,25 +87,28 @@ def read_machine(deployed: DeployedMachine, allowance: Allowance, tally: Tally, 
     for execution in unfinished(deployed):
         if not allowance.take():
             return
-        follow(execution, states, place, allowance, tally, now=now)
+        if not follow(execution, states, place, allowance, tally, now=now):
+            stand_as_told(execution)
         deployed.followed = execution.pk
     map_runs.read(deployed, states, allowance, tally, now=now)
     for child in unfinished_children(deployed):
         if not allowance.take():
             return
-        follow(child, states, place, allowance, tally, now=now)
+        if not follow(child, states, place, allowance, tally, now=now):
+            stand_as_told(child)
         ExecutionOnAws.objects.filter(pk=child.pk).update(looked_at=now)
 
 
 def list_started(deployed: DeployedMachine, states: Any, allowance: Allowance, tally: Tally, *, now: datetime) -> None:
     """Make rows of what started since the last look, the newest first; a list that is long is gone on with."""
     since = deployed.listed_until - OVERLAP if deployed.listed_until else now - FIRST_LOOK
+    versions = Versions(deployed, states)
     if not deployed.next_page:
         deployed.listing_since = now
     while allowance.take():
         page = page_of(deployed, states)
         fresh = [each for each in page["executions"] if each["startDate"] >= since]
-        if not add_all(deployed, fresh, states, allowance, tally):
+        if not add_all(deployed, fresh, versions, allowance, tally):
             return  # this page again
         deployed.next_page = page.get("nextToken") or ""
         if not deployed.next_page or len(fresh) < len(page["executions"]):
@@ -128,73 +129,39 @@ def page_of(deployed: DeployedMachine, states: Any) -> Mapping[str, Json]:
     return page
 
 
-def place_of(arn: str) -> Place:
-    _, partition, _, region, account, *_ = arn.split(":")
-    return Place(region, account, partition)
-
-
 def add_all(
-    deployed: DeployedMachine, listed: Sequence[Mapping[str, Json]], states: Any, allowance: Allowance, tally: Tally
+    deployed: DeployedMachine,
+    listed: Sequence[Mapping[str, Json]],
+    versions: Versions,
+    allowance: Allowance,
+    tally: Tally,
 ) -> bool:
-    """Make the rows of those that have none; whether there was leave for all."""
+    """Make the rows of those that have none, without a history yet: they count as running until that is read.
+
+    Returns whether there was leave for all.
+    """
     arns = [each["executionArn"] for each in listed]
     known = set(Execution.objects.filter(arn__in=arns).values_list("arn", flat=True))
-    for each in reversed(listed):
-        if each["executionArn"] not in known:
-            if not add(deployed, each, states, allowance):
-                return False
-            tally.listed += 1
-    return True
-
-
-def add(deployed: DeployedMachine, each: Mapping[str, Json], states: Any, allowance: Allowance) -> bool:
-    """Make an execution's row, without a history yet: it counts as running until that is read. False: no leave."""
-    version = version_of(deployed, each, states, allowance)
-    if version is None:
-        return False
-    row = Execution(
-        version_id=version,
-        machine=deployed.machine,
-        name=each["name"][:80],
-        arn=each["executionArn"],
-        status=Status.RUNNING,
-        started_at=each["startDate"],
-    )
-    Execution.objects.bulk_create([row], ignore_conflicts=True)
-    return True
-
-
-def version_of(deployed: DeployedMachine, each: Mapping[str, Json], states: Any, allowance: Allowance) -> int | None:
-    """The version whose definition an execution runs; of a published version it is asked once. None: no leave."""
-    published = each.get("stateMachineVersionArn", "")
-    if published in deployed.versions:
-        return deployed.versions[published]
-    if not allowance.take():
-        return None
-    said = states.describe_state_machine_for_execution(executionArn=each["executionArn"])
-    place = place_of(deployed.arn)
-    version = version_that_says(deployed.machine, back(json.loads(said["definition"]), place), place, each["startDate"])
-    if published:
-        deployed.versions[published] = version
-    return version
-
-
-def version_that_says(machine: StateMachine, definition: Json, place: Place, at: datetime) -> int:
-    """The latest version with this definition; one that is not known here is kept as it came from AWS."""
-    with transaction.atomic():
-        locked = StateMachine.objects.select_for_update().get(pk=machine.pk)
-        versions = list(locked.versions.order_by("-number"))
-        for version in versions:
-            if json.loads(version.definition) == definition:
-                return version.pk
-        made = StateMachineVersion.objects.create(
-            machine=locked,
-            number=versions[0].number + 1 if versions else 1,
-            definition=json.dumps(definition, indent=2, ensure_ascii=False),
-            reason=f"As an execution on AWS runs it ({place.region}).",
-            changed_at=at,
+    rows = []
+    for each in listed:
+        if each["executionArn"] in known:
+            continue
+        version = versions.of(each, allowance)
+        if version is None:
+            break
+        rows.append(
+            Execution(
+                version_id=version,
+                machine=deployed.machine,
+                name=each["name"][:80],
+                arn=each["executionArn"],
+                status=Status.RUNNING,
+                started_at=each["startDate"],
+            )
         )
-    return made.pk
+    Execution.objects.bulk_create(rows, ignore_conflicts=True)
+    tally.listed += len(rows)
+    return len(rows) + len(known) == len(listed)
 
 
 def unfinished(deployed: DeployedMachine) -> list[Execution]:

@@ -30,19 +30,20 @@ KEPT_NO_LONGER = "AWS does not have it any more. How it ended is not known here.
 
 def follow(
     execution: Execution, states: Any, place: Place, allowance: Allowance, tally: Tally, *, now: datetime
-) -> None:
-    """Write the events that are new since the last look, and how the execution stands after them."""
+) -> bool:
+    """Write the events that are new since the last look, and how the execution stands after; whether there were any."""
     try:
         events = sorted(new_events(states, execution, allowance), key=lambda event: event["id"])
     except ClientError as error:
         if code_of(error) != GONE:
             raise
         lose(execution, tally, now=now)
-        return
-    if not events:
-        return
+        return True
     with transaction.atomic():
         locked = Execution.objects.select_for_update().get(pk=execution.pk)
+        events = [event for event in events if event["id"] > locked.events]  # another has written some meanwhile
+        if not events:
+            return False
         history.write([row(execution.pk, event, place) for event in events])
         tally.events += len(events)
         locked.events = max(locked.events, events[-1]["id"])
@@ -51,6 +52,20 @@ def follow(
         locked.save()
         map_runs.note(locked, events)
         tally.ended += locked.status != Status.RUNNING
+    return True
+
+
+def stand_as_told(execution: Execution) -> None:
+    """One that counts as running though its history has ended stands as that tells: no redrive has led on yet."""
+    last = HistoryEvent.objects.filter(execution=execution).order_by("-number").first()
+    if last is None or last.type not in ENDS:
+        return
+    Execution.objects.filter(pk=execution.pk, status=Status.RUNNING, events=last.number).update(
+        status=ENDS[last.type],
+        finished_at=last.at,
+        error=str(last.details.get("error", ""))[:256],
+        cause=last.details.get("cause", ""),
+    )
 
 
 def new_events(states: Any, execution: Execution, allowance: Allowance) -> Iterator[Mapping[str, Json]]:

@@ -48,4 +48,4 @@ class Tally:
 
 def rest_after(troubles: int) -> timedelta:
     """How long AWS is left in peace after so many rounds in a row that came to trouble."""
-    return min(FIRST_REST * 2 ** min(max(troubles - 1, 0), 10), LONGEST_REST)
+    return min(FIRST_REST * 2.0 ** min(max(troubles - 1, 0), 10), LONGEST_REST)

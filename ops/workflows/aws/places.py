@@ -51,6 +51,12 @@ class Place:
         return re.sub(connections, rf"arn:aws:events:{REGION}:{ACCOUNT}:connection/\1", text)
 
 
+def place_of(arn: str) -> Place:
+    """Where something of Step Functions stands."""
+    _, partition, _, region, account, *_ = arn.split(":")
+    return Place(region, account, partition)
+
+
 # In a CloudFormation template the stack itself says where it stands.
 OF_STACK = Place("${AWS::Region}", "${AWS::AccountId}", "${AWS::Partition}")
 

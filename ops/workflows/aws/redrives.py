@@ -28,7 +28,7 @@ def look(deployed: DeployedMachine, states: Any, allowance: Allowance, tally: Ta
     """Ask how some of the executions stand that could be redriven; one that was is followed again."""
     rows = redrivable(deployed, now=now)
     turn = [*rows.filter(pk__gt=deployed.asked)[:MOST_ASKED], *rows.filter(pk__lte=deployed.asked)[:MOST_ASKED]]
-    if len(turn) > MOST_ASKED and allowance.take():  # the others' turn comes later: those that run now are seen at once
+    if rows.count() > MOST_ASKED and allowance.take():  # the others' turn comes later: those that run are seen at once
         look_among_running(deployed, states, tally)
     for row in turn[:MOST_ASKED]:
         if not allowance.take():

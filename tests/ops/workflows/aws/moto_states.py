@@ -3,6 +3,8 @@
 moto 5.2.5 runs definitions and knows how to wait for activities, but gives each execution an empty set of them, has no
 door for GetActivityTask, drops the cause of a failure at its door, leaves the place of its JSONata evaluator empty, and
 puts a stack's machines among those that do not run. This joins the parts: nothing of how a state runs is changed.
+`test_moto_states` says when moto does one of these itself. Besides, its SendTaskHeartbeat calls the token of a state
+without HeartbeatSeconds invalid, and it knows no redrives.
 """
 
 import sys

@@ -230,6 +230,8 @@ def test_an_item_of_a_map_run_is_redriven_with_the_execution_whose_map_it_is(olg
     assert reverse("admin:ops_execution_act", args=[row.pk, "redrive"]) not in shown
     assert "It is an item of a Map Run" in act(client, row, "redrive")
     assert "It is an item of a Map Run" in act(client, row, "again", name="x")
+    told = command("show", failed.machine.name, failed.arn)[0]
+    assert [(each["state"], each["items"]["failed"]) for each in told["map_runs"]] == [("", 1)]
     parent = page(client, failed)
     assert reverse("admin:ops_execution_change", args=[row.pk]) in parent
     assert "no item may fail" in parent

@@ -226,5 +226,5 @@ def test_an_execution_there_is_shown_among_those_here(olga):
     page = sign_in(olga)
     assert '<span class="mode">AWS</span>' in page.get("/admin/ops/execution/").content.decode()
     shown = page.get(f"/admin/ops/execution/{row.pk}/change/").content.decode()
-    assert "AWS Step Functions, us-east-1" in shown
+    assert "AWS Step Functions, us-east-1, account 123456789012" in shown
     assert "Begin" in shown

@@ -17,12 +17,13 @@ from ops.rules.cloudformation.written import Unreadable, read_template
 from ops.workflows.aws.template import moves_into_stack, resources
 from ops.workflows.aws.template_reading import machines_of
 from tests.aws import CREDENTIALS
+from tests.ops.workflows.aws.conftest import HERE
 from tests.ops.workflows.aws.test_moving import nested
 from tests.ops.workflows.moving import definition, machine_of
 
 REFUND = "arn:aws:states:local:000000000000:activity:refund-invoice"
 LOCAL = "arn:aws:states:local:000000000000:"
-HERE = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+THERE = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
 PAY = definition(Pay={"Type": "Task", "Resource": REFUND, "End": True})
 
 
@@ -43,7 +44,7 @@ def sending(queue):
     )  # fmt: skip
 
 
-LIVE = json.dumps(PAY).replace(REFUND, f"{HERE}:activity:refund-invoice")
+LIVE = json.dumps(PAY).replace(REFUND, f"{THERE}:activity:refund-invoice")
 ACTIVITY = {"Type": "AWS::StepFunctions::Activity", "Properties": {"Name": "refund-invoice"}}
 
 
@@ -268,4 +269,6 @@ def test_a_stack_on_aws_gives_its_machines_back(states_aws):
     assert json.loads(versions[0].definition) == json.loads(versions[1].definition)
     with pytest.raises(CommandError, match="There is no file never-made"):
         brought("never-made")
+    # moto keeps a stack's policies as no JSON, which whoever prunes would stumble over.
+    boto3.client("stepfunctions").delete_state_machine(stateMachineArn=HERE.machine(name))
     aws_calls.made.cache_clear()

@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 
 from ops.workflows.aws import executions
+from ops.workflows.aws.following import follow
 from ops.workflows.aws.models import DeployedMachine, ExecutionOnAws, MapRunOnAws
-from ops.workflows.aws.pace import AT_ONCE, CALLS_A_SECOND, Allowance, rest_after
+from ops.workflows.aws.pace import AT_ONCE, CALLS_A_SECOND, Allowance, Tally, rest_after
+from ops.workflows.aws.redrives import reopen
 from ops.workflows.models import Execution, Status
 from tests.ops.workflows.aws.conftest import HERE
 from tests.ops.workflows.aws.played import BEGAN, Refusal, Stage, TimedOut, deployed_of, on
@@ -126,6 +128,45 @@ def test_the_definition_of_a_published_version_is_asked_for_once(stage, machine,
     read(clock)
     assert Execution.objects.filter(version=machine.current).count() == 3
     assert stage.names().count("DescribeStateMachineForExecution") == 1
+
+
+def test_one_execution_tells_the_definition_of_all_since_the_machine_was_updated(stage, machine, clock):
+    """Executions that were started without the alias bear no version."""
+    for number in range(-2, 4):  # the machine was updated when the one with number 0 began
+        stage.add(machine.name, f"pay-{number}", startDate=BEGAN + timedelta(seconds=number))
+    read(clock)
+    assert Execution.objects.filter(version=machine.current).count() == 6
+    assert stage.names().count("DescribeStateMachineForExecution") == 4  # the latest; each that began before the update
+
+
+def test_two_who_read_the_same_events_at_once_do_not_bring_an_end_back(stage, machine, clock):
+    """An operator's act reads an execution while the round does."""
+    arn = stage.add(machine.name, "pay")
+    stage.begin(arn)
+    stage.fail(arn)
+    read(clock)
+    slow = one()
+    stage.redrive(arn)
+    halfway = list(stage.events[arn])
+    stage.succeed(arn)
+    follow(one(), stage.states, HERE, Allowance(), Tally(), now=clock.now)
+    stage.events[arn] = halfway  # what the slow one was told before
+    follow(slow, stage.states, HERE, Allowance(), Tally(), now=clock.now)
+    assert one().status == Status.SUCCEEDED
+
+
+def test_one_that_counts_as_running_and_has_ended_stands_as_its_history_tells(stage, machine, clock):
+    arn = stage.add(machine.name, "pay")
+    stage.begin(arn)
+    stage.fail(arn)
+    read(clock)
+    before = one()
+    reopen(before, Tally())
+    read(clock)
+    after = one()
+    assert (after.status, after.error, after.cause, after.finished_at) == (
+        Status.FAILED, "Stripe.card_declined", "It was declined.", before.finished_at,
+    )  # fmt: skip
 
 
 def test_a_list_that_is_longer_than_a_round_is_gone_on_with_and_nothing_is_left_out(stage, machine, clock):

@@ -11,7 +11,7 @@ from ops.workflows import prune as pruning
 from ops.workflows.aws import activities, tasks
 from ops.workflows.aws.activities import Worker, patience
 from ops.workflows.aws.models import ActivityTask, TaskState
-from ops.workflows.models import Execution, Status
+from ops.workflows.models import EventWait, Execution, Status
 from tests.cast import sign_in
 from tests.ops.workflows.aws.conftest import HERE
 from tests.ops.workflows.aws.played import BEGAN, Played, Refusal, TimedOut, on
@@ -245,20 +245,29 @@ def test_old_tasks_go_once_their_execution_can_ask_no_more(played, clock):
     assert prune() == 0
 
 
-# what is kept however old it is: an execution that runs, a task that is not over, one of an unknown execution
-@pytest.mark.parametrize("kept", ["runs", "waits", "untold", "unknown"])
+# what is kept however old it is: an execution that runs, an answer to be told, a task of an unknown execution
+@pytest.mark.parametrize("kept", ["runs", "untold", "unknown"])
 def test_what_may_yet_be_asked_about_stays(played, clock, kept):
     told(clock)
     if kept != "unknown":
         ends = None if kept == "runs" else OLD - timedelta(days=100)
         execution_of(Status.RUNNING if kept == "runs" else Status.SUCCEEDED, finished_at=ends)
-    if kept == "waits":
-        ActivityTask.objects.update(state=TaskState.WAITING)
     if kept == "untold":
         ActivityTask.objects.update(state=TaskState.ANSWERED, due_at=OLD)
     assert prune() == 1
     if kept == "unknown":
         assert prune(BEGAN + timedelta(days=390)) == 0
+
+
+def test_what_a_task_of_an_ended_execution_waited_for_is_waited_for_no_more(played, clock):
+    told(clock)
+    ActivityTask.objects.update(state=TaskState.WAITING)
+    row = execution_of(Status.RUNNING)
+    token = f"step-functions:{one().pk}"
+    EventWait.objects.create(foreign_token=token, pattern="{}", key_name="x", keys=[], since=BEGAN, created_at=BEGAN)
+    assert prune() == 1
+    Execution.objects.filter(pk=row.pk).update(status=Status.ABORTED, finished_at=OLD - timedelta(days=17))
+    assert (prune(), EventWait.objects.count()) == (0, 0)
 
 
 def test_tasks_are_kept_for_ever_where_the_settings_say_so(played, clock, settings):
