@@ -1,6 +1,6 @@
 """Asking a customer, and taking the answer: one question a call, a link a reader, the first answer counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -143,7 +143,7 @@ def tell_whoever_waits(question: Question, told: dict[str, object], *, now: date
     return bool(question.call_id and answers.answer_calls({question.call_id: told}, now=now))
 
 
-def tell(kind: str, question: Question, detail: dict[str, object], *, now: datetime, depth: int = 0) -> None:
+def tell(kind: str, question: Question, detail: Mapping[str, object], *, now: datetime, depth: int = 0) -> None:
     """An event of our own, which rules may see."""
     about = {"customer": question.customer_id, "organization": question.organization.public_id, **detail}
     money = {"amount": question.amount, "currency": question.currency} if question.amount is not None else {}
