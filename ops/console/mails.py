@@ -98,7 +98,9 @@ class MailAdmin(PageAdmin):
 
     @display(description=gettext_lazy("subject"))
     def what(self, row: Mail) -> SafeString:
-        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', row.subject, row.template)
+        return format_html(
+            '<span><span class="who">{}</span><code class="sub-line">{}</code></span>', row.subject, row.template
+        )
 
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, row: Mail) -> SafeString:

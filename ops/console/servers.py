@@ -141,7 +141,7 @@ class ServerAdmin(PageAdmin):
     @display(description=gettext_lazy("organization"))
     def whose(self, row: Provision) -> SafeString:
         return format_html(
-            '<span class="who">{}</span><span class="sub-line">{}</span>',
+            '<span><span class="who">{}</span><span class="sub-line">{}</span></span>',
             row.organization.name,
             id_link(row.subscription_id),
         )
