@@ -74,8 +74,9 @@ class ServerAdmin(PageAdmin):
         }
 
     def may(self, request: HttpRequest, object_id: str | int, what: str) -> bool:
+        """Whether there is a button. Who pressed it twice is told by the act itself how the server stands."""
         there = Provision.objects.filter(pk=object_id, state__in=MAY[what])
-        return request.user.has_perm(PERMISSION) and there.exists()
+        return request.user.has_perm(PERMISSION) and (request.method == "POST" or there.exists())
 
     def has_start_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
         return self.may(request, object_id, "start")
