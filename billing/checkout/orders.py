@@ -8,6 +8,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from accounts.models import Organization
+from billing import clock
 from billing.checkout.models import CheckoutOrder, OrderState
 
 PAGE_LIFETIME = timedelta(minutes=60)  # Stripe allows 30 minutes to 24 hours (Stripe docs: Checkout, `expires_at`)
@@ -75,7 +76,8 @@ def describe_session(
         "success_url": urls.success,
         "cancel_url": urls.cancel,
         "locale": language.split("-")[0],
-        "expires_at": int((now + PAGE_LIFETIME).timestamp()),
+        # By Stripe's own time, which in the demo may be ahead of ours.
+        "expires_at": int((now + clock.ahead() + PAGE_LIFETIME).timestamp()),
     }
 
 

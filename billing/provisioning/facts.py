@@ -16,5 +16,6 @@ class ProvisionFacts:
     address: str = ""
     stop_at: datetime | None = None
     delete_at: datetime | None = None
+    held: bool = False
     refunded: int | None = None
     currency: str = ""

@@ -100,12 +100,13 @@ def change(
     stop_after: timedelta | None = None,
     keep_for: timedelta | None = None,
     back: bool = False,
+    held: bool = False,
 ) -> Provision:
     """Bring a provision into a state, if it may come into it; return it as it is then.
 
     `stop_after` is how long it goes on without the payment that is missing; None: nothing is missing. `keep_for` is how
     long one that ends is kept; one that was never ready has nothing to be kept. `back`: one that ends stands still
-    again, as its subscription has a server again. Raises Provision.DoesNotExist.
+    again, as its subscription has a server again. `held`: an operator stops it. Raises Provision.DoesNotExist.
     """
     with transaction.atomic():
         provision = (
@@ -118,7 +119,7 @@ def change(
         news = learn(provision, facts) or provision.stop_at != stop_at
         provision.stop_at = stop_at
         if wanted is not was:
-            provision.state, provision.since = wanted, now
+            provision.state, provision.since, provision.held = wanted, now, held
             provision.changes += 1
             if wanted is State.ENDING:
                 provision.delete_at = now + keep_for if keep_for and was is not State.BUILDING else now
@@ -152,6 +153,7 @@ def tell(provision: Provision, *, was: State | None, now: datetime) -> None:
             "currency": provision.currency,
             "stop_at": seconds(provision.stop_at),
             "delete_at": seconds(provision.delete_at),
+            "held": provision.held,
         },
         dedup_key=":".join(map(str, (verb, provision.subscription_id, provision.changes, *what_is_new(provision)))),
         now=now,

@@ -21,15 +21,16 @@ class Provision(models.Model):
     address = models.CharField(_("address"), max_length=255, blank=True, default="")
     reason = models.CharField(_("reason"), max_length=500, blank=True, default="")  # AWS's words, for operators
     stop_at = models.DateTimeField(_("to be stopped"), null=True, blank=True)  # unless a payment arrives by then
+    held = models.BooleanField(default=False)  # it stands still because an operator stopped it
     delete_at = models.DateTimeField(_("to be deleted"), null=True, blank=True)
     # What went back to the customer when it could not be built, in the currency's minor unit; null: not known yet.
     refunded = models.BigIntegerField(_("refunded"), null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
 
     class Meta:
-        verbose_name = _("provision")
-        verbose_name_plural = _("provisions")
+        verbose_name = _("server")
+        verbose_name_plural = _("servers")
         indexes = [models.Index(fields=["organization", "-since"], name="provision_of_organization")]
 
     def __str__(self) -> str:
-        return f"{self.subscription_id} {self.state}"
+        return self.subscription_id

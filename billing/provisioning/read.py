@@ -19,6 +19,7 @@ def facts_of(row: Provision) -> ProvisionFacts:
         address=row.address,
         stop_at=row.stop_at,
         delete_at=row.delete_at,
+        held=row.held,
         refunded=row.refunded,
         currency=row.currency,
     )

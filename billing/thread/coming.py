@@ -89,7 +89,7 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
     ends = situation.foreseen(Act.END)
     if ends:
         yield coming_cancellation(ends, sub, situation)
-    if sub.status in RENEWING and not sub.collection_paused and not situation.suspended:
+    if sub.status in RENEWING and not sub.collection_paused and not (situation.suspended and ends):
         yield from coming_renewals(sub, situation, until=ends)
 
 

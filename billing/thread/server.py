@@ -65,6 +65,10 @@ def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
         return replace(
             now, reason=join_sentences((reason_of_letting_go(server, situation), now.reason), situation.language)
         )
+    if server.state is State.STOPPED and server.held:
+        return replace(
+            now, title=_("Your server is stopped."), reason=reason_of_held(), tone=ATTENTION, word=_("Stopped")
+        )
     if server.state is State.STOPPED:
         reason = _("Your payment arrived. This takes about a minute, and this page turns by itself.")
         return Now(_("Your server is starting again."), reason, WAITING, _("Starting"))
@@ -73,6 +77,10 @@ def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
         reason = join_sentences((where, now.reason), situation.language)
         return replace(now, title=_("Your server is ready."), reason=reason, word=_("Ready"))
     return now
+
+
+def reason_of_held() -> str:
+    return _("We stopped it; nothing on it is lost. Write to us if you need it, or if you do not know why.")
 
 
 def reason_of_letting_go(server: ProvisionFacts, situation: Situation) -> str:
@@ -149,7 +157,8 @@ def tell_to_be_stopped(data: Mapping[str, Any], situation: Situation) -> Telling
 
 
 def tell_stopped(data: Mapping[str, Any], situation: Situation) -> Telling:
-    return _("Your server was stopped."), _("A payment is missing."), ATTENTION
+    missing = "" if data.get("held") else _("A payment is missing.")
+    return _("Your server was stopped."), missing, ATTENTION
 
 
 def tell_started(data: Mapping[str, Any], situation: Situation) -> Telling:

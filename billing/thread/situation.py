@@ -78,8 +78,9 @@ class Situation:
         owed = {invoice.id for invoice in self.invoices if unsettled(invoice)}
         said = [one for one in self.outlooks if one.subscription_id == sub.id and one.invoice_id in ("", *owed)]
         moments = [at for one in said if (at := one.when(act)) and at > self.now]
-        if act is Act.END and not moments and self.suspended and self.suspended.cancels_at:
-            return self.suspended.cancels_at
+        said_then = self.suspended.cancels_at if act is Act.END and self.suspended else None
+        if not moments and said_then and said_then > self.now:
+            return said_then
         return min(moments, default=None)
 
     @property

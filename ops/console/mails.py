@@ -56,9 +56,9 @@ class MailAdmin(PageAdmin):
         return {"mail": row, "pill": mail_pill(row), "acts": acts.select_related("actor").order_by("-at")}
 
     def has_settle_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
-        """Only what was not sent is sent again or put aside."""
+        """Only what was not sent is sent again or put aside; who pressed twice is told so by the act itself."""
         unsent = Mail.objects.filter(pk=object_id, state__in=UNSENT)
-        return request.user.has_perm("ops.change_mail") and unsent.exists()
+        return request.user.has_perm("ops.change_mail") and (request.method == "POST" or unsent.exists())
 
     @action(description=gettext_lazy("Send again"), permissions=["settle"], icon="send", url_path="send-again")
     def send_again_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -98,7 +98,9 @@ class MailAdmin(PageAdmin):
 
     @display(description=gettext_lazy("subject"))
     def what(self, row: Mail) -> SafeString:
-        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', row.subject, row.template)
+        return format_html(
+            '<span><span class="who">{}</span><code class="sub-line">{}</code></span>', row.subject, row.template
+        )
 
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, row: Mail) -> SafeString:

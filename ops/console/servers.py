@@ -74,8 +74,9 @@ class ServerAdmin(PageAdmin):
         }
 
     def may(self, request: HttpRequest, object_id: str | int, what: str) -> bool:
+        """Whether there is a button. Who pressed it twice is told by the act itself how the server stands."""
         there = Provision.objects.filter(pk=object_id, state__in=MAY[what])
-        return request.user.has_perm(PERMISSION) and there.exists()
+        return request.user.has_perm(PERMISSION) and (request.method == "POST" or there.exists())
 
     def has_start_permission(self, request: HttpRequest, object_id: str | int = 0) -> bool:
         return self.may(request, object_id, "start")
@@ -141,7 +142,7 @@ class ServerAdmin(PageAdmin):
     @display(description=gettext_lazy("organization"))
     def whose(self, row: Provision) -> SafeString:
         return format_html(
-            '<span class="who">{}</span><span class="sub-line">{}</span>',
+            '<span><span class="who">{}</span><span class="sub-line">{}</span></span>',
             row.organization.name,
             id_link(row.subscription_id),
         )

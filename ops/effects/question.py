@@ -11,7 +11,7 @@ from ops.effects.mail.letters import NAME, BadLetter
 from ops.effects.mail.outbox import send_due, write_mails
 from ops.effects.outcome import Done, Later, Outcome, Refused
 from ops.effects.registry import Call, effect
-from ops.questions.ask import LIFETIME, Asked, ask
+from ops.questions.ask import LIFETIME, Asked, answer_given, ask
 from ops.questions.links import url_to_be_signed
 from ops.questions.models import QuestionLink, said
 from ops.workflows.answers import waiting_call_of
@@ -94,6 +94,8 @@ def ask_customer(given: AskCustomer, call: Call) -> Outcome | Later:
         # What the letter speaks of is read before anything is written.
         topic = topic_of(organization, customer, invoice_id=given.invoice, data=given.data, now=call.now)
         links = ask(asked, readers, now=call.now, depth=call.depth)
+        if (given_before := answer_given(links)) is not None:
+            return Done(given_before)
         values = {link.email: letter_values(link, asked, call) for link in links}
         own = [reader for reader in readers if reader.email in values]
         mails = write_mails(

@@ -93,7 +93,8 @@ def call_aws(name: str, provision: Provision, *, now: datetime) -> None:
 def settle(provision: Provision, state: State, actor: User, what: str, *, reason: str, now: datetime) -> None:
     with transaction.atomic():
         was = provision.state
-        row = keep.change(provision.subscription_id, state, keep.Facts(), now=now)
+        held = state is State.STOPPED
+        row = keep.change(provision.subscription_id, state, keep.Facts(), now=now, held=held)
         act(row, actor, what, reason, before={"state": was}, after={"state": row.state}, now=now)
 
 

@@ -16,7 +16,7 @@ from ops.rules.files import Entry
 from ops.rules.merging import Stand as RuleStand
 from ops.workflows.files import MachineFile, Stand, read_machines, stand_of
 
-SEND_EMAIL = f"{ARN}send-email"
+LETTERS = frozenset({f"{ARN}send-email", f"{ARN}ask-customer"})  # effects that send one
 ELSEWHERE = frozenset({"await-event"})  # activities that are no effects: the engine itself answers them
 
 
@@ -98,7 +98,7 @@ def fault_of_task(state: Mapping[str, Any]) -> str:
     if name not in EFFECTS and name not in ELSEWHERE:
         return f"No effect is named {name}"
     template = (state.get("Parameters") or state.get("Arguments") or {}).get("template")
-    if resource == SEND_EMAIL and template is not None and ENGLISH not in languages_of(str(template)):
+    if resource in LETTERS and template is not None and ENGLISH not in languages_of(str(template)):
         return f"There is no letter {template}"
     return ""
 

@@ -1,6 +1,6 @@
 """Asking a customer, and taking the answer: one question a call, a link a reader, the first answer counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -51,6 +51,11 @@ def ask(asked: Asked, readers: Sequence[Reader], *, now: datetime, depth: int = 
                 make_link(question, reader)
             detail = {"question": str(question), "by": question.by, "subject": question.subject}
             tell(own.QUESTION_ASKED, question, detail, now=now, depth=depth)
+        elif not question.answer:
+            # The state is tried again under the same key, by another call: that is who waits now.
+            question.call_id, question.task_id = asked.call_id, asked.task_id
+            question.until = asked.until or question.until
+            question.save(update_fields=["call", "task", "until"])
     return list(question.links.order_by("pk"))
 
 
@@ -81,6 +86,24 @@ def make_link(question: Question, reader: Reader) -> QuestionLink:
     link.token_hash = hash_of(token_of(link))
     link.save(update_fields=["token_hash"])
     return link
+
+
+def answer_given(links: Sequence[QuestionLink]) -> dict[str, object] | None:
+    """What a question was answered before whoever asks it once more; None where it waits."""
+    question = links[0].question if links else None
+    if question is None or not question.answer:
+        return None
+    return result_of(question)
+
+
+def result_of(question: Question) -> dict[str, object]:
+    by, at = question.answered_by, question.answered_at
+    return {
+        "approved": question.answer == Answer.YES,
+        "by": by.email if by else "",
+        "reason": "",
+        "at": at.isoformat() if at else "",
+    }
 
 
 def link_of(token: str) -> QuestionLink | None:
@@ -128,10 +151,9 @@ def decide(link: QuestionLink, answer: Answer, *, now: datetime) -> Stand:
         stand = stand_of(question, now=now)
         if stand is not Stand.OPEN:
             return stand
-        result = {"approved": answer == Answer.YES, "by": link.email, "reason": "", "at": now.isoformat()}
-        if not tell_whoever_waits(question, {"result": result}, now=now):
-            return Stand.WITHDRAWN
         question.answer, question.answered_at, question.answered_by = answer, now, link
+        if not tell_whoever_waits(question, {"result": result_of(question)}, now=now):
+            return Stand.WITHDRAWN
         question.save(update_fields=["answer", "answered_at", "answered_by"])
         tell(own.QUESTION_ANSWERED, question, {"answer": answer.value, "by": question.by}, now=now)
     return Stand.OPEN
@@ -143,7 +165,7 @@ def tell_whoever_waits(question: Question, told: dict[str, object], *, now: date
     return bool(question.call_id and answers.answer_calls({question.call_id: told}, now=now))
 
 
-def tell(kind: str, question: Question, detail: dict[str, object], *, now: datetime, depth: int = 0) -> None:
+def tell(kind: str, question: Question, detail: Mapping[str, object], *, now: datetime, depth: int = 0) -> None:
     """An event of our own, which rules may see."""
     about = {"customer": question.customer_id, "organization": question.organization.public_id, **detail}
     money = {"amount": question.amount, "currency": question.currency} if question.amount is not None else {}

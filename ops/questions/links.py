@@ -36,7 +36,7 @@ def hash_of(token: str) -> str:
 
 def url_to_be_signed(link: QuestionLink) -> str:
     """The link's address as the outbox holds it, without its token."""
-    return settings.SITE_URL + reverse("ops:question", kwargs={"token": f"link-{link.pk}-to-be-signed"})
+    return str(settings.SITE_URL) + reverse("ops:question", kwargs={"token": f"link-{link.pk}-to-be-signed"})
 
 
 def signed(*texts: str) -> list[str]:

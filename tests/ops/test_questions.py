@@ -15,7 +15,7 @@ from billing.models import InboxEvent
 from config.logging import blot_secrets
 from ops.effects.outcome import Refused
 from ops.effects.registry import Call, by_arn
-from ops.models import Execution, Mail, Question, QuestionLink
+from ops.models import Execution, Mail, Question, QuestionLink, TaskCall
 from ops.rules.deliver import deliver_due
 from ops.rules.dispatch import dispatch_due
 from ops.workflows import acts, engine
@@ -154,6 +154,30 @@ def test_a_link_that_expired_says_so_and_answers_nothing(asked, time_machine) ->
     asked.now += timedelta(days=1, minutes=1)
     finish(asked)
     assert (Execution.objects.get().output, Question.objects.get().answer) == ("nobody", "")
+
+
+@pytest.mark.parametrize("answered_before", [False, True])
+def test_a_state_that_is_tried_again_waits_by_the_same_links(now, settings, answered_before) -> None:
+    """The mail server was away for the first call; the second bears its key, and the links of both mails are one."""
+    clock = Clock(now)
+    again = {**ASK, "Retry": [{"ErrorEquals": ["Lost"], "IntervalSeconds": 1, "MaxAttempts": 2}]}
+    start(machine_of(Ask=again, Late={"Type": "Pass", "End": True}), "ask", {}, now=now, cause=Cause("", "cus_1", 0))
+    engine.advance_due(clock, budget_seconds=10)
+    path, question = link_to("alice@example.com"), Question.objects.get()
+    if answered_before:
+        Question.objects.update(answer="yes", answered_at=now, answered_by=question.links.first())
+    first = question.call_id
+    TaskCall.objects.filter(pk=first).update(state="answered", answer={"error": "Lost"}, may_be_done=True)
+    Execution.objects.update(due_at=now)
+    clock.now += timedelta(seconds=2)
+    engine.advance_due(clock, budget_seconds=10)
+    clock.now += timedelta(seconds=2)
+    engine.advance_due(clock, budget_seconds=10)
+    assert (Question.objects.count(), len(mail.outbox)) == (1, 2)
+    if not answered_before:
+        assert Question.objects.get().call_id != first
+        Client().post(path, {"answer": "yes"})
+    assert output(clock)["approved"] is True
 
 
 def test_a_question_that_is_asked_anew_replaces_the_older_link(asked) -> None:

@@ -77,7 +77,8 @@ def test_an_operator_stops_and_starts_a_server_with_a_reason(stack, olga) -> Non
         client.post(address, {"reason": "The customer asked by telephone."})
         row.refresh_from_db()
         found = boto3.client("ec2").describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-        assert (row.state, found["State"]["Name"]) == (state, at_aws)
+        assert "in another state by now" in client.post(address, {"reason": "Twice."}).content.decode()
+        assert (row.state, found["State"]["Name"], row.held) == (state, at_aws, act == "stop")
     acts = list(StaffAct.objects.order_by("pk").values_list("act", "subject_id", "after"))
     assert acts == [
         ("server:stop", row.subscription_id, {"state": "stopped"}),

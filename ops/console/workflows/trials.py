@@ -114,7 +114,9 @@ class PlaybookTrialAdmin(PageAdmin):
 
     @display(description=gettext_lazy("playbook"))
     def what(self, row: PlaybookTrial) -> SafeString:
-        return format_html('<span class="who">{}</span><code class="sub-line">{}</code>', row.playbook, row.rule_name)
+        return format_html(
+            '<span><span class="who">{}</span><code class="sub-line">{}</code></span>', row.playbook, row.rule_name
+        )
 
     @display(description=gettext_lazy("state"))
     def state_shown(self, row: PlaybookTrial) -> SafeString:

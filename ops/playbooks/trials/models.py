@@ -74,3 +74,8 @@ class TriedRun(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """What would have been done, each with its moment."""
+        return [{**each, "at": datetime.fromisoformat(each["at"])} for each in self.touched]

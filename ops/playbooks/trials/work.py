@@ -47,7 +47,7 @@ def ask(
 
 def waiting(now: datetime) -> bool:
     """Whether a backtest waits for a worker, or lost its own."""
-    return open_ones(now).exists()
+    return bool(open_ones(now).exists())
 
 
 def open_ones(now: datetime) -> Any:

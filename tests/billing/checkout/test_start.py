@@ -1,7 +1,7 @@
 """The click on "subscribe": races, repeats, crashes at each comma; never two subscriptions."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +10,10 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import CustomerLink, Organization
+from billing import clock
 from billing.checkout import start as starting
 from billing.checkout.models import CheckoutOrder, OrderState
-from billing.checkout.orders import CheckoutUrls
+from billing.checkout.orders import CheckoutUrls, describe_session
 from billing.checkout.outcomes import (
     AlreadySubscribed,
     AwaitingConfirmation,
@@ -67,6 +68,16 @@ def test_it_opens_a_page_that_knows_whose_order_it_is(acme: Organization, shop: 
     assert session.metadata and session.metadata["kessai_order"] == order.idempotency_key
     minutes = (session.expires_at - session.created) / 60
     assert 30 <= minutes <= 61
+
+
+def test_the_page_closes_by_stripes_time_where_that_is_ahead(
+    acme: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the demo time is moved on by a month, and people subscribe all the same."""
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    monkeypatch.setattr(clock, "ahead", lambda: timedelta(days=32))
+    given = describe_session(acme, "price_1", "key", now=now, urls=URLS, language="en")
+    assert given["expires_at"] == int((now + timedelta(days=32, hours=1)).timestamp())
 
 
 def test_a_second_click_leads_to_the_same_page(acme: Organization, shop: Shop) -> None:

@@ -29,7 +29,7 @@ def test_it_is_said_beforehand_when_access_rests_and_when_the_plan_ends() -> Non
     assert thread.now.reason == (
         "Your bank declined the card (insufficient funds). Your service goes on. We try again on Thursday 12 February; "
         "use another card if you do not want to wait. "
-        "Unpaid, access rests on 17 February, and the subscription ends on 1 March."
+        "If it is not paid, access rests on 17 February and the subscription ends on 1 March."
     )
     # The renewal of 3 March is not announced: by then there would be nothing to renew.
     assert lines(thread) == [
@@ -60,7 +60,7 @@ def test_it_is_said_beforehand_when_access_rests_and_when_the_plan_ends() -> Non
 )
 def test_nothing_is_said_of_what_will_not_come(sub, invoices, outlooks) -> None:
     thread = thread_of(sub, *invoices, outlooks=outlooks)
-    assert "Unpaid," not in thread.now.reason
+    assert "If it is not paid" not in thread.now.reason
     assert not [line for _, line in lines(thread) if "rests" in line or "is cancelled" in line]
 
 
@@ -69,7 +69,7 @@ def test_while_access_rests_the_end_is_what_the_execution_says() -> None:
     suspension = SuspensionFacts("cus_1", "sub_1", "in_2", "unpaid", NOW - DAY, "dunning", said_then)
     thread = thread_of(PAST_DUE, open_invoice(), suspensions=(suspension,), outlooks=outlook((Act.END, END)))
     assert thread.now.title == "Access to Business is suspended."
-    assert thread.now.reason.endswith("Unpaid, the subscription ends on 1 March.")
+    assert thread.now.reason.endswith("If it is not paid, the subscription ends on 1 March.")
     assert [day for day, line in lines(thread) if "is cancelled" in line] == ["03-01"]
     alone = thread_of(PAST_DUE, open_invoice(), suspensions=(suspension,))
     assert [day for day, line in lines(alone) if "is cancelled" in line] == ["02-28"]

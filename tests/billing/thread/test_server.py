@@ -51,6 +51,17 @@ def provision(state: State, **facts: Any) -> ProvisionFacts:
             "Your payment of ¥5,000 did not go through. Your bank declined the card (insufficient funds). "
             "Nothing on it is lost: it starts again by itself as soon as the invoice is paid.",
         ),
+        # an operator stopped it: no payment is talked of
+        (
+            {}, provision(State.STOPPED, held=True), [], "attention", "Stopped", "Your server is stopped.",
+            "We stopped it; nothing on it is lost. Write to us if you need it, or if you do not know why.",
+        ),
+        # its plan has no server any more, and it is kept for now
+        (
+            {}, provision(State.ENDING, delete_at=NOW + 6 * DAY), [], "good", "Active", "Business is active.",
+            "Your plan has no server any more: the one you had is stopped and kept until Monday 16 February, then "
+            "deleted. Change back before that day, and it starts again with everything on it. Nothing is owed.",
+        ),
         # the payment arrived
         (
             {}, provision(State.STOPPED), [], "waiting", "Starting", "Your server is starting again.",

@@ -71,6 +71,8 @@ def test_a_mail_put_aside_is_no_problem_any_more(refused, olga) -> None:
     assert Mail.objects.get(pk=refused.pk).state == MailState.ASIDE
     assert (seen(), len(mail.outbox), StaffAct.objects.get().reason) == ([], 0, "Told by telephone.")
     assert client.get(address).status_code == 403
+    assert "settled already" in client.post(address, {"reason": "Twice."}).content.decode()
+    assert StaffAct.objects.count() == 1
 
 
 def test_an_organization_without_any_address_is_a_finding_and_its_letter_is_kept(behind, olga) -> None:  # noqa: F811
