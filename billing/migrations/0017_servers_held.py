@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0014_outlooks'),
+        ('billing', '0016_stored_events_by_arrival'),
     ]
 
     operations = [
