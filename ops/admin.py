@@ -18,7 +18,7 @@ from ops.console import (
     subscriptions,
     truth,
 )
-from ops.console.workflows import approvals, executions, machines, trials
+from ops.console.workflows import approvals, executions, machines, questions, trials
 
 __all__ = [
     "approvals",
@@ -34,6 +34,7 @@ __all__ = [
     "mails",
     "mirror",
     "people",
+    "questions",
     "records",
     "rules",
     "schedules",

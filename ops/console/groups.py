@@ -9,7 +9,7 @@ VIEW_CUSTOMERS = (
     "accounts.view_organization", "accounts.view_membership", "accounts.view_invitation",
     "accounts.view_customerlink", "accounts.view_user", "billing.view_activity", "billing.view_checkoutorder",
     "djstripe.view_customer", "djstripe.view_subscription", "djstripe.view_invoice", "djstripe.view_product",
-    "djstripe.view_price", "ops.view_staffact", "ops.view_mail",
+    "djstripe.view_price", "ops.view_staffact", "ops.view_mail", "ops.view_question",
     "billing.view_provision",
 )  # fmt: skip
 VIEW_MACHINERY = (

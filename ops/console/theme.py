@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                     page(_("State machines"), "account_tree", "ops.statemachine"),
                     page(_("Executions"), "play_circle", "ops.execution"),
                     page(_("Backtests"), "history_toggle_off", "ops.playbooktrial"),
+                    page(_("Questions to customers"), "contact_support", "ops.question"),
                     page(_("Servers"), "dns", "billing.provision"),
                     page(_("Mails"), "forward_to_inbox", "ops.mail"),
                     page(

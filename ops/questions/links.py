@@ -39,8 +39,12 @@ def url_to_be_signed(link: QuestionLink) -> str:
     return str(settings.SITE_URL) + reverse("ops:question", kwargs={"token": f"link-{link.pk}-to-be-signed"})
 
 
-def signed(*texts: str) -> list[str]:
-    """Texts of one mail with the tokens of their links in place. Must only be given to whoever the mail is for."""
-    numbers = {int(number) for text in texts for number in MARK.findall(text)}
-    tokens = {link.pk: token_of(link) for link in QuestionLink.objects.filter(pk__in=numbers)} if numbers else {}
-    return [MARK.sub(lambda found: tokens.get(int(found[1]), found[0]), text) for text in texts]
+def signed(to: str, organization: int, *texts: str) -> list[str]:
+    """Texts of one mail with the tokens of its reader's own links in place.
+
+    A mark may stand in anything that a customer wrote (a name, a note): another's link is never signed by it.
+    """
+    numbers = {int(number[:18]) for text in texts for number in MARK.findall(text)}
+    own = QuestionLink.objects.filter(pk__in=numbers, email=to, question__organization_id=organization)
+    tokens = {link.pk: token_of(link) for link in own} if numbers else {}
+    return [MARK.sub(lambda found: tokens.get(int(found[1][:18]), found[0]), text) for text in texts]

@@ -17,6 +17,7 @@ from accounts.models import CustomerLink
 from billing.provisioning.models import Provision
 from config.env import BASE_DIR
 from ops.effects import aws as aws_calls
+from ops.effects.stacks import name_of
 from ops.models import Finding
 from ops.playbooks.apply import bring_machines
 from ops.workflows import calls, engine
@@ -54,17 +55,18 @@ def subscribed(**fields: Any) -> dict[str, Any]:
 
 def stacks_ever() -> int:
     """How many stacks were made for this subscription, those that are gone included."""
-    name = f"kessai-{SUB.replace('_', '-')}"
     found = boto3.client("cloudformation").list_stacks()["StackSummaries"]
-    return sum(stack["StackName"] == name for stack in found)
+    return sum(stack["StackName"] == name_of(SUB) for stack in found)
 
 
 def stack_there() -> str:
-    return str(boto3.client("cloudformation").describe_stacks()["Stacks"][0]["StackId"])
+    return str(boto3.client("cloudformation").describe_stacks(StackName=name_of(SUB))["Stacks"][0]["StackId"])
 
 
 def there() -> list[str]:
-    return [stack["StackName"] for stack in boto3.client("cloudformation").describe_stacks()["Stacks"]]
+    """This subscription's stacks; other tests' may stand beside them."""
+    names = [stack["StackName"] for stack in boto3.client("cloudformation").describe_stacks()["Stacks"]]
+    return [name for name in names if name == name_of(SUB)]
 
 
 def begin(machine: str, **given: Any) -> Execution:

@@ -14,7 +14,7 @@ from accounts.models import Invitation
 from billing.models import Activity, CheckoutOrder, InboxState, Provision
 from ops.console.groups import GROUPS
 from ops.console.site import console
-from ops.models import PlaybookTrial, StaffAct
+from ops.models import PlaybookTrial, Question, StaffAct
 from tests.cast import make_user, sign_in
 from tests.ops.rows import (
     make_approval,
@@ -53,6 +53,9 @@ def furnished(acme, alice, olga):
     make_approval(now)
     make_mail(acme, now)
     Provision.objects.create(organization=acme, subscription_id="sub_1", state="ready", since=now, begun_by="k")
+    Question.objects.create(
+        organization=acme, customer_id=customer.id, key="q", by="upgrade", text={"en": "Move?"}, asked_at=now, until=now
+    )
     PlaybookTrial.objects.create(playbook="dunning", rule_name="dunning", since=now - week, until=now, asked_at=now)
     Invitation.objects.create(organization=acme, email="dan@example.com", token_hash="x" * 64, expires_at=now + week)
     return subscription

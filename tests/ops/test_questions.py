@@ -16,6 +16,7 @@ from config.logging import blot_secrets
 from ops.effects.outcome import Refused
 from ops.effects.registry import Call, by_arn
 from ops.models import Execution, Mail, Question, QuestionLink, TaskCall
+from ops.questions.links import signed
 from ops.rules.deliver import deliver_due
 from ops.rules.dispatch import dispatch_due
 from ops.workflows import acts, engine
@@ -141,6 +142,15 @@ def test_the_first_click_answers_for_all(asked, answer, approved) -> None:
     assert types == ["question.asked", "question.answered"]
 
 
+def test_operators_see_what_is_asked_and_no_link(asked, olga) -> None:
+    client, question = sign_in(olga), Question.objects.get()
+    listed = client.get("/admin/ops/question/").content.decode()
+    assert "Move to Business?" in listed and "Waits for the customer" in listed and "¥5,000" in listed
+    page = client.get(f"/admin/ops/question/{question.pk}/change/").content.decode()
+    assert "alice@example.com, yuki@example.com" in page and "You pay more from March." in page
+    assert not [link for link in question.links.all() if link.token_hash in page or link.salt in page]
+
+
 def test_the_signed_in_reader_sees_the_same_page(asked, alice) -> None:
     assert "Move to Business?" in sign_in(alice).get(link_to("alice@example.com")).content.decode()
 
@@ -201,6 +211,18 @@ def test_what_nobody_waits_for_any_more_says_so(asked, olga) -> None:
     assert code == 410 and "not needed any more" in text
     Client().post(path, {"answer": "yes"})
     assert Question.objects.get().answer == ""
+
+
+def test_no_mail_signs_anothers_link_whatever_stands_in_it(asked, acme, charlie) -> None:
+    """Somebody names their organization like the mark of another's link."""
+    alice, yuki = QuestionLink.objects.order_by("pk")
+    token = link_to("alice@example.com").split("/")[2]
+    mark = f"link-{alice.pk}-to-be-signed"
+    theirs = charlie.memberships.get().organization
+    assert signed("charlie@example.com", theirs.pk, mark) == [mark]
+    assert signed("alice@example.com", theirs.pk, mark) == [mark]
+    assert signed(yuki.email, acme.pk, mark) == [mark]
+    assert signed("alice@example.com", acme.pk, mark) == [token]
 
 
 def test_no_log_knows_a_token(asked) -> None:

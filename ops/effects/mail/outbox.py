@@ -156,7 +156,7 @@ def claim(mail: Mail) -> bool:
 
 def message_of(mail: Mail) -> EmailMultiAlternatives:
     headers = {"Message-ID": mail.message_id, "Auto-Submitted": "auto-generated"}  # RFC 3834: no holiday replies
-    text, html = signed(mail.text, mail.html)
+    text, html = signed(mail.to, mail.organization_id, mail.text, mail.html)
     message = EmailMultiAlternatives(mail.subject, text, to=[mail.to], headers=headers)
     message.attach_alternative(html, "text/html")
     return message
