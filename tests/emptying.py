@@ -14,7 +14,7 @@ MANY = 2_000  # rows of one table, from which on they are truncated, with the ta
 
 
 def empty_instead_of_flushing() -> None:
-    TransactionTestCase._fixture_teardown = empty  # type: ignore[method-assign]
+    TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 def empty(case: TransactionTestCase) -> None:

@@ -114,14 +114,14 @@ def become(order: Order) -> None:
 def renew_settings() -> None:
     """Read the settings again, and take back the little that was made of the former ones."""
     import django
-    from django.conf import empty, settings
+    from django.conf import empty, settings  # type: ignore[attr-defined]
     from django.core.cache import caches
     from django.db import connections
 
     from billing.stripe_client import set_up_stripe_library
 
     importlib.reload(sys.modules["config.settings"])
-    settings._wrapped = empty  # type: ignore[attr-defined]
+    settings._wrapped = empty
     django.setup()
     for handler in (connections, caches):
         forget(handler)

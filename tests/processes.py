@@ -87,7 +87,10 @@ class PortalProcess:
         return line
 
 
-def start(module: str, *arguments: str, piped: bool = False, own_session: bool = False, **more: str) -> PortalProcess:
+AnyProcess = PortalProcess | subprocess.Popen[str]
+
+
+def start(module: str, *arguments: str, piped: bool = False, own_session: bool = False, **more: str) -> AnyProcess:
     """Start `python -m module` on this test's database and Stripe, with more of an environment.
 
     What it says goes where the test's own output goes, or is piped to the test.
@@ -97,9 +100,11 @@ def start(module: str, *arguments: str, piped: bool = False, own_session: bool =
 
 def start_in(
     environment: dict[str, str], module: str, *arguments: str, piped: bool = False, own_session: bool = False
-) -> PortalProcess:
+) -> AnyProcess:
     """Start `python -m module` in an environment."""
     argv = [module, *arguments]
+    if sys.platform == "darwin":  # whose system libraries do not survive a fork reliably
+        return start_anew(environment, argv, piped=piped, own_session=own_session)
     order = {"argv": argv, "environment": environment, "place": str(BASE_DIR), "own_session": own_session}
     told, telling = socket.socketpair()
     reading, writing = os.pipe() if piped else (None, os.dup(1))
@@ -107,6 +112,19 @@ def start_in(
     telling.close()
     os.close(writing)
     return PortalProcess(told, os.fdopen(reading) if reading is not None else None)
+
+
+def start_anew(
+    environment: dict[str, str], argv: list[str], *, piped: bool, own_session: bool
+) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", *argv],
+        cwd=BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE if piped else None,
+        text=True,
+        start_new_session=own_session,
+    )
 
 
 @cache

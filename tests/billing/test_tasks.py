@@ -44,7 +44,7 @@ def forget_messages() -> None:
 
 
 @pytest.fixture
-def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[processes.PortalProcess]:
+def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[processes.AnyProcess]:
     """A Celery worker of its own, on this test's database, Redis and Stripe."""
     command = ["celery", "-A", "config.celery", "worker", "--pool", "solo", "--loglevel", "ERROR"]
     process = processes.start(*command, own_session=True, REDIS_URL=django_settings.REDIS_URL)

@@ -28,7 +28,7 @@ class Web:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.environment = processes.portal_environment() | {"LOG_LEVEL": "ERROR"} | environment
-        self.process: processes.PortalProcess | None = None
+        self.process: processes.AnyProcess | None = None
 
     def start(self) -> None:
         command = ["uvicorn", "config.asgi:application", "--port", str(self.port)]

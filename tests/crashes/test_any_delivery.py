@@ -135,7 +135,7 @@ def workers(chance: random.Random) -> Iterator[Callable[[], None]]:
             process.wait()
 
 
-def start() -> processes.PortalProcess:
+def start() -> processes.AnyProcess:
     process = processes.start("tests.crashes.loop", piped=True, LOG_LEVEL="ERROR")
     assert process.stdout
     assert process.stdout.readline() == "ready\n"

@@ -22,7 +22,7 @@ def machine():
     return save_version("refund", json.dumps(REFUND), reason="a test", now=timezone.now()).machine
 
 
-def worker(comma: str) -> processes.PortalProcess:
+def worker(comma: str) -> processes.AnyProcess:
     return processes.start("tests.crashes.refunds", comma, piped=True)
 
 
