@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.browser"]
+pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.step_functions", "tests.browser"]
 
 # How fast a machine makes examples says nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
