@@ -10,7 +10,14 @@ from hypothesis import HealthCheck, settings
 
 from tests.emptying import empty_instead_of_flushing
 
-pytest_plugins = ["tests.cast", "tests.stripe_sandbox", "tests.aws", "tests.browser", "tests.whole_demo"]
+pytest_plugins = [
+    "tests.cast",
+    "tests.stripe_sandbox",
+    "tests.aws",
+    "tests.step_functions",
+    "tests.browser",
+    "tests.whole_demo",
+]
 
 # How fast a machine makes examples says nothing about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

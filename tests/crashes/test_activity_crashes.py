@@ -17,12 +17,10 @@ from ops.workflows.aws.activities import Worker
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.calls import LEASE
 from tests.crashes.activities import COMMAS
-from tests.ops.workflows.aws.conftest import HERE, states_aws, states_url
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.running import ended, put
 from tests.ops.workflows.moving import definition
 from tests.processes import portal_environment
-
-__all__ = ["states_aws", "states_url"]  # fixtures
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 REFUND = {

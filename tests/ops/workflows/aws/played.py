@@ -17,7 +17,7 @@ from botocore.validate import validate_parameters
 from ops.effects import aws as aws_calls
 from ops.workflows.aws.models import DeployedMachine
 from tests.aws import CREDENTIALS
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 
 BEGAN = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from ops.workflows.aws.activities import Worker
 from ops.workflows.aws.moving import move_of
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 
 
 def put(definition: dict[str, Any], *, effects: set[str] | None = None) -> str:

@@ -22,7 +22,7 @@ from ops.remediation import approvals
 from ops.workflows.aws import origins, tasks
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.calls import LEASE
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.running import ended, put, run, served
 from tests.ops.workflows.moving import Clock, World, definition
 from tests.ops.workflows.waiting import dispatch, invoice_paid

@@ -15,7 +15,7 @@ from ops.workflows.aws.pace import Allowance
 from ops.workflows.models import Execution, Status
 from ops.workflows.start import start
 from tests.cast import make_user, sign_in
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.played import BEGAN, Refusal, Stage, TimedOut, deployed_of, on
 from tests.ops.workflows.aws.test_reading import MAP
 from tests.ops.workflows.moving import Clock, machine_of

@@ -19,7 +19,7 @@ from ops.workflows.models import Execution, Status
 from ops.workflows.resources import make as call_really
 from ops.workflows.start import start
 from tests.cast import sign_in
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.running import ended, served
 from tests.ops.workflows.moving import Clock, definition, finish, machine_of
 

@@ -17,7 +17,7 @@ from ops.rules.cloudformation.written import Unreadable, read_template
 from ops.workflows.aws.template import moves_into_stack, resources
 from ops.workflows.aws.template_reading import machines_of
 from tests.aws import CREDENTIALS
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.test_moving import nested
 from tests.ops.workflows.moving import definition, machine_of
 

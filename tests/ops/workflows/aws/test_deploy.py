@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from ops.effects import aws as aws_calls
 from ops.workflows.machines import save_version
 from ops.workflows.models import StateMachine
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.moving import machine_of
 
 NOTICE = "arn:aws:states:local:000000000000:activity:open-finding"

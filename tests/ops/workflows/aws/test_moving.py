@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ops.workflows.asl.validate import check_text
 from ops.workflows.aws.moving import back, move_of
 from ops.workflows.aws.permissions import Unknown, policy_of
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.moving import definition
 
 EFFECT = "arn:aws:states:local:000000000000:activity:"

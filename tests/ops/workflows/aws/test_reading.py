@@ -10,7 +10,7 @@ from ops.workflows.aws.models import DeployedMachine, ExecutionOnAws, MapRunOnAw
 from ops.workflows.aws.pace import AT_ONCE, CALLS_A_SECOND, Allowance, Tally, rest_after
 from ops.workflows.aws.redrives import reopen
 from ops.workflows.models import Execution, Status
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.played import BEGAN, Refusal, Stage, TimedOut, deployed_of, on
 from tests.ops.workflows.moving import Clock, machine_of
 

@@ -19,7 +19,7 @@ from ops.workflows.aws.stacking import stack_of
 from ops.workflows.aws.template_reading import machines_of
 from ops.workflows.machines import save_version
 from tests.ops.rules.made import make_rule, target
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.running import run, served
 from tests.ops.workflows.moving import World, definition
 

@@ -13,7 +13,7 @@ from ops.workflows.aws.activities import Worker, patience
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.models import EventWait, Execution, Status
 from tests.cast import sign_in
-from tests.ops.workflows.aws.conftest import HERE
+from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.played import BEGAN, Played, Refusal, TimedOut, on
 from tests.ops.workflows.moving import Clock, World, machine_of
 

@@ -1,4 +1,7 @@
-"""An AWS of these tests' own whose Step Functions run what they are given."""
+"""An AWS of this test process's own whose Step Functions run what they are given.
+
+def test_…(states_aws):      # boto3 finds it by the environment, as it would in a deployment
+"""
 
 import os
 import socket
@@ -9,11 +12,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ops.workflows.aws.places import Place
 from tests.aws import AWS
 from tests.billing.inbox.conftest import wait_until
-
-HERE = Place("us-east-1", "123456789012")
 
 
 @pytest.fixture(scope="session")
