@@ -2,25 +2,23 @@
 
 import json
 import signal
-import subprocess
-import sys
 from secrets import token_hex
 
 import boto3
 import pytest
 from django.utils import timezone
 
-from config.env import BASE_DIR
 from ops.effects import aws as aws_calls
 from ops.workflows.aws import origins, tasks
 from ops.workflows.aws.activities import Worker
 from ops.workflows.aws.models import ActivityTask, TaskState
 from ops.workflows.calls import LEASE
+from tests import processes
 from tests.crashes.activities import COMMAS
+from tests.crashes.refunding import paid_invoices
 from tests.ops.workflows.aws.here import HERE
 from tests.ops.workflows.aws.running import ended, put
 from tests.ops.workflows.moving import definition
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 REFUND = {
@@ -39,24 +37,13 @@ def own_aws(states_aws):
     aws_calls.made.cache_clear()
 
 
-def pay(stripe, customer, method) -> str:
-    """An invoice that was paid with 1,000 yen."""
-    invoice = stripe.v1.invoices.create({"customer": customer.id, "currency": "jpy"})
-    item = {"customer": customer.id, "invoice": invoice.id, "amount": 1000, "currency": "jpy"}
-    stripe.v1.invoice_items.create(item)
-    stripe.v1.invoices.finalize_invoice(invoice.id)
-    return str(stripe.v1.invoices.pay(invoice.id, {"payment_method": method.id}).id)
-
-
 @pytest.fixture
 def begin(stripe):
     """`begin(machine, n)`: start so many executions, each about a paid invoice; return their ARNs."""
-    customer = stripe.v1.customers.create({"email": "alice@example.com"})
-    method = stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
 
     def start(machine, count):
         states = boto3.client("stepfunctions")
-        given = [json.dumps({"invoice": pay(stripe, customer, method)}) for _ in range(count)]
+        given = [json.dumps({"invoice": invoice}) for invoice in paid_invoices(stripe, count)]
         return [
             states.start_execution(stateMachineArn=machine, name=token_hex(6), input=each)["executionArn"]
             for each in given
@@ -65,9 +52,8 @@ def begin(stripe):
     return start
 
 
-def worker(comma: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "tests.crashes.activities", comma, "refund-invoice"]
-    return subprocess.Popen(command, cwd=BASE_DIR, env=portal_environment(), stdout=subprocess.PIPE)
+def worker(comma: str) -> processes.PortalProcess:
+    return processes.start("tests.crashes.activities", comma, "refund-invoice", piped=True)
 
 
 def killed(commas, begin) -> tuple[list[str], list[int]]:
@@ -75,7 +61,7 @@ def killed(commas, begin) -> tuple[list[str], list[int]]:
     workers = [worker(comma) for comma in commas]
     for each in workers:
         assert each.stdout
-        assert each.stdout.readline().startswith(b"Serving")
+        assert each.stdout.readline().startswith("Serving")
     arns = begin()
     return arns, [each.wait(120) for each in workers]
 

@@ -1,8 +1,6 @@
 """Workers killed while a server is built and deleted: one stack, none forgotten, and the page knows how it stands."""
 
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,7 +13,6 @@ from djstripe import models as mirror
 
 from accounts.models import CustomerLink
 from billing.provisioning.models import Provision
-from config.env import BASE_DIR
 from ops.effects import aws as aws_calls
 from ops.effects.stacks import name_of
 from ops.models import Finding
@@ -23,10 +20,10 @@ from ops.playbooks.apply import bring_machines
 from ops.workflows import calls, engine
 from ops.workflows.models import Execution, StateMachine
 from ops.workflows.start import start
+from tests import processes
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import item, price, product, subscription
 from tests.crashes.hosting_worker import BEFORE, UNRECORDED
-from tests.processes import portal_environment
 
 pytestmark = [pytest.mark.crash, pytest.mark.django_db(transaction=True)]
 
@@ -75,9 +72,7 @@ def begin(machine: str, **given: Any) -> Execution:
 
 
 def kill(comma: str, effect: str) -> None:
-    command = [sys.executable, "-m", "tests.crashes.hosting_worker", comma, effect]
-    process = subprocess.run(command, cwd=BASE_DIR, env=portal_environment(), check=False, timeout=90)
-    assert process.returncode == -signal.SIGKILL
+    assert processes.start("tests.crashes.hosting_worker", comma, effect).wait(90) == -signal.SIGKILL
 
 
 def go_on(until: Callable[[], bool]) -> None:
