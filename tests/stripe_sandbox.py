@@ -18,6 +18,8 @@ import string
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,8 +35,14 @@ LETTERS = string.ascii_letters + string.digits
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The base address of a sandbox that this test process has for itself."""
-    command = [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(tmp_path_factory.mktemp("sandbox"))]
+    """The base address of a sandbox that this test process has for itself. Whoever moves its time starts another."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as address:
+        yield address
+
+
+@contextmanager
+def running_sandbox(data: Path) -> Iterator[str]:
+    command = [sys.executable, "-m", "sandbox", "--port", "0", "--data", str(data)]
     process = subprocess.Popen(command, cwd=BASE_DIR, stdout=subprocess.PIPE, text=True, env=environment())
     assert process.stdout
     try:

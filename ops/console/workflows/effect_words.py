@@ -11,6 +11,8 @@ WORDS: Mapping[str, Any] = {
     "suspend-access": gettext_lazy("Lets a customer's access rest."),
     "restore-access": gettext_lazy("Brings a customer's access back."),
     "ask-approval": gettext_lazy("Asks operators, and waits for their answer."),
+    "ask-customer": gettext_lazy("Asks a customer by mail, and waits for the first answer."),
+    "foretell": gettext_lazy("Lets the account page say beforehand what this workflow will do."),
     "send-email": gettext_lazy("Sends a letter to those who see to billing, each in their language."),
     "begin-provision": gettext_lazy("Begins what a subscription has at AWS, once."),
     "set-provision": gettext_lazy("Says how what a subscription has at AWS stands."),

@@ -18,6 +18,7 @@ from billing.stripe_accounts import by_name, primary
 from billing.stripe_reading import Answer
 from billing.tasks import poll_account, poll_events
 from tests.billing.events import an_event
+from tests.stripe_sandbox import running_sandbox
 
 pytestmark = pytest.mark.django_db
 
@@ -296,6 +297,13 @@ def test_what_cannot_be_read_is_said(arguments, said):
 
 
 # --- thin events ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    """One of this file's own: its time is moved."""
+    with running_sandbox(tmp_path_factory.mktemp("sandbox")) as address:
+        yield address
 
 
 @pytest.fixture
