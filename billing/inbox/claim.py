@@ -103,7 +103,8 @@ def waiting(sql: str, params: list[Any]) -> list[Waiting]:
         cursor.execute(sql, params)
         pks = [pk for (pk,) in cursor.fetchall()]
         cursor.execute(READ, [pks])
-        return [Waiting(*row) for row in cursor.fetchall()]
+        found = {row[0]: Waiting(*row) for row in cursor.fetchall()}
+    return [found[pk] for pk in pks]  # in the order in which they were taken
 
 
 def lease(pks: Iterable[int], *, now: datetime) -> None:
