@@ -58,8 +58,11 @@ class Story:
     @cached_property
     def last_shown(self) -> Data | None:
         """The whole object that the newest event has with it, be it of another version, or the object's end."""
-        shown = self.newest.object_json
-        return None if shown is None else orjson.loads(shown)
+        newest = self.told[-1]
+        if newest.word.data is not None or newest.event.object_json is None:
+            return newest.word.data
+        shown: Data = orjson.loads(newest.event.object_json)
+        return shown
 
     def says(self, data: Data | None) -> bool:
         """Whether one of the events tells just this state (None: that the object is gone)."""
