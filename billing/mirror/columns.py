@@ -55,12 +55,20 @@ def rows_of(
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
         rows += source_rows(data)
+    if before and same_inside(kind, before, data):
+        return rows
     known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
     for child, inner in children_of(kind, data):
         if inner != known.get(inner["id"]):
             inside = rows_of(child, inner, owner_id=owner_id, now=now)
             rows += [replace(row, only_new=True) for row in inside] if CHILDREN[kind.name].live_alone else inside
     return rows
+
+
+def same_inside(kind: Kind, before: Data, after: Data) -> bool:
+    """Whether the objects inside an object are the same as before, with what is noted of it in them."""
+    children = CHILDREN.get(kind.name)
+    return children is None or all(before.get(name) == after.get(name) for name in (children.place, *NOTED))
 
 
 def children_of(kind: Kind, data: Data) -> Iterator[tuple[Kind, Data]]:
@@ -153,13 +161,16 @@ def added_keys(kind_name: str, data: Data) -> Data | None:
     return None
 
 
+NOTED = ("id", "customer", "created")  # what of an object is noted in those inside it
+
+
 def items_of(subscription: Data) -> Iterator[Data]:
     for item in listed(subscription.get("items")):
         yield {"subscription": subscription["id"], **item}
 
 
 def lines_of(invoice: Data) -> Iterator[Data]:
-    """dj-stripe notes in each line whose invoice it stands on, and since when."""
+    """dj-stripe notes in each line whose invoice it stands on, and since when (`NOTED`)."""
     noted = {"invoice": invoice["id"], "customer": id_of(invoice.get("customer")), "date": invoice.get("created")}
     for line in listed(invoice.get("lines")):
         yield {**noted, **line}
@@ -183,20 +194,25 @@ class Children:
     """What Stripe keeps inside an object, as whole objects that have rows of their own."""
 
     kind: str
+    place: str  # the key under which they stand
     find: Callable[[Data], Iterator[Data]]
     # Whether events tell of them too: the parent, which may be older than the last of these, must not take them back.
     live_alone: bool = False
 
 
+def found_under(kind: str, place: str, *, live_alone: bool = False) -> Children:
+    return Children(kind, place, under(place), live_alone=live_alone)
+
+
 CHILDREN = {
-    "subscription": Children("subscription_item", items_of),
-    "invoice": Children("line_item", lines_of),
-    "customer": Children("discount", under("discount"), live_alone=True),
-    "charge": Children("refund", under("refunds"), live_alone=True),
-    "dispute": Children("balance_transaction", under("balance_transactions"), live_alone=True),
-    "application_fee": Children("fee_refund", under("refunds"), live_alone=True),
-    "transfer": Children("transfer_reversal", under("reversals")),
-    "entitlements.active_entitlement_summary": Children("entitlements.active_entitlement", under("entitlements")),
+    "subscription": Children("subscription_item", "items", items_of),
+    "invoice": Children("line_item", "lines", lines_of),
+    "customer": found_under("discount", "discount", live_alone=True),
+    "charge": found_under("refund", "refunds", live_alone=True),
+    "dispute": found_under("balance_transaction", "balance_transactions", live_alone=True),
+    "application_fee": found_under("fee_refund", "refunds", live_alone=True),
+    "transfer": found_under("transfer_reversal", "reversals"),
+    "entitlements.active_entitlement_summary": found_under("entitlements.active_entitlement", "entitlements"),
 }
 
 
@@ -249,7 +265,7 @@ LINKS = {links.table: links for model in MODEL_KINDS for links in links_of(model
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
     """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
-    if kind.name not in CHILDREN or is_cut_short(after):
+    if same_inside(kind, before, after) or is_cut_short(after):
         return []
     was, still = (
         {Ref(child.name, inner["id"]) for child, inner in children_of(kind, data)} for data in (before, after)

@@ -59,10 +59,9 @@ class Story:
     def last_shown(self) -> Data | None:
         """The whole object that the newest event has with it, be it of another version, or the object's end."""
         newest = self.told[-1]
-        if newest.word.data is not None or newest.event.object_json is None:
-            return newest.word.data
-        shown: Data = orjson.loads(newest.event.object_json)
-        return shown
+        if newest.word.data is not None:
+            return dict(newest.word.data)  # read already
+        return None if newest.event.object_json is None else orjson.loads(newest.event.object_json)
 
     def says(self, data: Data | None) -> bool:
         """Whether one of the events tells just this state (None: that the object is gone)."""

@@ -18,7 +18,7 @@ import stripe as stripe_library
 from tests.bench.ground import KEY, Row, ground, median_of, print_table
 
 FEW = 1_000  # rows of each kind that the events are about
-STOCK = 60  # events that dj-stripe is given
+STOCK = 300  # events that dj-stripe is given
 Template = dict[str, str]  # by kind: an object or event of the sandbox's as JSON, with NNN in the place of its ids
 
 
