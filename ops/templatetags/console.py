@@ -16,6 +16,7 @@ from djstripe.models.base import StripeModel
 from billing.entitlements.access import Access
 from billing.models import CheckoutOrder, InboxEvent
 from ops.console import access_words, display
+from ops.console.empty_words import what_comes
 from ops.console.rule_words import delivery_pill, parsed
 from ops.console.workflows.step_rows import LARGE
 from ops.console.workflows.words import call_pill, outcome_pill, reason_words, short_resource, status_pill
@@ -26,6 +27,7 @@ from ops.workflows.steps import Step
 
 register = template.Library()
 BRIEF = 300  # letters
+register.filter(what_comes)
 
 
 @register.simple_tag

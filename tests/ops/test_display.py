@@ -6,6 +6,8 @@ from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.apps import apps
+from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from billing.mirror.facts import SubscriptionStatus
 from billing.templatetags.billing_ui import TONES, WORDS
 from ops.console.chart import stack
 from ops.console.display import INVOICE_STATES, SUBSCRIPTION_STATES, Tone, copyable, json_block, pill, span, stripe_pill
+from ops.console.empty_words import COMES, what_comes
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -112,3 +115,13 @@ def test_the_console_and_the_account_pages_agree_on_every_status():
     assert set(SUBSCRIPTION_STATES) == statuses
     for status, (word, tone) in (SUBSCRIPTION_STATES | INVOICE_STATES).items():
         assert (tone, str(word)) == (TONES[status], str(WORDS[status]))
+
+
+def test_what_an_empty_list_will_hold_is_said_of_models_that_there_are():
+    assert [label for label in COMES if apps.get_model(label)._meta.label_lower != label] == []
+    for label in COMES:
+        with translation.override("en"):
+            english = what_comes(label)
+        with translation.override("ja"):
+            assert what_comes(label) != english
+    assert what_comes("accounts.user") == ""
