@@ -23,6 +23,7 @@ from config.env import BASE_DIR
 from tests.bench.ground import Row, ground, median_of, print_table
 
 DBOS = "dbos==3.4.0"
+STEP_FUNCTIONS = 5_000.0  # state transitions a second of an account (Step Functions docs: "Quotas", state throttling)
 WORKERS = 2
 MIX = {
     "StartAt": "Begin",
@@ -84,6 +85,7 @@ def main(argv: list[str] | None = None) -> int:
         f"Durable workflows, {WORKERS} workers, {options.executions:,} executions at once, median of {options.runs}",
         [
             Row("transitions per second (Pass, Choice, Task)", mix, theirs, "DBOS steps", "10 ×"),
+            Row("the same", mix, STEP_FUNCTIONS, "the quota of Step Functions' largest regions"),
             Row("effects per second", effects, theirs, "DBOS steps", "3 ×"),
             Row(f"transitions per second beside {options.asleep:,} asleep", beside, mix, "none asleep", "1 ×"),
             Row(
