@@ -1,6 +1,6 @@
 """The console in a real browser: its scripts run under its own policy, and it can be used by everybody."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +10,20 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from billing.models import Activity, AsideMessage, CheckoutOrder, DriftCheck, InboxEvent, InboxState, ResyncRun
+from billing.models import (
+    Activity,
+    AsideMessage,
+    CheckoutOrder,
+    DriftCheck,
+    InboxEvent,
+    InboxState,
+    Provision,
+    ResyncRun,
+)
+from ops.effects.mail.facts import Reader
 from ops.models import Destination, DestinationRequest, Finding
+from ops.questions.ask import Asked, ask
+from ops.questions.links import token_of
 from tests.cast import sign_in
 from tests.ops.rows import make_customer, make_event, make_invoice, make_machinery, make_plan, make_subscription
 
@@ -40,6 +52,19 @@ def console(live_server, page: Page, olga) -> Page:
     cookie = sign_in(olga).cookies[settings.SESSION_COOKIE_NAME].value
     page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
     return page
+
+
+def make_server(subscription: Any, now: datetime) -> Provision:
+    """What the subscription has at AWS, with as long a stack's name as AWS makes them."""
+    return Provision.objects.create(
+        organization_id=subscription.customer.subscriber_id,
+        subscription_id=subscription.id,
+        state="ready",
+        since=now,
+        begun_by="hosting-build:x",
+        instance_id="i-0123456789abcdef0",
+        stack_id=f"arn:aws:cloudformation:eu-west-1:123456789012:stack/kessai-{subscription.id}/{'0b5e' * 9}",
+    )
 
 
 def address(live_server: Any, name: str, *args: object) -> str:
@@ -89,6 +114,7 @@ def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscripti
     console.emulate_media(color_scheme=scheme)
     console.set_viewport_size({"width": width, "height": 900})
     make_machinery(timezone.now())
+    server = make_server(subscription, timezone.now())
     failed = InboxEvent.objects.get(state=InboxState.FAILED)
     addresses = [
         address(live_server, "index"),
@@ -107,6 +133,8 @@ def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscripti
         address(live_server, "ops_destination_change", Destination.objects.get().pk),
         address(live_server, "ops_destination_test_one", Destination.objects.get().pk),
         address(live_server, "ops_destinationrequest_change", DestinationRequest.objects.first().pk),
+        address(live_server, "billing_provision_change", server.pk),
+        address(live_server, "ops_playbooktrial_begin"),
     ]
     for url in addresses:
         console.goto(url)
@@ -114,3 +142,19 @@ def test_pages_can_be_read_by_everybody_and_fit(live_server, console, subscripti
         found = Axe().run(console, context=".console", options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
         assert found.violations_count == 0, found.generate_report()
         assert console.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), url
+
+
+@pytest.mark.parametrize("shown", ["open", "closed"])
+def test_the_page_of_a_question_can_be_read_by_everybody_and_fits_a_phone(live_server, page: Page, acme, shown):
+    now = timezone.now()
+    readers = [Reader(f"{'a-long-name-' * 5}@kumo.example", "Charlie", "en", "Asia/Tokyo")]
+    text = {"": "Move from Team to Business, as you wrote to us last week, from the first of next month on?"}
+    until = now + timedelta(days=7 if shown == "open" else -1)
+    asked = Asked(acme, "cus_1", "k", "upgrade", None, None, text, {}, 20_000, "jpy", "sub_1", until)
+    (link,) = ask(asked, readers, now=now)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(str(live_server) + reverse("ops:question", kwargs={"token": token_of(link)}))
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa"]})
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
