@@ -61,7 +61,7 @@ def living_by(clock: str) -> set[Ref]:
     The way to what is taken to be there may lead over what is marked already.
     """
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id, {GONE} FROM djstripe_customer WHERE stripe_data ->> 'test_clock' = %s", [clock])  # noqa: S608
+        cursor.execute(f"SELECT id, {GONE} FROM djstripe_customer WHERE stripe_data ->> 'test_clock' = %s", [clock])  # noqa: S608 - GONE is ours
         found = fresh = {Ref("customer", object_id): gone for object_id, gone in cursor.fetchall()}
     while fresh:
         around = rows_referring_to(fresh)
@@ -131,7 +131,7 @@ def points_to(column: Column, ids: str = "ids") -> str:
     if column.target is None or column.value == f"r.{column.name}":
         return f"{column.name} = ANY(%({ids})s)"
     table = column.target._meta.db_table
-    return f'{column.name} IN (SELECT djstripe_id FROM "{table}" WHERE id = ANY(%({ids})s))'  # noqa: S608
+    return f'{column.name} IN (SELECT djstripe_id FROM "{table}" WHERE id = ANY(%({ids})s))'  # noqa: S608 - our own names
 
 
 def leans_on(ref: Ref, data: Data, references: Iterable[Ref]) -> set[Ref]:

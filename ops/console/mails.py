@@ -1,15 +1,12 @@
 """Mails that playbooks sent: to whom, in which words, and what became of them; what was not sent is sent again here."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin import register
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.shortcuts import get_object_or_404
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,10 +15,9 @@ from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
-from accounts.models import User
 from ops.console.display import Tone, moment, pill
 from ops.console.readonly import PageAdmin
-from ops.console.replay import ReasonForm
+from ops.console.reasoned import Reasoned, ask_why
 from ops.console.site import console
 from ops.effects.mail.acts import UNSENT, CannotSend, put_aside, send_again
 from ops.models import Mail, MailState, StaffAct
@@ -32,7 +28,6 @@ TONES: Mapping[str, Tone] = {
     MailState.REFUSED: Tone.ATTENTION,
     MailState.ASIDE: Tone.STOPPED,
 }
-Done = Callable[..., None]
 
 
 @register(Mail, site=console)
@@ -63,38 +58,15 @@ class MailAdmin(PageAdmin):
     @action(description=gettext_lazy("Send again"), permissions=["settle"], icon="send", url_path="send-again")
     def send_again_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         sentence = _("It is sent now, in its old words and under its old Message-ID. Mend the address first.")
-        return self.settle(request, object_id, _("Send again"), sentence, _("It was sent."), send_again)
+        return settle(
+            request, object_id, Reasoned(_("Send again"), sentence, _("It was sent."), send_again, CannotSend)
+        )
 
     @action(description=gettext_lazy("Put aside"), permissions=["settle"], icon="archive", url_path="put-aside")
     def put_aside_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         sentence = _("It is not sent any more, and its finding goes. Say how the customer knows what it tells.")
-        return self.settle(request, object_id, _("Put aside"), sentence, _("It is put aside."), put_aside)
-
-    def settle(
-        self, request: HttpRequest, object_id: str, title: str, sentence: str, done: str, act: Done
-    ) -> HttpResponse:
-        """Say what the act means and ask why; then do it."""
-        row = get_object_or_404(Mail.objects.defer("html"), pk=object_id)
-        form = ReasonForm(request.POST if request.method == "POST" else None)
-        back = reverse("admin:ops_mail_change", args=[row.pk])
-        if request.method == "POST" and form.is_valid():
-            try:
-                act(row, cast(User, request.user), reason=form.cleaned_data["reason"], now=timezone.now())
-            except CannotSend as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, done)
-                return redirect(back)
-        context = {
-            **console.each_context(request),
-            "title": title,
-            "subject": f"{row.subject} · {row.to or row.organization.name}",
-            "sentence": sentence,
-            "form": form,
-            "back": back,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "ops/reason.html", context)
+        act = Reasoned(_("Put aside"), sentence, _("It is put aside."), put_aside, CannotSend)
+        return settle(request, object_id, act)
 
     @display(description=gettext_lazy("subject"))
     def what(self, row: Mail) -> SafeString:
@@ -117,3 +89,8 @@ class MailAdmin(PageAdmin):
 
 def mail_pill(row: Mail) -> SafeString:
     return pill(row.get_state_display(), TONES[row.state])
+
+
+def settle(request: HttpRequest, object_id: str, act: Reasoned) -> HttpResponse:
+    row = get_object_or_404(Mail.objects.defer("html"), pk=object_id)
+    return ask_why(request, row, act, subject=f"{row.subject} · {row.to or row.organization.name}", now=timezone.now())

@@ -1,14 +1,12 @@
 """Servers that subscriptions pay for: whose, how they stand, since when, what comes; started, stopped, deleted here."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 
-from django.contrib import messages
 from django.contrib.admin import register
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,16 +16,15 @@ from djstripe.models import Subscription
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import action, display
 
-from accounts.models import User
 from billing import clock
 from billing.provisioning.models import Provision
 from billing.provisioning.states import State
 from ops.console.display import Tone, id_link, moment, pill
 from ops.console.readonly import PageAdmin
-from ops.console.replay import ReasonForm
+from ops.console.reasoned import Reasoned, ask_why
 from ops.console.site import console
-from ops.effects.server_acts import MAY, CannotActOnServer, delete_server, start_server, stop_server
 from ops.models import Execution, StaffAct
+from ops.playbooks.server_acts import MAY, CannotActOnServer, delete_server, start_server, stop_server
 
 PERMISSION = "billing.change_provision"
 TONES: Mapping[str, Tone] = {
@@ -61,9 +58,9 @@ class ServerAdmin(PageAdmin):
 
     def page_context(self, request: HttpRequest, row: Provision) -> dict[str, Any]:
         acts = StaffAct.objects.filter(subject_kind="server", subject_id=row.subscription_id)
-        customer = getattr(row, "customer_id", None) or ""
-        of_it = Q(customer_id=customer, input__subscription=row.subscription_id)
-        executions = Execution.objects.filter(of_it | Q(name__startswith=row.subscription_id)).select_related("machine")
+        customer = getattr(row, "customer_id", None)  # by whom executions are found: their inputs have no index
+        of_it = Execution.objects.filter(customer_id=customer, input__subscription=row.subscription_id)
+        executions = of_it.select_related("machine") if customer else Execution.objects.none()
         may_see = request.user.has_perm("ops.view_execution")
         return {
             "server": row,
@@ -93,7 +90,11 @@ class ServerAdmin(PageAdmin):
             "The instance starts within a minute, and the customer's page says so. It goes on until a payment fails "
             "the next time, whatever is owed now."
         )
-        return self.act(request, object_id, _("Start the server"), sentence, _("It is started."), start_server)
+        return act_on(
+            request,
+            object_id,
+            Reasoned(_("Start the server"), sentence, _("It is started."), start_server, CannotActOnServer),
+        )
 
     @action(description=gettext_lazy("Stop the server"), permissions=["stop"], icon="stop", url_path="stop")
     def stop_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -101,7 +102,11 @@ class ServerAdmin(PageAdmin):
             "The instance stops, and the customer cannot use it; nothing on it is lost. It stands still until it is "
             "started here, or until a payment that was missing arrives."
         )
-        return self.act(request, object_id, _("Stop the server"), sentence, _("It is stopped."), stop_server)
+        return act_on(
+            request,
+            object_id,
+            Reasoned(_("Stop the server"), sentence, _("It is stopped."), stop_server, CannotActOnServer),
+        )
 
     @action(
         description=gettext_lazy("Delete it now"), permissions=["drop"], icon="delete_forever", url_path="delete-now"
@@ -111,33 +116,9 @@ class ServerAdmin(PageAdmin):
             "The stack and everything on the server is deleted now and not on its day. Nobody can bring it back."
         )
         done = _("It is being deleted; this page says when it is gone.")
-        return self.act(request, object_id, _("Delete it now"), sentence, done, delete_server)
-
-    def act(
-        self, request: HttpRequest, object_id: str, title: str, sentence: str, done: str, do: Callable[..., None]
-    ) -> HttpResponse:
-        """Say what the act means and ask why; then do it."""
-        row = get_object_or_404(Provision.objects.select_related("organization"), pk=object_id)
-        form = ReasonForm(request.POST if request.method == "POST" else None)
-        back = reverse("admin:billing_provision_change", args=[row.pk])
-        if request.method == "POST" and form.is_valid():
-            try:
-                do(row, cast(User, request.user), reason=form.cleaned_data["reason"], now=clock.now())
-            except CannotActOnServer as error:
-                form.add_error(None, str(error))
-            else:
-                messages.success(request, done)
-                return redirect(back)
-        context = {
-            **console.each_context(request),
-            "title": title,
-            "subject": f"{row.organization.name} · {row.subscription_id}",
-            "sentence": sentence,
-            "form": form,
-            "back": back,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "ops/reason.html", context)
+        return act_on(
+            request, object_id, Reasoned(_("Delete it now"), sentence, done, delete_server, CannotActOnServer)
+        )
 
     @display(description=gettext_lazy("organization"))
     def whose(self, row: Provision) -> SafeString:
@@ -181,3 +162,8 @@ def coming_words(row: Provision) -> SafeString | str:
 
 def server_pill(row: Provision) -> SafeString:
     return pill(row.get_state_display(), TONES[row.state])
+
+
+def act_on(request: HttpRequest, object_id: str, act: Reasoned) -> HttpResponse:
+    row = get_object_or_404(Provision.objects.select_related("organization"), pk=object_id)
+    return ask_why(request, row, act, subject=f"{row.organization.name} · {row.subscription_id}", now=clock.now())

@@ -29,18 +29,17 @@ class SendEmail(msgspec.Struct, forbid_unknown_fields=True):
     step: Annotated[str, msgspec.Meta(max_length=64)] = ""
 
 
-@effect(
-    "send-email",
-    takes=SendEmail,
-    errors={
-        "NoOrganization": "The customer belongs to no organization here.",
-        "Email.NoReader": "The organization has neither owner nor billing address.",
-        "Email.NoSuchInvoice": "The invoice is not mirrored, or is another customer's.",
-        "Email.Letter": "There is no such letter, or it names a value that does not exist.",
-        "Email.Refused": "The mail server refused every address for good.",
-        "Email.Unreachable": "The mail server did not take it, however often it was tried.",
-    },
-)
+ERRORS = {  # of every effect that sends a letter to an organization
+    "NoOrganization": "The customer belongs to no organization here.",
+    "Email.NoReader": "The organization has neither owner nor billing address.",
+    "Email.NoSuchInvoice": "The invoice is not mirrored, or is another customer's.",
+    "Email.Letter": "There is no such letter, or it names a value that does not exist.",
+    "Email.Refused": "The mail server refused every address for good.",
+    "Email.Unreachable": "The mail server did not take it, however often it was tried.",
+}
+
+
+@effect("send-email", takes=SendEmail, errors=ERRORS)
 def send_email(given: SendEmail, call: Call) -> Outcome:
     """Send a letter to the owner, the members who see to billing, and the billing address, each in their language.
 

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import msgspec
 
 from accounts.customers import organization_of
+from accounts.models import Organization
+from ops.effects import email
 from ops.effects.email import outcome_of_mails
 from ops.effects.mail.facts import NoSuchInvoice, readers_of, topic_of
 from ops.effects.mail.letters import NAME, BadLetter
@@ -15,6 +17,7 @@ from ops.questions.ask import LIFETIME, Asked, answer_given, ask
 from ops.questions.links import url_to_be_signed
 from ops.questions.models import QuestionLink, said
 from ops.workflows.answers import waiting_call_of
+from ops.workflows.models import TaskCall
 
 Id = Annotated[str, msgspec.Meta(max_length=255)]
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
@@ -48,12 +51,7 @@ class AskCustomer(msgspec.Struct, forbid_unknown_fields=True):
         "NoWorkflow": "Nobody would get the answer: only a workflow can ask.",
         "InvalidToken": "The token is nobody's here, or nobody waits by it any more.",
         "NoCurrency": "There is an amount and no currency.",
-        "NoOrganization": "The customer belongs to no organization here.",
-        "Email.NoReader": "The organization has neither owner nor billing address.",
-        "Email.NoSuchInvoice": "The invoice is not mirrored, or is another customer's.",
-        "Email.Letter": "There is no such letter, or it names a value that does not exist.",
-        "Email.Refused": "The mail server refused every address for good.",
-        "Email.Unreachable": "The mail server did not take it, however often it was tried.",
+        **email.ERRORS,
         "States.Timeout": "Nobody answered in time (TimeoutSeconds).",
     },
 )
@@ -62,13 +60,9 @@ def ask_customer(given: AskCustomer, call: Call) -> Outcome | Later:
 
     The result is {"approved": true or false, "by": the reader's address, "at": …}.
     """
-    if given.amount is not None and not given.currency:
-        return Refused("NoCurrency: an amount needs its currency.")
     waits = waiting_call_of(given.token) if given.token else None
-    if given.token and waits is None:
-        return Refused("InvalidToken: nobody waits for an answer by this token.")
-    if not given.token and not call.call_id and not call.task_id:
-        return Refused("NoWorkflow: a rule cannot wait for an answer; let it start a workflow that does.")
+    if wrong := why_not(given, call, waits):
+        return Refused(wrong)
     customer = given.customer or call.customer_id
     organization = organization_of(customer)
     if organization is None:
@@ -76,20 +70,7 @@ def ask_customer(given: AskCustomer, call: Call) -> Outcome | Later:
     readers = readers_of(organization)
     if not readers:
         return Refused(f"Email.NoReader: nobody reads the mail of {organization.public_id}.")
-    asked = Asked(
-        organization=organization,
-        customer_id=customer,
-        key=call.key[:255],
-        by=call.cause[:255],
-        call_id=waits.pk if waits else call.call_id or None,
-        task_id=None if waits else call.task_id or None,
-        text=by_language(given.question),
-        note=by_language(given.note),
-        amount=given.amount,
-        currency=given.currency,
-        subject=given.subject or given.invoice,
-        until=waits.timeout_at if waits else call.until,
-    )
+    asked = asked_of(given, call, waits, organization, customer)
     try:
         # What the letter speaks of is read before anything is written.
         topic = topic_of(organization, customer, invoice_id=given.invoice, data=given.data, now=call.now)
@@ -109,6 +90,37 @@ def ask_customer(given: AskCustomer, call: Call) -> Outcome | Later:
     if not isinstance(outcome, Done):
         return outcome
     return outcome if waits else Later()
+
+
+def why_not(given: AskCustomer, call: Call, waits: TaskCall | None) -> str:
+    """Why nothing can be asked; empty where it can."""
+    if given.amount is not None and not given.currency:
+        return "NoCurrency: an amount needs its currency."
+    if given.token and waits is None:
+        return "InvalidToken: nobody waits for an answer by this token."
+    if not given.token and not call.call_id and not call.task_id:
+        return "NoWorkflow: a rule cannot wait for an answer; let it start a workflow that does."
+    return ""
+
+
+def asked_of(
+    given: AskCustomer, call: Call, waits: TaskCall | None, organization: Organization, customer: str
+) -> Asked:
+    """What is asked, and who waits: the state whose token was given, else the call itself."""
+    return Asked(
+        organization=organization,
+        customer_id=customer,
+        key=call.key[:255],
+        by=call.cause[:255],
+        call_id=waits.pk if waits else call.call_id or None,
+        task_id=None if waits else call.task_id or None,
+        text=by_language(given.question),
+        note=by_language(given.note),
+        amount=given.amount,
+        currency=given.currency,
+        subject=given.subject or given.invoice,
+        until=waits.timeout_at if waits else call.until,
+    )
 
 
 def by_language(text: str | dict[str, str]) -> dict[str, str]:

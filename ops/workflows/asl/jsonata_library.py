@@ -184,7 +184,7 @@ def with_groups(match: Any, replacement: str) -> str:
 def split(text: str | None, pattern: str | Pattern, limit: float | None) -> list[str] | None:
     """$split: the pieces between what matches, at most `limit` of them."""
     if isinstance(pattern, str) or text is None or text is Utils.NULL_VALUE or (limit is not None and limit < 0):
-        return PLAIN_SPLIT(text, pattern, limit)  # type: ignore[no-any-return]
+        return PLAIN_SPLIT(text, pattern, limit)  # type: ignore[no-any-return]  # the library is untyped
     parts, end = [], 0
     for match in matches_of(pattern, text):
         parts.append(text[end : match.start()])
@@ -217,7 +217,7 @@ def in_order(array: Any, comparator: Any) -> Any:
 def to_millis(timestamp: str | None, picture: str | None) -> int | None:
     """$toMillis: without a picture, of an ISO 8601 timestamp alone."""
     if timestamp is None or picture is not None:
-        return PLAIN_TO_MILLIS(timestamp, picture)  # type: ignore[no-any-return]
+        return PLAIN_TO_MILLIS(timestamp, picture)  # type: ignore[no-any-return]  # the library is untyped
     if not ISO_8601.fullmatch(timestamp):
         raise JException("D3110", -1, timestamp)
     text = timestamp + "-01-01"[len(timestamp) - 4 :] if len(timestamp) in (4, 7) else timestamp

@@ -149,6 +149,7 @@ def test_an_event_that_aws_never_sent_is_made_up_for(hosting):
         pass
     hosting.later(minutes=11)
     hosting.until_state("ready")
+    assert hosting.provision.instance_id
 
 
 def test_what_is_not_paid_stops_after_some_days_and_starts_when_it_is_paid(hosting, alice):

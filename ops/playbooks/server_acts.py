@@ -8,6 +8,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from djstripe.models import Subscription
 
 from accounts.models import User
 from billing.provisioning import keep
@@ -20,7 +21,7 @@ from ops.effects.registry import ARN, Call, by_arn
 from ops.workflows.asl.written import written
 from ops.workflows.machines import NoVersion
 from ops.workflows.models import StateMachine
-from ops.workflows.start import start
+from ops.workflows.start import Cause, start
 
 ENDS = "hosting-end"  # the workflow that deletes what has ended
 MAY = {"start": (State.STOPPED,), "stop": (State.READY,), "delete": (State.ENDING,)}
@@ -61,12 +62,19 @@ def delete_server(provision: Provision, actor: User, *, reason: str, now: dateti
             if machine is None:
                 raise NoVersion
             name = f"{row.subscription_id}-{int(now.timestamp())}"[:80]
-            start(machine, name, {"subscription": row.subscription_id, "keepDays": 0}, now=now)
+            given = {"subscription": row.subscription_id, "keepDays": 0}
+            start(machine, name, given, now=now, cause=Cause(customer_id=customer_of(row)))
         except NoVersion as error:
             sentence = _("The workflow %(name)s is not here: apply the playbook hosting first.") % {"name": ENDS}
             raise CannotActOnServer(sentence) from error
         seen = {"state": row.state, "delete_at": before.isoformat() if before else ""}
         act(row, actor, DELETE_SERVER, reason, before=seen, after={"delete_at": now.isoformat()}, now=now)
+
+
+def customer_of(provision: Provision) -> str:
+    """Whose subscription it is, as the mirror knows it: the execution stands among the customer's."""
+    found = Subscription.objects.filter(id=provision.subscription_id).values_list("customer_id", flat=True)
+    return found.first() or ""
 
 
 def check(provision: Provision, what: str) -> None:
