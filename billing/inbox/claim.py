@@ -14,6 +14,7 @@ from django.db.models import Q, QuerySet
 
 from billing.inbox import settled
 from billing.inbox.models import InboxEvent, InboxState
+from billing.sending import sending_cursor
 
 LEASE = timedelta(seconds=90)  # longer than any batch takes, shorter than anybody would wait after a crash
 # Rows are chosen and locked by their keys alone: payloads are unpacked for those that were chosen, and no others.
@@ -127,7 +128,7 @@ def still_waiting(pks: Iterable[int]) -> set[int]:
 def settle(outcomes: Sequence[Settled]) -> None:
     """Write how these events stand: one statement. The caller holds their locks."""
     if outcomes:
-        with connection.cursor() as cursor:
+        with sending_cursor() as cursor:
             cursor.execute(SETTLE, [orjson.dumps(list(outcomes)).decode()])
     if any(outcome.state in (InboxState.MIRRORED, InboxState.STORED) for outcome in outcomes):
         settled.tell_after_commit()
@@ -144,7 +145,7 @@ def heal(objects: Sequence[tuple[str, str, datetime]], *, owner: str, now: datet
     """Settle the failed events of objects that were mirrored by something later: `(kind, id, time of that)` each."""
     rows = [{"kind": kind, "object_id": object_id, "owner": owner, "at": at} for kind, object_id, at in objects]
     if rows:
-        with connection.cursor() as cursor:
+        with sending_cursor() as cursor:
             cursor.execute(HEAL, [now, orjson.dumps(rows).decode()])
             healed = cursor.rowcount
         if healed > 0:

@@ -7,8 +7,11 @@ Where a batch fails it is halved until the object that spoils it stands alone: i
 
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +20,7 @@ from itertools import groupby
 import stripe
 import structlog
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from billing import metrics
 from billing.inbox import claim
@@ -56,9 +59,33 @@ class Look:
 def mirror_due(clock: Clock, *, budget_seconds: float, on_full_batch: Callable[[], object] = lambda: None) -> int:
     """Mirror until nothing is due, Stripe is away, or the budget is used up; return how many events were looked at.
 
-    `on_full_batch` is called when there is more than this worker takes at once. Any number of workers may run.
+    `on_full_batch` is called when there is more than this worker takes at once. Then a second lane is opened beside
+    this one: while PostgreSQL writes one batch, Python reads another. Any number of workers may run.
     """
     end = time.monotonic() + budget_seconds
+    beside: list[Future[int]] = []
+    with ThreadPoolExecutor(1) as second:
+
+        def full() -> None:
+            on_full_batch()
+            alone = all(lane.done() for lane in beside)
+            if alone and not connection.in_atomic_block:  # what a transaction has not committed only it can see
+                beside.append(second.submit(copy_context().run, mirror_beside, clock, end))
+
+        looked_at = mirror_in_turn(clock, end=end, on_full_batch=full)
+    return looked_at + sum(lane.result() for lane in beside)
+
+
+def mirror_beside(clock: Clock, end: float) -> int:
+    """The second lane, with a connection of its own."""
+    try:
+        return mirror_in_turn(clock, end=end)
+    finally:
+        connection.close()
+
+
+def mirror_in_turn(clock: Clock, *, end: float, on_full_batch: Callable[[], object] = lambda: None) -> int:
+    """Batch after batch, until nothing is due, Stripe is away, or the time has come (of `time.monotonic`)."""
     looked_at = 0
     while time.monotonic() < end:
         with no_collecting():
@@ -189,11 +216,12 @@ def write_proven(
     rows = {
         ref: own_rows(ref, snapshot.data, held, owner_id, now)
         for ref, snapshot in proven.items()
-        if snapshot.data is not None and snapshot.data != held.stored.get(ref)
+        if snapshot.data is not None and held.changed(ref, snapshot.data)
     }
-    doubtful = set() if account.livemode else doubted(needs_of(rows), proven, account)
+    needs = needs_of(rows)
+    doubtful = set() if account.livemode else doubted(needs, proven, account)
     waiting = untold(proven, told, held, livemode=account.livemode) | doubtful
-    lacking = parents_missing(rows, waiting=waiting)
+    lacking = parents_missing(needs, waiting=waiting)
     asks += [Ask(ref, told[ref], None if ref in doubtful else proven[ref]) for ref in lacking]
     ready = [snapshot for ref, snapshot in proven.items() if ref not in lacking]
     changes = write_held(held, ready, account=account, owner_id=owner_id, now=now, rows=rows)
@@ -313,10 +341,13 @@ def mirrored(event: Waiting, now: datetime) -> Settled:
 
 
 def count(done: Sequence[Story], *, now: datetime, how: str) -> None:
+    events = Counter[str]()
     for story in done:
-        metrics.mirrored.labels(kind=story.ref.kind, how=how).inc(len(story.told))
+        events[story.ref.kind] += len(story.told)
         for entry in story.told:
             metrics.mirror_lag.observe(max(0.0, (now - entry.event.occurred_at).total_seconds()))
+    for kind, amount in events.items():
+        metrics.mirrored.labels(kind=kind, how=how).inc(amount)
 
 
 def tell_done(done: Sequence[Story], *, account: str, how: str) -> None:

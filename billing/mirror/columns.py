@@ -5,7 +5,7 @@ invoice's lines). `stripe_data` is the object as Stripe's retrieve answers it, w
 models add to it and read again (`added_keys`); `as_stripe_has_it` takes them off.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -39,13 +39,20 @@ class Reference:
 
 
 def rows_of(
-    kind: Kind, data: Data, *, owner_id: str | None, now: datetime, before: Data | None = None
+    kind: Kind,
+    data: Data,
+    *,
+    owner_id: str | None,
+    now: datetime,
+    before: Data | None = None,
+    inside_stands: bool = False,
 ) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
 
     An object that lacks a reference which dj-stripe's table requires (the refund of a cash balance has no charge) is
     kept whole, like one of a kind without a model.
     With `before`, the object as the mirror has it, children that were the same in it are left out: their rows stand.
+    `inside_stands` says that all of them were.
     """
     stamp = now.isoformat()
     rows = [row_of(kind, data, owner_id, stamp)]
@@ -55,7 +62,7 @@ def rows_of(
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
         rows += source_rows(data)
-    if before and same_inside(kind, before, data):
+    if inside_stands:
         return rows
     known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
     for child, inner in children_of(kind, data):
@@ -65,10 +72,19 @@ def rows_of(
     return rows
 
 
-def same_inside(kind: Kind, before: Data, after: Data) -> bool:
+def changed_in(before: Data, after: Data) -> frozenset[str]:
+    """The names under which two states of an object say different things; null is not the same as nothing."""
+    differing = [name for name, value in after.items() if before.get(name, NOTHING) != value]
+    return frozenset(differing) | (before.keys() - after.keys())
+
+
+NOTHING = object()
+
+
+def same_inside(kind: Kind, changed: Collection[str]) -> bool:
     """Whether the objects inside an object are the same as before, with what is noted of it in them."""
     children = CHILDREN.get(kind.name)
-    return children is None or all(before.get(name) == after.get(name) for name in (children.place, *NOTED))
+    return children is None or not (children.place in changed or any(name in changed for name in NOTED))
 
 
 def children_of(kind: Kind, data: Data) -> Iterator[tuple[Kind, Data]]:
@@ -265,7 +281,7 @@ LINKS = {links.table: links for model in MODEL_KINDS for links in links_of(model
 
 def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
     """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
-    if same_inside(kind, before, after) or is_cut_short(after):
+    if is_cut_short(after):
         return []
     was, still = (
         {Ref(child.name, inner["id"]) for child, inner in children_of(kind, data)} for data in (before, after)

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from django.db import connection
-
 from billing.mirror.gate import Gate
 from billing.mirror.kinds import Ref
+from billing.sending import sending_cursor
 
 # Every row that is locked is there first, and both statements go in the same order: no two workers wait in a circle.
 MAKE = """
@@ -37,7 +36,7 @@ def lock(refs: Iterable[Ref], *, owner: str) -> dict[Ref, Gate | None]:
     One that had none has a row now, of version 0. Two statements, whatever the number. Only inside a transaction.
     """
     wanted = as_json(refs)
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(MAKE, [owner, wanted])
         cursor.execute(LOCK, [wanted, owner])
         return {Ref(kind, object_id): gate_of(row) for kind, object_id, *row in cursor.fetchall()}
@@ -57,7 +56,7 @@ def versions(refs: Iterable[Ref], *, owner: str) -> dict[Ref, int]:
 
 def read(refs: Iterable[Ref], *, owner: str) -> dict[Ref, Gate]:
     """Return the gates that there are, unlocked."""
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(FIND, [as_json(refs), owner])
         rows = ((Ref(kind, object_id), gate_of(row)) for kind, object_id, *row in cursor.fetchall())
         return {ref: gate for ref, gate in rows if gate}
@@ -70,7 +69,7 @@ def advance(stamps: Iterable[tuple[Ref, int, int, bool]], *, owner: str) -> None
         for ref, low, high, gone in stamps
     ]
     if rows:
-        with connection.cursor() as cursor:
+        with sending_cursor() as cursor:
             cursor.execute(ADVANCE, [orjson.dumps(rows).decode(), owner])
 
 

@@ -278,12 +278,11 @@ def needs_of(rows: Mapping[Ref, Sequence[TableRow]]) -> dict[Ref, set[Ref]]:
     return {ref: {reference.ref for reference in references(object_rows)} for ref, object_rows in rows.items()}
 
 
-def parents_missing(rows: Mapping[Ref, Sequence[TableRow]], *, waiting: Collection[Ref] = ()) -> set[Ref]:
+def parents_missing(needs: Mapping[Ref, set[Ref]], *, waiting: Collection[Ref] = ()) -> set[Ref]:
     """Which of these objects cannot be written yet because they refer to what the mirror lacks, or to one that must
-    wait; with those that must wait. One statement.
+    wait; with those that must wait. `needs` are from `needs_of`. One statement.
     """
-    needs = needs_of(rows)
-    outside = {ref for refs in needs.values() for ref in refs if ref not in rows}
+    outside = {ref for refs in needs.values() for ref in refs if ref not in needs}
     lacking = (outside - tables.existing(outside)) | set(waiting)
     while more := {ref for ref, refs in needs.items() if ref not in lacking and refs & lacking}:
         lacking |= more  # what refers to one that must wait must wait with it

@@ -1,20 +1,21 @@
 """Writing the read model: in the mirror's own transaction, one statement a table, and only what differs."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from operator import itemgetter
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Model
 from django.db.models.functions import Collate
 from djstripe import models as djstripe
 
-from billing.mirror.readrows import Row, invoice_row, subscription_row
+from billing.mirror.readrows import INVOICE_READS, SUBSCRIPTION_READS, Row, invoice_row, subscription_row
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 from billing.mirror.shapes import Data
+from billing.sending import sending_cursor
 
 BATCH = 1000
 # Filled in by the statement from what the database knows; all other columns come from the object.
@@ -28,11 +29,12 @@ class Table:
     model: type[Model]
     mirrored: type[Model]  # dj-stripe's table
     row: Callable[[Data], Row]
+    reads: frozenset[str]  # the names in the object that the row is made from
 
 
 TABLES: dict[str, Table] = {
-    "subscription": Table(SubscriptionRow, djstripe.Subscription, subscription_row),
-    "invoice": Table(InvoiceRow, djstripe.Invoice, invoice_row),
+    "subscription": Table(SubscriptionRow, djstripe.Subscription, subscription_row, SUBSCRIPTION_READS),
+    "invoice": Table(InvoiceRow, djstripe.Invoice, invoice_row, INVOICE_READS),
 }
 
 
@@ -46,7 +48,7 @@ def update(kind_name: str, objects: Sequence[Data], *, now: datetime) -> int:
     if table is None or not objects:
         return 0
     rows = {row["id"]: row for row in map(table.row, objects)}
-    with connection.cursor() as cursor:
+    with sending_cursor() as cursor:
         cursor.execute(upsert(kind_name), [orjson.dumps(list(rows.values())).decode()])
         return int(cursor.rowcount)
 
@@ -85,6 +87,12 @@ def rebuild(kind_name: str, *, now: datetime) -> Iterator[tuple[int, int]]:
             return
         after = found[-1][0]
         yield len(found), written
+
+
+def reads(kind_name: str, changed: Collection[str]) -> bool:
+    """Whether the row of an object of this kind says something of what has changed in it: names of its top level."""
+    table = TABLES.get(kind_name)
+    return table is not None and any(name in changed for name in table.reads)
 
 
 def read_model_is_there() -> bool:

@@ -9,6 +9,21 @@ from billing.mirror.shapes import Data, listed
 
 Row = dict[str, Any]
 
+# What the rows are made from: where none of it has changed, a row stands as it is.
+SUBSCRIPTION_READS = frozenset(
+    {
+        "id", "livemode", "customer", "status", "currency", "created", "items", "cancel_at", "cancel_at_period_end",
+        "canceled_at", "ended_at", "trial_end", "collection_method", "pause_collection", "schedule", "latest_invoice",
+    }
+)  # fmt: skip
+INVOICE_READS = frozenset(
+    {
+        "id", "livemode", "customer", "parent", "status", "deleted", "currency", "number", "total", "amount_due",
+        "amount_paid", "amount_remaining", "created", "due_date", "next_payment_attempt", "status_transitions",
+        "attempt_count", "collection_method", "billing_reason",
+    }
+)  # fmt: skip
+
 
 def subscription_row(data: Data) -> Row:
     """Return a subscription's columns. KeyError when it has no id or creation time."""

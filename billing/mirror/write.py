@@ -6,7 +6,7 @@ a state that is not surely newer than what the mirror holds is left out, and the
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from billing.mirror import gates, readmodel, signals, silence, tables
-from billing.mirror.columns import CHILDREN, TableRow, children_of, departed, rows_of, without
+from billing.mirror.columns import CHILDREN, TableRow, changed_in, children_of, departed, rows_of, same_inside, without
 from billing.mirror.gate import Gate, may_write
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.subscribers import point_to_subscribers
@@ -58,6 +58,13 @@ class Held:
 
     gates: Mapping[Ref, Gate | None]
     stored: Mapping[Ref, Data]
+    found: dict[Ref, frozenset[str]] = field(default_factory=dict)  # what `changed` has found out
+
+    def changed(self, ref: Ref, data: Data) -> frozenset[str]:
+        """The names under which an object's new state, of which there is one, differs from its row: compared once."""
+        if ref not in self.found:
+            self.found[ref] = changed_in(self.stored.get(ref, {}), data)
+        return self.found[ref]
 
 
 def write_now(
@@ -123,8 +130,8 @@ def write_held(
     """
     passed = [snapshot for snapshot in snapshots if passes(held, snapshot)]
     fresh = {snapshot.ref for snapshot in passed}
-    made = rows or {}  # of what differs: that need not be found out again
-    new = {s.ref: s.data for s in passed if s.data is not None and (s.ref in made or s.data != held.stored.get(s.ref))}
+    made = rows or {}
+    new = {s.ref: s.data for s in passed if s.data is not None and held.changed(s.ref, s.data)}
     flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, held, owner_id, now)]
     refused = tables.write(without(flat, set(absent)) if absent else flat)
     point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
@@ -141,8 +148,9 @@ def write_held(
 
 def own_rows(ref: Ref, data: Data, held: Held | None, owner_id: str | None, now: datetime) -> list[TableRow]:
     """The rows of an object: its own first, then those of what stands inside it, as far as that has changed."""
-    before = held.stored.get(ref) if held else None
-    return rows_of(kind_for(ref.kind), data, owner_id=owner_id, now=now, before=before)
+    kind, before = kind_for(ref.kind), held.stored.get(ref) if held else None
+    stands = held is not None and before is not None and same_inside(kind, held.changed(ref, data))
+    return rows_of(kind, data, owner_id=owner_id, now=now, before=before, inside_stands=stands)
 
 
 def passes(held: Held, snapshot: Snapshot) -> bool:
@@ -153,7 +161,10 @@ def passes(held: Held, snapshot: Snapshot) -> bool:
 def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, now: datetime) -> None:
     """Mark what stood inside an object and does so no more, a removed item of a subscription for one."""
     left = [
-        child for ref in new if ref in held.stored for child in departed(kind_for(ref.kind), held.stored[ref], new[ref])
+        child
+        for ref in new.keys() & held.stored.keys()
+        if not same_inside(kind_for(ref.kind), held.changed(ref, new[ref]))
+        for child in departed(kind_for(ref.kind), held.stored[ref], new[ref])
     ]
     for kind, ids in by_kind(left).items():
         tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
@@ -204,9 +215,15 @@ def follow_up(
 ) -> None:
     """What stands in other tables because of these objects: the read model, then orders and news."""
     changed = [snapshot for snapshot in written if snapshot.ref in after]
-    for kind, ids in by_kind(snapshot.ref for snapshot in changed).items():
+    for kind, ids in by_kind(s.ref for s in changed if read_anew(s, held)).items():
         readmodel.update(kind, [after[Ref(kind, object_id)] for object_id in ids], now=now)
     silent = [snapshot.ref.id for snapshot in changed if not snapshot.told]
     silence.note(silent, owner=account.name, livemode=account.livemode)
     signals.after_write([(snapshot.ref, snapshot.ref not in held.stored) for snapshot in changed])
     react([Changed(s.ref.kind, held.stored.get(s.ref), after[s.ref], s.steps, s.at) for s in changed], now=now)
+
+
+def read_anew(snapshot: Snapshot, held: Held) -> bool:
+    """Whether what the read model reads of an object differs from what it had read."""
+    ref, data = snapshot.ref, snapshot.data
+    return data is None or ref not in held.stored or readmodel.reads(ref.kind, held.changed(ref, data))
