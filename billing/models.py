@@ -4,7 +4,7 @@ from billing.activity.models import Activity
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.entitlements.models import Outlook, Suspension
 from billing.inbox.models import AsideMessage, Door, EventForm, InboxEvent, InboxState, PollCursor, PollState
-from billing.mirror.history import DriftCheck, DriftDifference, ResyncNote, ResyncPart, ResyncRun
+from billing.mirror.history import DriftCheck, DriftDifference, ListedParent, ResyncNote, ResyncPart, ResyncRun
 from billing.mirror.models import MirrorGate, SilentChange
 from billing.mirror.raw import RawObject
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
@@ -24,6 +24,7 @@ __all__ = [
     "InboxEvent",
     "InboxState",
     "InvoiceRow",
+    "ListedParent",
     "MirrorGate",
     "OrderState",
     "Outlook",

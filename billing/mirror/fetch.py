@@ -14,6 +14,7 @@ from django.conf import settings
 from billing.mirror.collapse import collapse
 from billing.mirror.gate import FAR
 from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.shapes import is_cut_short
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_client import refuse_calls
 from billing.stripe_reading import LONG_AGO, Answer, Missing, read
@@ -96,6 +97,8 @@ def complete(kind: Kind, answer: Answer, *, account: StripeAccount | None = None
 
 def short_lists(data: Data) -> list[str]:
     """The names of the nested lists that have more than the object shows."""
+    if not is_cut_short(data):  # nearly always; and asked of each object that is listed
+        return []
     return [
         name
         for name, value in data.items()

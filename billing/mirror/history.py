@@ -1,5 +1,6 @@
 """What resyncs and drift checks did and found: the resync's place to go on from, and drift as a number over time."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -49,7 +50,8 @@ class ResyncPart(models.Model):
     stage = models.PositiveSmallIntegerField()
     owner = models.CharField(max_length=64, blank=True, default="")  # the configured account's name
     kind = models.CharField(_("kind"), max_length=64)
-    params = models.JSONField(default=dict)  # of the list: a customer, a test clock; or the parents to ask about
+    # Of the list: a customer, a test clock; or the parents to ask about; or how many need not be asked about.
+    params = models.JSONField(default=dict)
     # `created` in Unix seconds: from `since` on, before `until`; null where nothing bounds it.
     since = models.BigIntegerField(null=True, blank=True)
     until = models.BigIntegerField(null=True, blank=True)
@@ -76,6 +78,23 @@ class ResyncNote(models.Model):
 
     def __str__(self) -> str:
         return f"written by {self.run}"
+
+
+class ListedParent(models.Model):
+    """What one parent's own list brought when it was last asked for: a customer's payment methods. It stands in the
+    mirror; the next resync may spare the question (`resync_spared.py`)."""
+
+    owner = models.CharField(max_length=64, blank=True, default="")  # the configured account's name
+    kind = models.CharField(max_length=64)  # of the children
+    parent = models.CharField(max_length=255)
+    children = ArrayField(models.TextField())  # their ids, in order
+    listed_at = models.BigIntegerField()  # Unix seconds of Stripe's time: a second before the question
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "kind", "parent"], name="listed_parent_once")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.parent}"
 
 
 class DriftCheck(models.Model):

@@ -30,6 +30,7 @@ from billing.mirror.resync_counts import Noted, sum_up
 from billing.mirror.resync_lists import listings_of
 from billing.mirror.resync_pages import Settled, settle, write_rest
 from billing.mirror.resync_parts import Wanted, looked_into
+from billing.mirror.resync_spared import Spared, spared_of
 from billing.mirror.resync_walks import Listing, Name, Walk, Walks
 from billing.stripe_accounts import StripeAccount
 
@@ -63,6 +64,7 @@ class Resync:
     accounts: dict[str, StripeAccount]
     clock: Clock
     noted: Noted
+    spared: dict[str, Spared]  # by the account's name
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
     looked_at: int = 0  # objects, by this process
     error: BaseException | None = None
@@ -87,7 +89,8 @@ def begin(wanted: Wanted, accounts: Sequence[StripeAccount], clock: Clock) -> Re
         raise AlreadyRunning(AlreadyRunning.__doc__)
     ResyncRun.objects.filter(pk=run.pk).update(state=RunState.RUNNING, error="")
     named = {account.name: account for account in accounts}
-    return Resync(run, wanted, named, clock, Noted(run, wanted.kinds))
+    spared = {account.name: spared_of(wanted, account, began_at=run.started_at) for account in accounts}
+    return Resync(run, wanted, named, clock, Noted(run, wanted.kinds), spared)
 
 
 def lock(run: ResyncRun) -> bool:
@@ -104,12 +107,15 @@ def carry_out(resync: Resync, *, watch: Callable[[], object] = lambda: None) -> 
     """
     walkers = [threading.Thread(target=walk_parts, args=(resync,)) for _ in range(settings.STRIPE_CALLS_AT_ONCE)]
     writers = [threading.Thread(target=write_pages, args=(resync,)) for _ in range(WRITERS)]
-    stages = resync_parts.stages_of(resync.wanted, list(resync.accounts.values()))
+    last = [(owner, kind) for owner, spared in resync.spared.items() for kind in spared.since]
+    stages = resync_parts.stages_of(resync.wanted, list(resync.accounts.values()), last=last)
     resync.walks.expect(stages)
     try:
         with no_collecting(), owners_remembered():
             for thread in (*walkers, *writers):
                 thread.start()
+            for spared in resync.spared.values():
+                spared.listen()
             mind = minding(watch)
             add_parts(resync, stages, mind)
             while not resync.walks.wait_for_the_end(seconds=WATCH_SECONDS):
@@ -154,16 +160,20 @@ def add_parts(resync: Resync, stages: Mapping[int, Collection[Name]], mind: Call
 def parts_to_do(resync: Resync, stage: int) -> list[ResyncPart]:
     """Plan the stage, once; return those of its parts that are not done."""
     run = resync.run
-    if not run.parts.filter(stage=stage).exists():
-        parts = [
-            part
-            for account in resync.accounts.values()
-            for part in resync_parts.plan(run, resync.wanted, account, stage)
-        ]
+    parts = list(run.parts.filter(stage=stage).order_by("pk"))
+    if not parts:
+        parts = [part for account in resync.accounts.values() for part in planned(resync, account, stage)]
         with transaction.atomic():
             ResyncPart.objects.bulk_create(parts)
             ResyncRun.objects.filter(pk=run.pk).update(stage=stage)
-    return list(run.parts.filter(stage=stage, state=PartState.WAITING).order_by("pk"))
+    return [part for part in parts if part.state == PartState.WAITING]
+
+
+def planned(resync: Resync, account: StripeAccount, stage: int) -> list[ResyncPart]:
+    spared = resync.spared[account.name]
+    if stage == resync_parts.LAST:
+        return spared.plan(resync.run, resync.noted)
+    return resync_parts.plan(resync.run, resync.wanted, account, stage, left_out=spared.since)
 
 
 def walk_parts(resync: Resync) -> None:
@@ -243,6 +253,7 @@ def keep_place(resync: Resync, part: ResyncPart, done: Sequence[Listing]) -> Non
     for listing in done:
         settled = listing.settled or Settled()
         resync.noted.count(part, settled)
+        resync.spared[part.owner].note(part.kind, settled)
         for ref, found in settled.differing.items():
             if len(resync.differing) < EXAMPLES:
                 resync.differing[ref] = found

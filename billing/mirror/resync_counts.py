@@ -39,6 +39,7 @@ class Outcome:
 
     counts: Counter[str] = field(default_factory=Counter)
     unavailable: str = ""
+    spared: int = 0  # parents who were not asked about
 
 
 class Noted:
@@ -99,10 +100,11 @@ def sums(run: ResyncRun) -> list[Sum]:
 def outcomes(run: ResyncRun) -> dict[tuple[str, str], Outcome]:
     """(account's name, kind) → what became of it, so far."""
     found: defaultdict[tuple[str, str], Outcome] = defaultdict(Outcome)
-    parts = run.parts.order_by("stage", "pk").values_list("owner", "kind", "counts", "state", "note")
-    for owner, kind, counts, state, note in parts:
+    parts = run.parts.order_by("stage", "pk").values_list("owner", "kind", "counts", "state", "note", "params__spared")
+    for owner, kind, counts, state, note, spared in parts:
         outcome = found[owner, kind]
         outcome.counts.update(counts)
+        outcome.spared += spared or 0
         if state == PartState.UNAVAILABLE:
             outcome.unavailable = note
     for account, name, change, number in [*run_written(run), *sums(run)]:

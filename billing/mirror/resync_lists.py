@@ -12,7 +12,7 @@ from billing.mirror.gate import FAR
 from billing.mirror.history import ResyncPart
 from billing.mirror.kinds import Kind, Under, kind_for
 from billing.mirror.listing import by_created, expansions
-from billing.mirror.resync_pages import Page, Window, taken
+from billing.mirror.resync_pages import Heard, Page, Window, taken
 from billing.mirror.resync_walks import Listing, Walk, Walks
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_reading import Answer
@@ -95,20 +95,30 @@ def pages_by_parent(kind: Kind, under: Under, walk: Walk, account: StripeAccount
     """Ask parent by parent, a step each, and hand over what several parents have as one page."""
     objects: list[Answer] = []
     parents: list[str] = []
+    heard: dict[str, Heard] = {}
     to_ask = deque(resync_parts.parents_of(walk.part))
     while to_ask:
         parent = to_ask.popleft()
         walk.parents = len(to_ask)
-        for listed in pages_of_parent(kind, under, parent, account):
+        pages = list(pages_of_parent(kind, under, parent, account))
+        for listed in pages:
             objects += taken(kind, listed, listed.objects, account=account)
         parents.append(parent)
+        heard |= {parent: what_was_heard(pages)} if pages else {}
         if to_ask and (len(objects) >= PAGE or len(parents) >= PAGE // 2):
-            yield Listing(walk, Page(kind, tuple(objects), Window(parents=tuple(parents))), parent, None, last=False)
-            objects, parents = [], []
+            page = Page(kind, tuple(objects), Window(parents=tuple(parents)), heard=heard)
+            yield Listing(walk, page, parent, None, last=False)
+            objects, parents, heard = [], [], {}
         elif to_ask:
             yield None
-    page = Page(kind, tuple(objects), Window(parents=tuple(parents))) if parents else None
-    yield Listing(walk, page, parents[-1] if parents else walk.part.cursor, None, last=True)
+    last = Page(kind, tuple(objects), Window(parents=tuple(parents)), heard=heard) if parents else None
+    yield Listing(walk, last, parents[-1] if parents else walk.part.cursor, None, last=True)
+
+
+def what_was_heard(pages: Sequence[Listed]) -> Heard:
+    """All pages of one parent's list, as of the first question."""
+    ids = sorted(data["id"] for listed in pages for data in listed.objects)
+    return Heard(tuple(ids), min(listed.low for listed in pages))
 
 
 def pages_of_parent(kind: Kind, under: Under, parent: str, account: StripeAccount) -> Iterator[Listed]:

@@ -1,6 +1,6 @@
 """One listed page into the mirror: compared with its rows in one statement; only what differs is looked at again."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +37,15 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What a parent's own list brought: the children's ids in order, and the second of Stripe's time (Unix) as of which
+    that was so."""
+
+    children: tuple[str, ...]
+    at: int
+
+
+@dataclass(frozen=True)
 class Page:
     """Objects as they were listed, nested lists complete; and what the mirror should not have beside them."""
 
@@ -44,6 +53,7 @@ class Page:
     objects: tuple[Answer, ...]
     window: Window | None
     carried: frozenset[str] = frozenset()  # listed on the page before, and of the window's last second
+    heard: Mapping[str, Heard] = field(default_factory=dict)  # of each parent, where it is listed parent by parent
 
 
 @dataclass
@@ -54,6 +64,8 @@ class Settled:
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
     rest: list[Snapshot] = field(default_factory=list)  # still to be written: the page's own, and what they brought
     own: frozenset[Ref] = frozenset()  # those of the rest that are the page's own
+    along: frozenset[Ref] = frozenset()  # what came along with the page's objects, whole
+    heard: Mapping[str, Heard] = field(default_factory=dict)
 
 
 def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock, how: asking.How) -> Settled:
@@ -62,35 +74,37 @@ def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock, how
     `how` is called in each transaction that writes. With `check` nothing is written, and all is said.
     """
     own = [Ref(page.kind.name, answer.data["id"]) for answer in page.objects]
-    different = differing_in(page)
+    different, along = differing_in(page)
     unlisted = unlisted_rows(page, account=account)
     if check:
         return checked(own, different, unlisted, account=account)
     same = {ref: Change.UNCHANGED for ref in own if ref not in different}
     gone = refreshed(unlisted, account=account, clock=clock, how=how)
     own_rest = frozenset(own).intersection(different)
-    return Settled({**same, **{ref: gone[ref] for ref in unlisted}}, rest=list(different.values()), own=own_rest)
+    changes = {**same, **{ref: gone[ref] for ref in unlisted}}
+    return Settled(changes, rest=list(different.values()), own=own_rest, along=along, heard=page.heard)
 
 
-def differing_in(page: Page) -> dict[Ref, Snapshot]:
-    """What of the page, and of what its objects brought along, differs from the mirror.
+def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], frozenset[Ref]]:
+    """What of the page, and of what its objects brought along, differs from the mirror; and all that they brought.
 
     Nearly always nothing does: so the mirror's rows are first compared with what was listed as it is, and only objects
     that differ are taken apart.
     """
     plain = [parted(page.kind, answer.data) for answer in page.objects]
     own = [Ref(page.kind.name, data["id"]) for data, _ in plain]
-    stored = stored_of({*own, *(ref for _, brought in plain for ref in brought)})
+    along = frozenset(ref for _, brought in plain for ref in brought)
+    stored = stored_of({*own, *along})
     suspects = [
         answer
         for answer, ref, (data, brought) in zip(page.objects, own, plain, strict=True)
         if data != stored.get(ref) or any(stored.get(along) != there for along, there in brought.items())
     ]
     if not suspects:
-        return {}
+        return {}, along
     snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page.kind, suspects)}
     stored |= stored_of(snapshots.keys() - stored.keys())
-    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}
+    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}, along
 
 
 def parted(kind: Kind, data: Data) -> tuple[Data, dict[Ref, Data]]:

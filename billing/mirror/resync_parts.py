@@ -4,9 +4,10 @@ It is planned in stages, because some parts come from what others have brought: 
 can be asked for when the customers are there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import stripe
@@ -16,7 +17,7 @@ from djstripe.models import Charge, ProductFeature
 from billing.mirror.columns import layout_for
 from billing.mirror.fetch import list_pages
 from billing.mirror.history import ResyncPart, ResyncRun
-from billing.mirror.kinds import Kind, Under, kind_for
+from billing.mirror.kinds import Kind, kind_for
 from billing.mirror.layout import OWNER
 from billing.mirror.listing import BY_CHARGE, BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
@@ -24,14 +25,37 @@ from billing.stripe_accounts import StripeAccount
 
 # Planned parts have so many rows or parents at least and at most; between them, so many that there are about `PARTS`.
 ROWS_IN_A_PART = (200, 5000)
-PARENTS_IN_A_PART = (10, 500)
+PARENTS_IN_A_PART = (1, 500)
 PARTS = 48
-PLAN = 3  # the way in which runs are planned: one that was planned in another way is not gone on with
+# Stages: what can be asked for at once; what test clocks have, once Stripe has said which there are; what their customers
+# have, and the children of new parents; children of these; and those parents of whom it may be enough what other lists
+# bring along.
+FIRST, OF_CLOCKS, OF_CLOCKED, LAST = 0, 1, 2, 9
+LEFT_OUT = """
+    AND (stripe_data ->> 'test_clock' IS NOT NULL OR id IN ({with_others}) OR id NOT IN (
+        SELECT parent FROM billing_listedparent
+        WHERE owner = %(name)s AND kind = %(child)s AND listed_at >= %(since)s))
+"""
+PLAN = 4  # the way in which runs are planned: one that was planned in another way is not gone on with
 
 EVERY_SO_MANY = "number %% greatest(%(least)s, least(%(most)s, whole / %(parts)s)) = 0"
 
 
+# The kinds whose lists bring such objects along, and are waited for before the last stage. (Invoices do so too: they are
+# read late, and have hardly one that no payment has.)
+BRINGERS = {"payment_method": ("customer", "setup_intent", "payment_intent")}
+# The parents one of whose children will hardly come along, because no mirrored object of those kinds names it.
+WITH_OTHERS = {
+    "payment_method": """
+        SELECT customer_id FROM djstripe_paymentmethod AS child
+        WHERE customer_id IS NOT NULL AND NOT stripe_data @> '{"deleted": true}'
+          AND NOT EXISTS (SELECT 1 FROM djstripe_customer WHERE default_payment_method_id = child.id)
+          AND NOT EXISTS (SELECT 1 FROM djstripe_setupintent WHERE payment_method_id = child.id)
+          AND NOT EXISTS (SELECT 1 FROM djstripe_paymentintent WHERE payment_method_id = child.id)
+    """
+}
 ENTITLEMENTS = "entitlements.active_entitlement"
+NONE: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,7 @@ class Wanted:
     since: int | None = None
     customer: str = ""
     check: bool = False
+    thorough: bool = False  # no parent is spared
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -51,17 +76,19 @@ class Wanted:
             "since": self.since,
             "customer": self.customer,
             "check": self.check,
+            "thorough": self.thorough,
             "plan": PLAN,
         }
 
 
-def stages_of(wanted: Wanted, accounts: Sequence[StripeAccount]) -> dict[int, set[tuple[str, str]]]:
-    """Stage → the (account's name, kind) that are given parts in it."""
-    found: dict[int, set[tuple[str, str]]] = {}
+def stages_of(
+    wanted: Wanted, accounts: Sequence[StripeAccount], *, last: Collection[tuple[str, str]] = ()
+) -> dict[int, set[tuple[str, str]]]:
+    """Stage → the (account's name, kind) that are given parts in it; `last` are those that the last one is for."""
+    found: dict[int, set[tuple[str, str]]] = {LAST: set(last)} if last else {}
     for account in accounts:
         for name in wanted.kinds:
-            stages = own_stages(name, wanted) | ({1} if by_customers_of_clocks(name, wanted, account) else set())
-            for stage in stages:
+            for stage in own_stages(name, wanted) | clocks_stages(name, wanted, account):
                 found.setdefault(stage, set()).add((account.name, name))
     return dict(sorted(found.items()))
 
@@ -73,7 +100,7 @@ def planned_in(name: str) -> int:
     after = {under.kind} if under else set()
     if name == ENTITLEMENTS:
         after.add("product_feature")
-    return 1 + max(map(planned_in, after), default=-1)
+    return OF_CLOCKED + max(map(planned_in, after)) if after else FIRST
 
 
 def stage_of(name: str, wanted: Wanted) -> int:
@@ -83,12 +110,23 @@ def stage_of(name: str, wanted: Wanted) -> int:
 
 def own_stages(name: str, wanted: Wanted) -> set[int]:
     """The parents that the mirror has already are asked about from the beginning, the others when they are there."""
-    early = {0} if kind_for(name).under and not wanted.customer else set()
+    early = {FIRST} if kind_for(name).under and not wanted.customer else set()
     return early | {stage_of(name, wanted)}
+
+
+def clocks_stages(name: str, wanted: Wanted, account: StripeAccount) -> set[int]:
+    """What lives by test clocks is listed by clock, or by the customers who do."""
+    if account.livemode or wanted.customer:
+        return set()
+    return {OF_CLOCKS} if name in BY_CLOCK else {OF_CLOCKED} if name in BY_CUSTOMER else set()
 
 
 def looked_into(stage: int, wanted: Wanted) -> set[str]:
     """The kinds that must be in the mirror before a stage is planned: its parts are made from them."""
+    if stage == OF_CLOCKS and not wanted.customer:
+        return set()
+    if stage == LAST:
+        return {bringer for name in wanted.kinds for bringer in BRINGERS.get(name, ())} & set(wanted.kinds)
     unders = [kind_for(name).under for name in wanted.kinds]
     kinds = {under.kind for under in unders if under} | {"customer", "product_feature"}
     if wanted.customer and set(BY_CHARGE) & set(wanted.kinds):
@@ -96,24 +134,32 @@ def looked_into(stage: int, wanted: Wanted) -> set[str]:
     return {name for name in kinds if planned_in(name) < stage}
 
 
-def plan(run: ResyncRun, wanted: Wanted, account: StripeAccount, stage: int) -> list[ResyncPart]:
-    """The parts of a stage, unsaved: all that Stripe lists, or what one customer has."""
+def plan(
+    run: ResyncRun, wanted: Wanted, account: StripeAccount, stage: int, *, left_out: Mapping[str, int] = NONE
+) -> list[ResyncPart]:
+    """The parts of a stage but the last, unsaved: all that Stripe lists, or what one customer has.
+
+    Of the kinds `left_out` those parents are left to the last stage whose children were listed since (Unix seconds),
+    and will come along with other objects.
+    """
     kinds = [kind_for(name) for name in wanted.kinds]
     parts = [
         part
         for kind in kinds
         if stage in own_stages(kind.name, wanted)
-        for part in parts_of(run, kind, wanted, account)
+        for part in parts_of(run, kind, wanted, account, listed_since=left_out.get(kind.name))
     ]
     if not account.livemode and not wanted.customer:
-        parts += list(parts_of_clocks(kinds, account)) if stage == 0 else []
-        parts += list(parts_of_clocked_customers(kinds, account)) if stage == 1 else []
+        parts += list(parts_of_clocks(kinds, account)) if stage == OF_CLOCKS else []
+        parts += list(parts_of_clocked_customers(kinds, account)) if stage == OF_CLOCKED else []
     for part in parts:
         part.run, part.stage, part.owner = run, stage, account.name
     return parts
 
 
-def parts_of(run: ResyncRun, kind: Kind, wanted: Wanted, account: StripeAccount) -> Iterator[ResyncPart]:
+def parts_of(
+    run: ResyncRun, kind: Kind, wanted: Wanted, account: StripeAccount, *, listed_since: int | None
+) -> Iterator[ResyncPart]:
     if wanted.customer:
         if kind.name in BY_CUSTOMER:
             yield ResyncPart(kind=kind.name, params={"customer": wanted.customer}, since=wanted.since)
@@ -124,7 +170,7 @@ def parts_of(run: ResyncRun, kind: Kind, wanted: Wanted, account: StripeAccount)
             yield ResyncPart(kind=kind.name, params={"parents": [wanted.customer]})
     elif kind.under:
         if not needless(kind, wanted):
-            yield from parts_of_parents(run, kind, kind.under, account)
+            yield from parts_of_parents(kind, parents_left(run, kind, account, listed_since=listed_since))
     elif by_created(kind):
         cuts = [cut for cut in cuts_of(kind, account) if wanted.since is None or cut > wanted.since]
         untils = [None, *cuts]
@@ -182,30 +228,33 @@ def rows_of(kind: Kind, account: StripeAccount) -> tuple[str, dict[str, Any]]:
     return f'"{layout.table}" WHERE {" AND ".join(conditions)}', params
 
 
-def parts_of_parents(run: ResyncRun, kind: Kind, under: Under, account: StripeAccount) -> Iterator[ResyncPart]:
-    """A kind that Stripe lists parent by parent: those of the mirror's parents that no part of the run has yet.
-
-    So parents that were there before are asked about at once, and new ones when their own lists are through.
-    """
-    parents = parents_left(run, kind, under, account)
+def parts_of_parents(kind: Kind, parents: Sequence[str]) -> Iterator[ResyncPart]:
+    """A kind that Stripe lists parent by parent."""
     least, most = PARENTS_IN_A_PART
     size = max(least, min(most, len(parents) // PARTS))
     for start in range(0, len(parents), size):
-        yield ResyncPart(kind=kind.name, params={"parents": parents[start : start + size]})
+        yield ResyncPart(kind=kind.name, params={"parents": list(parents[start : start + size])})
 
 
-def parents_left(run: ResyncRun, kind: Kind, under: Under, account: StripeAccount) -> list[str]:
-    """The ids of living parents, in order. Those that are gone have nothing more."""
-    rows, params = rows_of(kind_for(under.kind), account)
+def parents_left(run: ResyncRun, kind: Kind, account: StripeAccount, *, listed_since: int | None = None) -> list[str]:
+    """The ids of those living parents, in order, that no part of the run has yet. Those that are gone have nothing more.
+
+    So parents that were there before are asked about at once, and new ones when their own lists are through. Without
+    those whose children were listed since that second and will come along, but for the customers of test clocks: their
+    events are dated by the clock.
+    """
+    assert kind.under is not None
+    rows, params = rows_of(kind_for(kind.under.kind), account)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             SELECT id FROM {rows} AND NOT stripe_data @> '{{"deleted": true}}' AND id NOT IN (
                 SELECT jsonb_array_elements_text(params -> 'parents') FROM billing_resyncpart
                 WHERE run_id = %(run)s AND owner = %(name)s AND kind = %(child)s AND params ? 'parents')
+            {"" if listed_since is None else LEFT_OUT.format(with_others=WITH_OTHERS[kind.name])}
             ORDER BY id COLLATE "C"
             """,  # noqa: S608
-            {**params, "run": run.pk, "name": account.name, "child": kind.name},
+            {**params, "run": run.pk, "name": account.name, "child": kind.name, "since": listed_since},
         )
         return [object_id for (object_id,) in cursor.fetchall()]
 
@@ -214,10 +263,6 @@ def parents_of(part: ResyncPart) -> list[str]:
     """The ids of the parents that a part has still to look at, in order."""
     parents: list[str] = part.params["parents"]
     return parents[parents.index(part.cursor) + 1 :] if part.cursor else parents
-
-
-def by_customers_of_clocks(name: str, wanted: Wanted, account: StripeAccount) -> bool:
-    return name in BY_CUSTOMER and name not in BY_CLOCK and not account.livemode and not wanted.customer
 
 
 def parts_of_clocks(kinds: Sequence[Kind], account: StripeAccount) -> Iterator[ResyncPart]:

@@ -20,7 +20,7 @@ from billing.mirror.listing import ancestors_of, by_created, stage_of
 from billing.mirror.resync_pages import Page, Settled
 from billing.mirror.resync_parts import ROWS_IN_A_PART
 
-PAGES_AHEAD = 12  # that are listed and not written stay in memory; as many again may wait for others
+PAGES_AHEAD = 32  # that are listed and not written stay in memory; as many again may wait for others
 FIRST_CUT = 2  # pages left to whoever is walking when a list of unknown length is cut; doubled with each cut
 LONGEST_CUT = 64
 FREE_CUTS = 2  # of each kind, however short its list: the calls that they may cost for nothing buy a quick start

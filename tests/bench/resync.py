@@ -226,7 +226,7 @@ def empty_mirror() -> None:
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(mirror_tables())}, billing_resyncrun CASCADE")
+        cursor.execute(f"TRUNCATE {', '.join(mirror_tables())}, billing_resyncrun, billing_listedparent CASCADE")
 
 
 def objects_mirrored() -> int:

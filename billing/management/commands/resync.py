@@ -54,6 +54,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--check", "--dry-run", action="store_true", help="write nothing: report what differs from Stripe"
         )
+        parser.add_argument(
+            "--thorough",
+            action="store_true",
+            help="ask about every customer's payment methods, also where Stripe's events tell of no change",
+        )
         parser.add_argument("--json", action="store_true", help="print the counts as JSON and nothing else")
 
     def handle(self, *_args: object, **options: Any) -> None:
@@ -137,11 +142,21 @@ class Command(BaseCommand):
             for reason, names in reasons.items():
                 if reason:
                     self.stdout.write(f"Left out: {', '.join(names)}. {reason}")
+            self.tell_spared(outcomes)
         refused = sum(outcome.counts[Change.REFUSED.value] for outcome in outcomes.values())
         if refused:
             raise CommandError(
                 f"Objects that the mirror's tables have no place for, or that belong to another Stripe account: "
                 f"{refused}. The log names each and says why."
+            )
+
+
+    def tell_spared(self, outcomes: dict[tuple[str, str], Outcome]) -> None:
+        spared = sum(outcome.spared for outcome in outcomes.values())
+        if spared:
+            self.stdout.write(
+                f"Not asked about one by one: the payment methods of {spared:,} customers. They came along with other "
+                "objects, and Stripe's events tell of no others since. `--thorough` asks about every customer."
             )
 
 
@@ -162,6 +177,7 @@ def wanted_of(options: dict[str, Any], accounts: list[StripeAccount]) -> Wanted:
         since=seconds_of(options["since"], timezone.now()) if options["since"] else None,
         customer=options["customer"],
         check=options["check"],
+        thorough=options["thorough"],
     )
 
 
