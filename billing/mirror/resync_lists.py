@@ -15,7 +15,7 @@ from billing.mirror.listing import by_created, expansions
 from billing.mirror.resync_pages import Heard, Page, Window, taken
 from billing.mirror.resync_walks import Listing, Walk, Walks
 from billing.stripe_accounts import StripeAccount
-from billing.stripe_reading import Answer
+from billing.stripe_reading import LONG_AGO, Answer
 
 
 def listings_of(walk: Walk, walks: Walks, account: StripeAccount) -> Generator[Listing | None, None, None]:
@@ -47,7 +47,7 @@ def pages_in_time(kind: Kind, walk: Walk, walks: Walks, account: StripeAccount) 
     carried: frozenset[str] = frozenset()
     while True:
         try:
-            listed = list_page(kind.path, params_of(kind, walk), after=cursor or None, account=account)
+            listed = page_in_time(kind, walk, cursor, account)
         except stripe.InvalidRequestError as error:
             if error.param != "starting_after":
                 raise
@@ -55,9 +55,8 @@ def pages_in_time(kind: Kind, walk: Walk, walks: Walks, account: StripeAccount) 
             continue
         objects, last = walks.advance(walk, listed.objects, has_more=listed.has_more)
         lower = walk.since - 1 if last and walk.since is not None else None if last else walk.reached
-        window = Window(after=lower, until=listing_time(listed) if upper is None else upper, customer=customer_of(part))
-        tells = (whole_list(part) or window.customer) and (last or lower is not None)
-        page = Page(kind, taken(kind, listed, objects, account=account), window if tells else None, carried)
+        window = window_of(part, listed, after=lower, until=upper) if last or lower is not None else None
+        page = Page(kind, taken(kind, listed, objects, account=account), window, carried)
         cursor = objects[-1]["id"] if objects else cursor
         yield Listing(walk, page, cursor, walk.reached, last)
         if last:
@@ -66,9 +65,29 @@ def pages_in_time(kind: Kind, walk: Walk, walks: Walks, account: StripeAccount) 
         upper = walk.reached
 
 
-def listing_time(listed: Listed) -> int | None:
-    """What was created later than this cannot be on the page (Unix seconds; None when Stripe does not say)."""
-    return listed.high if listed.high < FAR else None
+def page_in_time(kind: Kind, walk: Walk, cursor: str, account: StripeAccount) -> Listed:
+    """The next page of a list; an empty one where the customer or the test clock is gone, and with it all that it had."""
+    try:
+        return list_page(kind.path, params_of(kind, walk), after=cursor or None, account=account)
+    except stripe.InvalidRequestError as error:
+        whose = error.param in walk.part.params
+        if whose and error.code == "resource_missing":
+            return Listed([], LONG_AGO, FAR, has_more=False)
+        raise
+
+
+def window_of(part: ResyncPart, listed: Listed, *, after: int | None, until: int | None) -> Window | None:
+    """What of the mirror the page should have listed (Unix seconds); None where nothing tells that (a charge's refunds).
+
+    What was created after the list was asked for cannot be on it. Objects of test clocks are dated by their clock, so
+    what a customer or a clock has is not bounded by that: at worst a new object is asked about.
+    """
+    customer, clock = str(part.params.get("customer", "")), str(part.params.get("test_clock", ""))
+    if part.params and not customer and not clock:
+        return None
+    if until is None and not part.params and listed.high < FAR:
+        until = listed.high
+    return Window(after, until, customer=customer, clock=clock)
 
 
 def params_of(kind: Kind, walk: Walk) -> dict[str, Any]:
@@ -76,15 +95,6 @@ def params_of(kind: Kind, walk: Walk) -> dict[str, Any]:
     bounds = {name: value for name, value in bounds.items() if value is not None}
     created = {"created": bounds} if bounds and by_created(kind) else {}
     return {**(kind.listing or {}), **walk.part.params, **created, "expand": expansions(kind)}
-
-
-def customer_of(part: ResyncPart) -> str:
-    return str(part.params.get("customer", ""))
-
-
-def whole_list(part: ResyncPart) -> bool:
-    """Whether the part lists everything of its span: then a row that is not listed is one that Stripe may lack."""
-    return not part.params
 
 
 def boundary_ids(objects: Sequence[dict[str, Any]], second: int | None) -> frozenset[str]:

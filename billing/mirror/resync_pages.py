@@ -28,12 +28,13 @@ Data = dict[str, Any]
 @dataclass(frozen=True)
 class Window:
     """What of the mirror a page should have listed: `created` after one second and until another (Unix seconds, the
-    latter included), or the children of some parents."""
+    latter included), or the children of some parents, or what a customer has, or a test clock."""
 
     after: int | None = None
     until: int | None = None
     parents: tuple[str, ...] = ()
     customer: str = ""
+    clock: str = ""
 
 
 @dataclass(frozen=True)
@@ -250,6 +251,9 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
             return "", {}
         conditions.append(points_to(columns[name], "owners"))
         params["owners"] = owners
+    if window.clock:
+        conditions.append("stripe_data ->> 'test_clock' = %(clock)s")
+        params["clock"] = window.clock
     if not window.parents:
         if "created" not in columns:
             return "", {}
@@ -262,10 +266,10 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
 
 
 def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:
-    """Whether Stripe would list this row there: neither what is gone nor what lives by a test clock."""
+    """Whether Stripe would list this row there: not what is gone; what lives by a test clock, where it asked for that."""
     if data.get("deleted"):
         return False
-    if page.window and page.window.customer:
+    if page.window and (page.window.customer or page.window.parents or page.window.clock):
         return True
     return not data.get("test_clock") and data.get("customer") not in clocked
 

@@ -266,9 +266,12 @@ def parents_of(part: ResyncPart) -> list[str]:
 
 
 def parts_of_clocks(kinds: Sequence[Kind], account: StripeAccount) -> Iterator[ResyncPart]:
-    """What lives by test clocks: Stripe lists it only by clock, or by customer (API reference, `test_clock`)."""
+    """What lives by test clocks: Stripe lists it only by clock, or by customer (API reference, `test_clock`).
+
+    Of a clock that is gone Stripe has nothing any more, and the mirror may.
+    """
     by_clock = [kind for kind in kinds if kind.name in BY_CLOCK]
-    for clock in clocks_of(account) if by_clock else []:
+    for clock in dict.fromkeys([*clocks_of(account), *clocks_mirrored(account)]) if by_clock else []:
         for kind in by_clock:
             yield ResyncPart(kind=kind.name, params={"test_clock": clock})
 
@@ -286,6 +289,18 @@ def clocks_of(account: StripeAccount) -> list[str]:
     except (stripe.InvalidRequestError, stripe.PermissionError):
         return []
     return [clock["id"] for page in pages for clock in page.objects]
+
+
+def clocks_mirrored(account: StripeAccount) -> list[str]:
+    """The clocks by which customers of the mirror live. Reads JSON: only ever in test mode."""
+    rows, params = rows_of(kind_for("customer"), account)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT stripe_data ->> 'test_clock' AS clock FROM {rows}"  # noqa: S608
+            " AND stripe_data ->> 'test_clock' IS NOT NULL AND NOT stripe_data @> '{\"deleted\": true}' ORDER BY clock",
+            params,
+        )
+        return [clock for (clock,) in cursor.fetchall()]
 
 
 def customers_of_clocks(account: StripeAccount) -> list[str]:

@@ -1,6 +1,6 @@
 """How true the mirror is: drift over time and field by field, resyncs, and how much of each kind there is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -20,6 +20,7 @@ from unfold.decorators import display
 from billing.mirror.counts import KindCount, counts
 from billing.mirror.history import PartState, RunState
 from billing.mirror.kinds import RAW
+from billing.mirror.resync_counts import Outcome, outcomes
 from billing.models import DriftCheck, DriftDifference, RawObject, ResyncRun
 from ops.console.chart import Column, stack
 from ops.console.display import Tone, moment, pill, span
@@ -145,7 +146,7 @@ class ResyncRunAdmin(PageAdmin):
             "pill": self.state_shown(row),
             "wanted": wanted_words(row),
             "took": self.took(row),
-            "kinds": kinds_of_run(parts),
+            "kinds": kinds_of_run(parts, outcomes(row)),
             "changes": CHANGES.values(),
         }
 
@@ -175,26 +176,31 @@ class KindOfRun:
     counts: tuple[tuple[Any, int], ...]  # each change in words
     parts: int
     open: int
+    spared: int  # parents who were not asked about
     note: str
 
 
-def kinds_of_run(parts: Sequence[Any]) -> list[KindOfRun]:
-    """Sum the parts of each kind, in the order in which they are walked."""
+def kinds_of_run(parts: Sequence[Any], outcomes: Mapping[tuple[str, str], Outcome]) -> list[KindOfRun]:
+    """Sum the parts of each kind, in the order in which they are walked; of whatever account."""
     kinds: dict[str, list[Any]] = {}
     for part in parts:
         kinds.setdefault(part.kind, []).append(part)
-    return [kind_of_run(kind, of_kind) for kind, of_kind in kinds.items()]
+    return [
+        kind_of_run(kind, of_kind, [outcome for (_, name), outcome in outcomes.items() if name == kind])
+        for kind, of_kind in kinds.items()
+    ]
 
 
-def kind_of_run(kind: str, parts: Sequence[Any]) -> KindOfRun:
+def kind_of_run(kind: str, parts: Sequence[Any], outcomes: Sequence[Outcome]) -> KindOfRun:
     waiting = [part for part in parts if part.state == PartState.WAITING]
     shown = (waiting or parts)[0]
     return KindOfRun(
         kind=kind,
         pill=pill(shown.get_state_display(), PART_TONES[shown.state]),
-        counts=tuple((word, sum(int(part.counts.get(name, 0)) for part in parts)) for name, word in CHANGES.items()),
+        counts=tuple((word, sum(outcome.counts[name] for outcome in outcomes)) for name, word in CHANGES.items()),
         parts=len(parts),
         open=len(waiting),
+        spared=sum(outcome.spared for outcome in outcomes),
         note=next((part.note for part in parts if part.note), ""),
     )
 
@@ -206,7 +212,7 @@ def wanted_words(run: ResyncRun) -> str:
     for name in ("since", "customer", "accounts"):
         if wanted.get(name):
             words.append(f"--{name.removesuffix('s')} {wanted[name]}")
-    return " ".join([*words, *(["--check"] if wanted.get("check") else [])])
+    return " ".join([*words, *(f"--{name}" for name in ("check", "thorough") if wanted.get(name))])
 
 
 class RawKindFilter(DropdownFilter):

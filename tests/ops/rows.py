@@ -19,6 +19,7 @@ from billing.models import (
     InboxState,
     PollCursor,
     RawObject,
+    ResyncNote,
     ResyncPart,
     ResyncRun,
 )
@@ -287,11 +288,14 @@ def make_machinery(now: datetime) -> None:
         started_at=now,
         error="APIConnectionError: no answer",
     )
-    for kind, counts, state in (
-        ("customer", {"created": 812, "updated": 3, "unchanged": 19_402}, "done"),
-        ("invoice", {"created": 20, "unchanged": 100_000, "deleted": 1}, "waiting"),
+    for kind, counts, state, params in (
+        ("customer", {"unchanged": 19_402}, "done", {}),
+        ("invoice", {"unchanged": 100_000}, "waiting", {}),
+        ("payment_method", {"unchanged": 2_311}, "done", {"spared": 2_104}),
     ):
-        ResyncPart.objects.create(run=run, stage=0, kind=kind, counts=counts, state=state)
+        ResyncPart.objects.create(run=run, stage=0, kind=kind, counts=counts, state=state, params=params)
+    written = {"customer": {f"cus_{number}": "created" for number in range(812)}, "invoice": {"in_1": "deleted"}}
+    ResyncNote.objects.create(run=run, changes=written)
     RawObject.objects.create(
         djstripe_created=now,
         djstripe_updated=now,

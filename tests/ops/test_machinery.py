@@ -1,5 +1,6 @@
 """The pages that tell how the portal itself is, and what operators do there."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -143,6 +144,14 @@ def test_a_resync_says_how_to_go_on(olga: User, machinery: None) -> None:
     text = text_of(sign_in(olga), "admin:billing_resyncrun_change", ResyncRun.objects.get().pk)
     assert "python manage.py resync customer invoice --since 2026-01-01" in text
     assert "1 of 1 parts left" in text
+
+
+def test_a_resync_tells_what_it_has_written_as_well_as_what_it_found_unchanged(olga: User, machinery: None) -> None:
+    from billing.models import ResyncRun
+
+    text = text_of(sign_in(olga), "admin:billing_resyncrun_change", ResyncRun.objects.get().pk)
+    assert {">812<", ">19,402<", ">1<"} <= {f">{cell}<" for cell in re.findall(r">([\d,]+)</td>", text)}
+    assert "2,104 customers were not asked about" in text
 
 
 def test_a_payload_in_the_archive_is_said_to_be_there(olga: User) -> None:

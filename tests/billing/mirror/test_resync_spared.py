@@ -2,8 +2,10 @@
 missed where it is not."""
 
 import json
+import os
 from datetime import timedelta
 from io import StringIO
+from random import Random
 from typing import Any
 
 import httpx
@@ -14,15 +16,23 @@ from django.db.models import F
 from django.utils import timezone
 from djstripe import models as djstripe
 
-from billing.mirror.history import ListedParent
+from billing.mirror.fetch import list_pages
+from billing.mirror.history import ListedParent, ResyncPart, ResyncRun
 from billing.mirror.kinds import kind_for
 from billing.mirror.resync_spared import TRUSTED, customers_of
 from billing.mirror.tables import read
+from tests.billing.mirror.company import Company as MirroredCompany
+from tests.billing.mirror.company import use
+from tests.crashes.company import Company
+from tests.crashes.lives import live
+from tests.crashes.truth import about_objects
+from tests.sandbox.running import RunningSandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KINDS = ("customer", "payment_method")
 LATER = 600  # seconds
+SEEDS = [int(seed) for seed in os.environ.get("RESYNC_SEEDS", "1").split()]
 
 
 def run(*arguments: str) -> dict[str, Any]:
@@ -160,3 +170,53 @@ def test_an_event_names_whose_the_card_is_and_whose_it_was():
     removed = {"data": {"object": {"customer": None}, "previous_attributes": {"customer": "cus_1"}}}
     attached = {"data": {"object": {"customer": "cus_2"}}}
     assert (customers_of(removed), customers_of(attached)) == ({"cus_1"}, {"cus_2"})
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_life_of_which_no_event_comes_to_us_is_followed_by_resyncs_alone(tmp_path, settings, seed):
+    """Between two resyncs ten minutes pass at Stripe: some customers are spared, and none of them changed."""
+    settings.DRIFT_PATIENCE_SECONDS = 0.0
+    sandbox = RunningSandbox(tmp_path).start()
+    try:
+        company = Company(use(MirroredCompany(sandbox), settings), sandbox.url, Random(seed))
+        spared = 0
+        for _ in range(5):
+            live(company, steps=15)
+            httpx.post(f"{sandbox.url}/_sandbox/advance", json={"by": 600}, trust_env=False).raise_for_status()
+            call_command("resync", "--json", stdout=StringIO())
+            spared += sum(ResyncPart.objects.values_list("params__spared", flat=True).exclude(params__spared=None))
+            ResyncRun.objects.all().delete()
+            assert ways_to_pay_here() == ways_to_pay_there(company)
+            assert [untruth for untruth in about_objects() if not is_of_nobody(untruth)] == []
+        assert spared > 0
+    finally:
+        sandbox.stop()
+
+
+def is_of_nobody(untruth: str) -> bool:
+    """A payment method that was detached, and whose customer's clock is gone: Stripe lists it nowhere."""
+    kind, object_id, *_ = untruth.split()
+    return kind == "payment_method" and djstripe.PaymentMethod.objects.filter(id=object_id, customer=None).exists()
+
+
+def ways_to_pay_here() -> dict[str, dict[str, Any]]:
+    living = djstripe.Customer.objects.exclude(stripe_data__deleted=True).values_list("id", flat=True)
+    found: dict[str, dict[str, Any]] = {customer: {} for customer in living}
+    methods = djstripe.PaymentMethod.objects.filter(customer_id__in=list(living))
+    for customer, method, data in methods.values_list("customer_id", "id", "stripe_data"):
+        if not data.get("deleted"):
+            found[customer][method] = data
+    return found
+
+
+def ways_to_pay_there(company: Company) -> dict[str, dict[str, Any]]:
+    return {
+        customer["id"]: {
+            data["id"]: data
+            for page in list_pages(f"/v1/customers/{customer['id']}/payment_methods", {})
+            for data in page.objects
+        }
+        for kind_of_customer in ({}, *({"test_clock": clock} for clock in company.clocks))
+        for page in list_pages("/v1/customers", kind_of_customer)
+        for customer in page.objects
+    }
