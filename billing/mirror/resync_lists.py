@@ -66,7 +66,7 @@ def pages_in_time(kind: Kind, walk: Walk, walks: Walks, account: StripeAccount) 
 
 
 def page_in_time(kind: Kind, walk: Walk, cursor: str, account: StripeAccount) -> Listed:
-    """The next page of a list; an empty one where the customer or the test clock is gone, and with it all that it had."""
+    """The next page of a list; an empty one where the customer or the test clock is gone with all that it had."""
     try:
         return list_page(kind.path, params_of(kind, walk), after=cursor or None, account=account)
     except stripe.InvalidRequestError as error:
@@ -77,7 +77,7 @@ def page_in_time(kind: Kind, walk: Walk, cursor: str, account: StripeAccount) ->
 
 
 def window_of(part: ResyncPart, listed: Listed, *, after: int | None, until: int | None) -> Window | None:
-    """What of the mirror the page should have listed (Unix seconds); None where nothing tells that (a charge's refunds).
+    """What of the mirror the page should have listed (Unix seconds); None where nothing tells (a charge's refunds).
 
     What was created after the list was asked for cannot be on it. Objects of test clocks are dated by their clock, so
     what a customer or a clock has is not bounded by that: at worst a new object is asked about.

@@ -266,7 +266,7 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
 
 
 def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:
-    """Whether Stripe would list this row there: not what is gone; what lives by a test clock, where it asked for that."""
+    """Whether Stripe would list this row there: not what is gone, nor what lives by a test clock, unless by that."""
     if data.get("deleted"):
         return False
     if page.window and (page.window.customer or page.window.parents or page.window.clock):

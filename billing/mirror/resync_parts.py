@@ -17,7 +17,7 @@ from djstripe.models import Charge, ProductFeature
 from billing.mirror.columns import layout_for
 from billing.mirror.fetch import list_pages
 from billing.mirror.history import ResyncPart, ResyncRun
-from billing.mirror.kinds import Kind, kind_for
+from billing.mirror.kinds import Kind, Under, kind_for
 from billing.mirror.layout import OWNER
 from billing.mirror.listing import BY_CHARGE, BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
@@ -27,9 +27,9 @@ from billing.stripe_accounts import StripeAccount
 ROWS_IN_A_PART = (200, 5000)
 PARENTS_IN_A_PART = (1, 500)
 PARTS = 48
-# Stages: what can be asked for at once; what test clocks have, once Stripe has said which there are; what their customers
-# have, and the children of new parents; children of these; and those parents of whom it may be enough what other lists
-# bring along.
+# Stages: what can be asked for at once; what test clocks have, once Stripe has said which there are; what their
+# customers have, and the children of new parents; children of these; and at last those parents of whom it may be enough
+# what other lists bring along.
 FIRST, OF_CLOCKS, OF_CLOCKED, LAST = 0, 1, 2, 9
 LEFT_OUT = """
     AND (stripe_data ->> 'test_clock' IS NOT NULL OR id IN ({with_others}) OR id NOT IN (
@@ -41,8 +41,8 @@ PLAN = 4  # the way in which runs are planned: one that was planned in another w
 EVERY_SO_MANY = "number %% greatest(%(least)s, least(%(most)s, whole / %(parts)s)) = 0"
 
 
-# The kinds whose lists bring such objects along, and are waited for before the last stage. (Invoices do so too: they are
-# read late, and have hardly one that no payment has.)
+# The kinds whose lists bring such objects along, and are waited for before the last stage. (Invoices do so too: they
+# are read late, and have hardly one that no payment has.)
 BRINGERS = {"payment_method": ("customer", "setup_intent", "payment_intent")}
 # The parents one of whose children will hardly come along, because no mirrored object of those kinds names it.
 WITH_OTHERS = {
@@ -170,7 +170,7 @@ def parts_of(
             yield ResyncPart(kind=kind.name, params={"parents": [wanted.customer]})
     elif kind.under:
         if not needless(kind, wanted):
-            yield from parts_of_parents(kind, parents_left(run, kind, account, listed_since=listed_since))
+            yield from parts_of_parents(kind, parents_left(run, kind, kind.under, account, listed_since=listed_since))
     elif by_created(kind):
         cuts = [cut for cut in cuts_of(kind, account) if wanted.since is None or cut > wanted.since]
         untils = [None, *cuts]
@@ -236,15 +236,16 @@ def parts_of_parents(kind: Kind, parents: Sequence[str]) -> Iterator[ResyncPart]
         yield ResyncPart(kind=kind.name, params={"parents": list(parents[start : start + size])})
 
 
-def parents_left(run: ResyncRun, kind: Kind, account: StripeAccount, *, listed_since: int | None = None) -> list[str]:
-    """The ids of those living parents, in order, that no part of the run has yet. Those that are gone have nothing more.
+def parents_left(
+    run: ResyncRun, kind: Kind, under: Under, account: StripeAccount, *, listed_since: int | None = None
+) -> list[str]:
+    """The ids of those living parents, in order, that no part of the run has yet. Those that are gone have nothing.
 
     So parents that were there before are asked about at once, and new ones when their own lists are through. Without
     those whose children were listed since that second and will come along, but for the customers of test clocks: their
     events are dated by the clock.
     """
-    assert kind.under is not None
-    rows, params = rows_of(kind_for(kind.under.kind), account)
+    rows, params = rows_of(kind_for(under.kind), account)
     with connection.cursor() as cursor:
         cursor.execute(
             f"""

@@ -7,8 +7,8 @@ time as of which it was true. The next resync spares the question where all of t
 - the mirror's rows of that customer are just those that the list brought;
 - each of them has come along whole with another object in this very run, and so was compared, or written.
 
-So nothing is taken from events that we were sent: what changed is seen in Stripe's answers, and that there is nothing new
-Stripe's record says. After `TRUSTED` a customer is asked about in any case: Stripe keeps its events for 30 days.
+So nothing is taken from events that we were sent: what changed is seen in Stripe's answers, and that there is nothing
+new Stripe's record says. After `TRUSTED` a customer is asked about in any case: Stripe keeps its events for 30 days.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ class Spared:
     """What one account's resync knows of kinds that are listed parent by parent."""
 
     account: StripeAccount
-    since: dict[str, int]  # kind → the second (Unix) since when parents' lists were heard, as far as they may be trusted
+    since: dict[str, int]  # kind → the second (Unix) since when parents' lists that may be trusted were heard
     told: "dict[str, Future[dict[str, int] | None]]" = field(default_factory=dict)  # kind → what events tell since then
     met: set[str] = field(default_factory=set)  # ids of such objects that came along whole, and stand in the mirror
 
@@ -80,16 +80,19 @@ class Spared:
             remember(self.account.name, kind_name, settled.heard)
 
     def plan(self, run: ResyncRun, noted: Noted) -> list[ResyncPart]:
-        """The parts of the last stage, unsaved: the parents that must be asked about after all; and, done, the others."""
+        """The parts of the last stage, unsaved: parents that must be asked about after all; and, done, the others."""
         parts: list[ResyncPart] = []
         for name in self.since:
             kind = kind_for(name)
-            parents = resync_parts.parents_left(run, kind, self.account)
+            if kind.under is None:
+                continue
+            parents = resync_parts.parents_left(run, kind, kind.under, self.account)
             proven = self.proven(name, parents) if parents else {}
             parts += resync_parts.parts_of_parents(kind, [parent for parent in parents if parent not in proven])
             if proven:
-                spared = ResyncPart(kind=name, params={"spared": len(proven)}, state=PartState.DONE, owner=self.account.name)
+                spared = ResyncPart(kind=name, params={"spared": len(proven)}, state=PartState.DONE)
                 same = {Ref(name, child): Change.UNCHANGED for children in proven.values() for child in children}
+                spared.owner = self.account.name
                 noted.count(spared, Settled(same))
                 parts.append(spared)
         for part in parts:

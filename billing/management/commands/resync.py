@@ -150,7 +150,6 @@ class Command(BaseCommand):
                 f"{refused}. The log names each and says why."
             )
 
-
     def tell_spared(self, outcomes: dict[tuple[str, str], Outcome]) -> None:
         spared = sum(outcome.spared for outcome in outcomes.values())
         if spared:

@@ -99,7 +99,9 @@ def test_a_card_that_was_removed_since_is_found(shop, customer, asked):
 
 def test_a_card_that_changed_is_brought_right_by_what_names_it(customer, asked):
     with connection.cursor() as cursor:
-        cursor.execute("""UPDATE djstripe_paymentmethod SET stripe_data = stripe_data || '{"metadata": {"by": "hand"}}'""")
+        cursor.execute(
+            """UPDATE djstripe_paymentmethod SET stripe_data = stripe_data || '{"metadata": {"by": "hand"}}'"""
+        )
     assert run(*KINDS) == {**same(0), "updated": 1}
     assert asked_about(customer, asked) == 0
     [method] = djstripe.PaymentMethod.objects.values_list("id", flat=True)

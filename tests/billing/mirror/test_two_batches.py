@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.utils import timezone
 from djstripe.models import Product
 
@@ -25,7 +25,7 @@ def small_batches(monkeypatch, stripe):
 
 @pytest.fixture
 def taking(monkeypatch, request) -> list[str]:
-    """The threads that take batches. Where two are wanted, the first waits with its second batch for the other's first."""
+    """The threads that take batches. Where two are wanted, the first waits with its second batch for the other."""
     wanted = request.param if hasattr(request, "param") else False
     names: list[str] = []
     take, another = claim.take, threading.Event()
