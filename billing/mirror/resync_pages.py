@@ -15,7 +15,7 @@ from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
 from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.listing import ALONG, NESTED, PARTIAL
-from billing.mirror.resync_parts import rows_of
+from billing.mirror.resync_parts import parent_column, rows_of
 from billing.mirror.touched import points_to
 from billing.mirror.write import Change, Snapshot, differs, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -246,10 +246,10 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
     owners = list(window.parents) or [window.customer] * bool(window.customer)
     conditions, params = [], dict[str, Any]()
     if owners:
-        name = "product_id" if kind.under and kind.under.kind == "product" else "customer_id"
-        if name not in columns:
+        parent = parent_column(kind)
+        if parent is None:
             return "", {}
-        conditions.append(points_to(columns[name], "owners"))
+        conditions.append(points_to(parent, "owners"))
         params["owners"] = owners
     if window.clock:
         conditions.append("stripe_data ->> 'test_clock' = %(clock)s")

@@ -18,7 +18,7 @@ from billing.mirror.columns import layout_for
 from billing.mirror.fetch import list_pages
 from billing.mirror.history import ResyncPart, ResyncRun
 from billing.mirror.kinds import Kind, Under, kind_for
-from billing.mirror.layout import OWNER
+from billing.mirror.layout import OWNER, Column
 from billing.mirror.listing import BY_CHARGE, BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
 from billing.stripe_accounts import StripeAccount
@@ -239,7 +239,8 @@ def parts_of_parents(kind: Kind, parents: Sequence[str]) -> Iterator[ResyncPart]
 def parents_left(
     run: ResyncRun, kind: Kind, under: Under, account: StripeAccount, *, listed_since: int | None = None
 ) -> list[str]:
-    """The ids of those living parents, in order, that no part of the run has yet. Those that are gone have nothing.
+    """The ids of those parents, in order, that no part of the run has yet. Those that are gone have nothing at Stripe;
+    they are among them where the mirror has something of theirs.
 
     So parents that were there before are asked about at once, and new ones when their own lists are through. Without
     those whose children were listed since that second and will come along, but for the customers of test clocks: their
@@ -249,7 +250,7 @@ def parents_left(
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
-            SELECT id FROM {rows} AND NOT stripe_data @> '{{"deleted": true}}' AND id NOT IN (
+            SELECT id FROM {rows} AND (NOT stripe_data @> '{{"deleted": true}}' {having_children(kind)}) AND id NOT IN (
                 SELECT jsonb_array_elements_text(params -> 'parents') FROM billing_resyncpart
                 WHERE run_id = %(run)s AND owner = %(name)s AND kind = %(child)s AND params ? 'parents')
             {"" if listed_since is None else LEFT_OUT.format(with_others=WITH_OTHERS[kind.name])}
@@ -258,6 +259,24 @@ def parents_left(
             {**params, "run": run.pk, "name": account.name, "child": kind.name, "since": listed_since},
         )
         return [object_id for (object_id,) in cursor.fetchall()]
+
+
+def having_children(kind: Kind) -> str:
+    """The SQL condition that the mirror has living children of a parent; where the table tells whose they are."""
+    parent = parent_column(kind)
+    if parent is None:
+        return ""
+    return (
+        f'OR id IN (SELECT {parent.name} FROM "{layout_for(kind).table}"'  # noqa: S608 - our own names
+        f""" WHERE {parent.name} IS NOT NULL AND NOT stripe_data @> '{{"deleted": true}}')"""
+    )
+
+
+def parent_column(kind: Kind) -> Column | None:
+    """The column of a kind's table that holds its parent's id."""
+    name = "product_id" if kind.under and kind.under.kind == "product" else "customer_id"
+    columns = {column.name: column for column in layout_for(kind).columns}
+    return columns.get(name)
 
 
 def parents_of(part: ResyncPart) -> list[str]:
