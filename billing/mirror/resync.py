@@ -39,6 +39,7 @@ log = structlog.get_logger(__name__)
 WRITERS = 2  # threads; Python runs one at a time, the other waits for PostgreSQL
 WATCH_SECONDS = 0.1
 COLLECT_SECONDS = 60.0
+PATIENCE = 5.0  # seconds: PostgreSQL lets go of the lock of a process that was killed a moment after it
 LOCK = 0x72657379  # "resy" in ASCII: the first half of the advisory lock of a run
 STALE_AFTER = timedelta(days=1)  # an unfinished run that is older is not gone on with: what it has done is old
 EXAMPLES = 50  # objects whose differences a check shows
@@ -95,9 +96,15 @@ def begin(wanted: Wanted, accounts: Sequence[StripeAccount], clock: Clock) -> Re
 
 def lock(run: ResyncRun) -> bool:
     """Held by this connection until `end`, or until the process dies."""
+    until = time.monotonic() + PATIENCE
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, run.pk])
-        return bool(cursor.fetchone()[0])
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, run.pk])
+            if cursor.fetchone()[0]:
+                return True
+            if time.monotonic() > until:
+                return False
+            time.sleep(WATCH_SECONDS)
 
 
 def carry_out(resync: Resync, *, watch: Callable[[], object] = lambda: None) -> None:

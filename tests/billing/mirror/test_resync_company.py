@@ -194,7 +194,8 @@ def test_killed_and_started_again_it_goes_on(company, parts, calls):
     assert_mirrored(company)
 
 
-def test_two_of_the_same_do_not_run_side_by_side(company):
+def test_two_of_the_same_do_not_run_side_by_side(company, monkeypatch):
+    monkeypatch.setattr(resync, "PATIENCE", 0.2)
     wanted = resync_parts.Wanted(("product",), ("",))
     work = resync.begin(wanted, [primary()], timezone.now)
     failures: list[str] = []
