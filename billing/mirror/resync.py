@@ -9,6 +9,7 @@ import gc
 import json
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -28,7 +29,7 @@ from billing.mirror.listing import ancestors_of
 from billing.mirror.owner import owner_id, owners_remembered
 from billing.mirror.resync_counts import Noted, sum_up
 from billing.mirror.resync_lists import listings_of
-from billing.mirror.resync_pages import Settled, settle, write_rest
+from billing.mirror.resync_pages import Data, Settled, settle, write_rest
 from billing.mirror.resync_parts import Wanted, looked_into
 from billing.mirror.resync_spared import Spared, spared_of
 from billing.mirror.resync_walks import Listing, Name, Walk, Walks
@@ -67,6 +68,7 @@ class Resync:
     noted: Noted
     spared: dict[str, Spared]  # by the account's name
     differing: dict[Ref, list[Difference]] = field(default_factory=dict)
+    compared: dict[str, dict[Ref, Data]] = field(default_factory=lambda: defaultdict(dict))  # by the account's name
     looked_at: int = 0  # objects, by this process
     error: BaseException | None = None
     walks: Walks = field(default_factory=Walks)
@@ -189,7 +191,10 @@ def walk_parts(resync: Resync) -> None:
     try:
         while (walk := walks.take()) is not None:
             walk.steps = walk.steps or listings_of(walk, walks, resync.accounts[walk.part.owner])
-            walks.bring(walk, next(walk.steps))
+            listing = next(walk.steps)
+            if listing is not None and listing.last:
+                walk.steps.close()  # and lets go of its last page
+            walks.bring(walk, listing)
     except BaseException as error:
         resync.stop(error)
     finally:
@@ -222,7 +227,9 @@ def write_listing(resync: Resync, listing: Listing) -> None:
     account = resync.accounts[listing.walk.part.owner]
     if listing.page is not None:
         how = resync.noted.by(account.name)
-        listing.settled = settle(listing.page, check=resync.wanted.check, account=account, clock=resync.clock, how=how)
+        check, compared = resync.wanted.check, resync.compared[account.name]
+        page = listing.page
+        listing.settled = settle(page, compared=compared, check=check, account=account, clock=resync.clock, how=how)
         resync.looked_at += len(listing.page.objects)
         listing.page = None
     if listing.settled is not None and listing.settled.rest:

@@ -1,6 +1,6 @@
 """One listed page into the mirror: compared with its rows in one statement; only what differs is looked at again."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,11 +15,13 @@ from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
 from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.listing import ALONG, NESTED, PARTIAL
-from billing.mirror.resync_parts import parent_column, rows_of
+from billing.mirror.resync_parts import BRINGERS, parent_column, rows_of
 from billing.mirror.touched import points_to
 from billing.mirror.write import Change, Snapshot, differs, stored_of
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_reading import Answer
+
+MOST_COMPARED = 5000  # objects that are kept in memory, about five kilobytes each
 
 Clock = Callable[[], datetime]
 Data = dict[str, Any]
@@ -69,13 +71,16 @@ class Settled:
     heard: Mapping[str, Heard] = field(default_factory=dict)
 
 
-def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock, how: asking.How) -> Settled:
+def settle(
+    page: Page, *, compared: dict[Ref, Data], check: bool, account: StripeAccount, clock: Clock, how: asking.How
+) -> Settled:
     """Find what differs, to be written by `write_rest`; what was not listed is asked about at once.
 
-    `how` is called in each transaction that writes. With `check` nothing is written, and all is said.
+    `compared` is what came along before and was as the mirror has it: many payments are made with one card. `how` is
+    called in each transaction that writes. With `check` nothing is written, and all is said.
     """
     own = [Ref(page.kind.name, answer.data["id"]) for answer in page.objects]
-    different, along = differing_in(page)
+    different, along = differing_in(page, compared)
     unlisted = unlisted_rows(page, account=account)
     if check:
         return checked(own, different, unlisted, account=account)
@@ -86,7 +91,7 @@ def settle(page: Page, *, check: bool, account: StripeAccount, clock: Clock, how
     return Settled(changes, rest=list(different.values()), own=own_rest, along=along, heard=page.heard)
 
 
-def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], frozenset[Ref]]:
+def differing_in(page: Page, compared: dict[Ref, Data]) -> tuple[dict[Ref, Snapshot], frozenset[Ref]]:
     """What of the page, and of what its objects brought along, differs from the mirror; and all that they brought.
 
     Nearly always nothing does: so the mirror's rows are first compared with what was listed as it is, and only objects
@@ -94,18 +99,29 @@ def differing_in(page: Page) -> tuple[dict[Ref, Snapshot], frozenset[Ref]]:
     """
     plain = [parted(page.kind, answer.data) for answer in page.objects]
     own = [Ref(page.kind.name, data["id"]) for data, _ in plain]
-    along = frozenset(ref for _, brought in plain for ref in brought)
-    stored = stored_of({*own, *along})
+    along = {ref: data for _, brought in plain for ref, data in brought.items()}
+    fresh = {ref: data for ref, data in along.items() if compared.get(ref) != data}
+    stored = stored_of({*own, *fresh})
+    differing = {ref for ref, data in fresh.items() if stored.get(ref) != data}
+    note_compared(fresh, compared, but=differing)
     suspects = [
         answer
         for answer, ref, (data, brought) in zip(page.objects, own, plain, strict=True)
-        if data != stored.get(ref) or any(stored.get(along) != there for along, there in brought.items())
+        if data != stored.get(ref) or not differing.isdisjoint(brought)
     ]
     if not suspects:
-        return {}, along
+        return {}, frozenset(along)
     snapshots = {snapshot.ref: snapshot for snapshot in snapshots_of(page.kind, suspects)}
     stored |= stored_of(snapshots.keys() - stored.keys())
-    return {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}, along
+    different = {ref: snapshot for ref, snapshot in snapshots.items() if differs(snapshot, stored.get(ref))}
+    return different, frozenset(along)
+
+
+def note_compared(fresh: Mapping[Ref, Data], compared: dict[Ref, Data], *, but: Collection[Ref]) -> None:
+    """Remember what may come along again: payment methods, while each balance transaction has one charge."""
+    if len(compared) > MOST_COMPARED:
+        compared.clear()
+    compared |= {ref: data for ref, data in fresh.items() if ref.kind in BRINGERS and ref not in but}
 
 
 def parted(kind: Kind, data: Data) -> tuple[Data, dict[Ref, Data]]:
