@@ -214,7 +214,7 @@ def write_proven(
         else:
             proven[ref] = snapshot_of(story, word, held)
     rows = {
-        ref: own_rows(ref, snapshot.data, held, owner_id, now)
+        ref: own_rows(ref, snapshot.data, held=held, owner_id=owner_id, livemode=account.livemode, now=now)
         for ref, snapshot in proven.items()
         if snapshot.data is not None and held.changed(ref, snapshot.data)
     }

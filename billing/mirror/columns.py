@@ -15,7 +15,7 @@ from django.db.models import Model
 from djstripe import models as djstripe
 
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
-from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of, links_of
+from billing.mirror.layout import CREATED, DATA, MODE, OWNER, UPDATED, Data, Layout, layout_of, links_of
 from billing.mirror.raw import RawObject
 from billing.mirror.shapes import id_of, is_cut_short, listed
 
@@ -44,10 +44,12 @@ def rows_of(
     *,
     owner_id: str | None,
     now: datetime,
+    livemode: bool | None = None,
     before: Data | None = None,
     inside_stands: bool = False,
 ) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
+    `livemode` is the mode of the key that it was read with: a refund, for one, does not say of which mode it is.
 
     An object that lacks a reference which dj-stripe's table requires (the refund of a cash balance has no charge) is
     kept whole, like one of a kind without a model.
@@ -55,9 +57,9 @@ def rows_of(
     `inside_stands` says that all of them were.
     """
     stamp = now.isoformat()
-    rows = [row_of(kind, data, owner_id, stamp)]
+    rows = [row_of(kind, data, owner_id, livemode, stamp)]
     if any(rows[0].values[name] is None for name in layout_for(kind).required):
-        return [row_of(Kind(kind.name, None), data, owner_id, stamp)]
+        return [row_of(Kind(kind.name, None), data, owner_id, livemode, stamp)]
     if kind.model is not None and links_of(kind.model):
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
@@ -67,7 +69,7 @@ def rows_of(
     known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
     for child, inner in children_of(kind, data):
         if inner != known.get(inner["id"]):
-            inside = rows_of(child, inner, owner_id=owner_id, now=now)
+            inside = rows_of(child, inner, owner_id=owner_id, now=now, livemode=livemode)
             rows += [replace(row, only_new=True) for row in inside] if CHILDREN[kind.name].live_alone else inside
     return rows
 
@@ -96,7 +98,7 @@ def children_of(kind: Kind, data: Data) -> Iterator[tuple[Kind, Data]]:
             yield child, inner
 
 
-def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow:
+def row_of(kind: Kind, data: Data, owner_id: str | None, livemode: bool | None, stamp: str) -> TableRow:
     layout = layout_for(kind)
     values: dict[str, Any] = {name: read(data) for name, read in layout.reads}
     values[CREATED] = values[UPDATED] = stamp
@@ -104,6 +106,8 @@ def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow
     if kind.model is None:
         values["kind"] = kind.name
     values[OWNER] = None if kind.model in UNOWNED else owner_id
+    if MODE in values and values[MODE] is None and kind.model not in OF_BOTH_MODES:
+        values[MODE] = livemode
     return TableRow(layout.table, values["id"], values)
 
 
@@ -141,6 +145,7 @@ def layouts_for(kind: Kind) -> list[Layout]:
 
 # Stripe's own, the same for every account.
 UNOWNED = frozenset({djstripe.TaxCode, djstripe.CountrySpec})
+OF_BOTH_MODES = UNOWNED | {djstripe.Account}
 
 
 def as_kept(kind: Kind, data: Data) -> Data:

@@ -59,6 +59,7 @@ class Answers:
     told: dict[Ref, list[Echo]] = field(default_factory=dict)  # what each has changed in silence
     given: set[Ref] = field(default_factory=set)  # states that were known before anything was asked
     spare: dict[Ref, Fetched] = field(default_factory=dict)  # what came along with other answers, and may be needed
+    livemode: bool = False  # of the key that was asked with
 
     @property
     def known(self) -> set[Ref]:
@@ -79,7 +80,7 @@ def find_out(
     asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock, later: Later | None = None
 ) -> Answers:
     """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
-    answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
+    answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot}, livemode=account.livemode)
     answers.given = set(answers.snapshots)
     wanted = [entry.ref for entry in asks if entry.snapshot is None]
     stories = {entry.ref: entry.story for entry in asks if entry.story}
@@ -269,7 +270,8 @@ def references_of(snapshot: Snapshot, answers: Answers, owner: str | None, now: 
     if snapshot.data is None:
         return ()
     if snapshot.ref not in answers.rows:
-        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, None, owner, now)
+        mode = answers.livemode
+        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, owner_id=owner, livemode=mode, now=now)
     return references(answers.rows[snapshot.ref])
 
 

@@ -23,6 +23,7 @@ Data = dict[str, Any]
 Read = Callable[[Data], Any]
 
 OWNER = "djstripe_owner_account_id"
+MODE = "livemode"
 CREATED, UPDATED = "djstripe_created", "djstripe_updated"
 DATA = "stripe_data"
 
