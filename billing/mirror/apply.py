@@ -34,7 +34,7 @@ from billing.mirror.gate import Says, Verdict, Word, judge
 from billing.mirror.inquiry import Ask, needs_of, parents_missing
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
-from billing.mirror.touched import CLOCK, leans_on, may_touch, orphaned, touched
+from billing.mirror.touched import CLOCK, is_nobodys, leans_on, may_touch, orphaned, touched
 from billing.mirror.triage import why_not
 from billing.mirror.words import Story, Told, stories
 from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, stored_of, write_held
@@ -240,7 +240,7 @@ def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
 def doubted(needs: Mapping[Ref, set[Ref]], proven: Mapping[Ref, Snapshot], account: StripeAccount) -> set[Ref]:
     """Those of the objects that a test clock may have taken along with what they refer to."""
     leaning = {ref: leans_on(ref, proven[ref].data or {}, references) for ref, references in needs.items()}
-    return orphaned(leaning, owner=account.name)
+    return orphaned(leaning, owner=account.name) | {ref for ref in needs if is_nobodys(ref, proven[ref].data or {})}
 
 
 def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held, *, livemode: bool) -> set[Ref]:

@@ -16,7 +16,7 @@ from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.together import fetch_together
-from billing.mirror.touched import leans_on, may_touch, orphaned, touched
+from billing.mirror.touched import is_nobodys, leans_on, may_touch, orphaned, touched
 from billing.mirror.words import Story
 from billing.mirror.write import Snapshot, own_rows, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -112,6 +112,7 @@ def left_alone(answers: Answers, *, account: StripeAccount, owner: str | None, n
     }
     gone = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is None}
     found = orphaned(needs, gone | answers.bury | answers.absent, owner=account.name) if needs else set()
+    found |= {ref for ref in needs if is_nobodys(ref, answers.snapshots[ref].data or {})}
     answers.given -= found
     return found
 

@@ -51,7 +51,8 @@ def taken_along(ref: Ref, before: Sequence[Data], *, livemode: bool) -> set[Ref]
     if ref.kind == CLOCK:
         return found | living_by(ref.id)
     if ref.kind == "customer":
-        return found | (referring_to([ref]) if any(state.get("test_clock") for state in before) else set())
+        clocked = any(state.get("test_clock") for state in before)
+        return found | (referring_to([ref]) | living_among(told_of([ref.id]) - {ref}) if clocked else set())
     return found | (referring_to([ref]) if ref.kind in HOLDING else set())
 
 
@@ -68,7 +69,7 @@ def living_by(clock: str) -> set[Ref]:
         fresh = {ref: around[ref] for ref in around.keys() - found.keys()}
         found = found | fresh
     told = told_of({ref.id for ref in found if ref.kind == "customer"}) - found.keys()
-    return {ref for ref, gone in found.items() if not gone} | {ref for ref in told if is_there(ref)}
+    return {ref for ref, gone in found.items() if not gone} | living_among(told)
 
 
 def told_of(customers: Collection[str]) -> set[Ref]:
@@ -80,6 +81,11 @@ def told_of(customers: Collection[str]) -> set[Ref]:
         )
         told = {Ref(kind, object_id) for kind, object_id in cursor.fetchall() if object_id}
     return {ref for ref in told if ref.kind not in LASTING and kind_for(ref.kind).fetchable}
+
+
+def living_among(refs: Iterable[Ref]) -> set[Ref]:
+    """Those of the objects that the mirror takes to be there."""
+    return {ref for ref in refs if is_there(ref)}
 
 
 def is_there(ref: Ref) -> bool:
@@ -138,6 +144,11 @@ def leans_on(ref: Ref, data: Data, references: Iterable[Ref]) -> set[Ref]:
     """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice."""
     named = {(name, id_of(data.get(name))) for name in ("customer", "invoice")} if ref.kind in RAW else set()
     return {*references, *(Ref(name, object_id) for name, object_id in named if object_id)}
+
+
+def is_nobodys(ref: Ref, data: Data) -> bool:
+    """Whether an object had a customer and says of whom no more: a clock may have taken it, and nothing tells."""
+    return ref.kind == "payment_method" and not data.get("customer")
 
 
 def orphaned(needs: Mapping[Ref, Iterable[Ref]], gone: Iterable[Ref] = (), *, owner: str) -> set[Ref]:

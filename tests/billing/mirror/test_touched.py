@@ -87,6 +87,41 @@ def test_what_comes_late_of_a_deleted_clock_is_not_brought_to_life(shop, clocked
     assert {kind: living(kind) for kind in KINDS} == {kind: set() for kind in KINDS}
 
 
+@pytest.fixture
+def only_events(take_events):
+    """Put events of these types alone into the inbox, of those that are new, and mirror them."""
+
+    def only(*types: str) -> None:
+        before = set(InboxEvent.objects.values_list("pk", flat=True))
+        take_events()
+        InboxEvent.objects.exclude(pk__in=before).exclude(type__in=types).delete()
+        mirror()
+
+    return only
+
+
+DETACHED, CLOCK_DELETED = "payment_method.detached", "test_helpers.test_clock.deleted"
+
+
+def test_a_method_whose_detachment_is_told_late_is_not_brought_to_life(shop, clocked, only_events):
+    """It is nobody's any more: nothing that it refers to says that it went with a clock."""
+    clock, *_ = clocked
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events("customer.created", CLOCK_DELETED)
+    only_events(DETACHED)
+    assert living("payment_method") == set()
+
+
+@pytest.mark.parametrize("end", [CLOCK_DELETED, "customer.deleted"])
+def test_a_method_of_which_only_the_detachment_was_told_goes_with_the_clock(shop, clocked, only_events, end):
+    clock, *_ = clocked
+    only_events("customer.created", DETACHED)
+    assert len(living("payment_method")) == 1
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(end)
+    assert living("payment_method") == set()
+
+
 def test_only_what_a_clock_takes_along_casts_doubt():
     """A product that is gone leaves its prices."""
     needs = {Ref("invoice", "in_1"): {Ref("customer", "cus_1")}, Ref("invoice", "in_2"): {Ref("customer", "cus_2")}}
