@@ -1,7 +1,7 @@
 """A worker that mirrors whatever is due until it is stopped, or killed. Run as `python -m tests.crashes.loop [BATCH]`.
 
-BATCH events are one batch: with few, it has two batches in hand at once that are much sooner full. Where PostgreSQL tears
-its connection it goes on with another one, as a Celery worker does with its next task.
+BATCH events are one batch: where they are few, it soon has two batches in hand at once. Where PostgreSQL tears its
+connection it goes on with another one, as a Celery worker does with its next task.
 """
 
 import signal

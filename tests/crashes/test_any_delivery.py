@@ -13,9 +13,8 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import httpx
@@ -66,29 +65,34 @@ class Place:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_mirror_ends_equal_to_stripe(places, redis_url, sandbox, post_webhook, acme, settings, seed):
+def test_the_mirror_ends_equal_to_stripe(places, workers, redis_url, sandbox, post_webhook, acme, settings, seed):
     settings.DRIFT_PATIENCE_SECONDS = 0.1
-    before = deadlocks()
+    before, most = deadlocks(), 0
     chance = random.Random(seed)
     for place in places:
         place.company.chance = random.Random(chance.random())
-    with workers(chance, places, redis_url) as (disturb, pause):
-        for _ in range(ROUNDS):
-            for place in places:
-                live(place.company, steps=STEPS)
-            with pause() if BACKLOG or chance.random() < 0.3 else suppress():
-                deliver([(place, event) for place in places for event in place.news()], chance, post_webhook)
-            make_trouble(sandbox, chance.choice(places), redis_url, chance)
-            disturb()
-            look_again(chance.choice(places).account, chance)
+    for _ in range(ROUNDS):
         for place in places:
-            place.delivered.clear()
-        everything = [(place, event) for place in places for event in place.news()]
-        deliver(everything, chance, post_webhook, share=0.3)  # once more, and late
+            live(place.company, steps=STEPS)
+        with workers.away() if BACKLOG or chance.random() < 0.3 else nullcontext():
+            deliver(news(places), chance, post_webhook)
+            most = max(most, InboxEvent.objects.filter(state=InboxState.RECEIVED).count())
+        make_trouble(sandbox, chance.choice(places), redis_url, chance)
+        workers.kill_one()
+        look_again(chance.choice(places).account, chance)
+    for place in places:
+        place.delivered.clear()
+    deliver(news(places), chance, post_webhook, share=0.3)  # once more, and late
+    workers.kill_all()
     httpx.delete(f"{sandbox}/_sandbox/faults", timeout=5)
     catch_up()
     assert untruths() == []
     assert deadlocks() == before
+    assert most > BATCH or not BACKLOG, f"No more than {most} events waited at once: more steps, please."
+
+
+def news(places: list[Place]) -> list[tuple[Place, Event]]:
+    return [(place, event) for place in places for event in place.news()]
 
 
 @pytest.fixture
@@ -122,10 +126,10 @@ def deadlocks() -> int:
 
 
 def deliver(
-    news: list[tuple[Place, Event]], chance: random.Random, post: Callable[..., Any], *, share: float = 0.8
+    brought: list[tuple[Place, Event]], chance: random.Random, post: Callable[..., Any], *, share: float = 0.8
 ) -> None:
     """Deliver a share of the events in any order, some twice, by two doors at once; the others are lost."""
-    arriving = [one for one in news if chance.random() < share]
+    arriving = [one for one in brought if chance.random() < share]
     arriving += [one for one in arriving if chance.random() < 0.3]
     chance.shuffle(arriving)
     parts: list[list[tuple[Place, Event]]] = [[], []]
@@ -178,48 +182,53 @@ def look_again(account: StripeAccount, chance: random.Random) -> None:
         replay_all(InboxEvent.objects.filter(state=InboxState.MIRRORED), now=timezone.now())
 
 
-@contextmanager
-def workers(chance: random.Random, places: list[Place], redis_url: str) -> Iterator[tuple[Callable[[], None], Any]]:
-    """Run workers. The first value kills one of them at some moment, and starts another in its place; while the second
-    is held there are none.
-    """
-    begin = partial(start, redis_url, places)
-    running = [begin(chance) for _ in range(WORKERS)]
+@dataclass
+class Workers:
+    """Processes that mirror, which are killed."""
 
-    def disturb() -> None:
-        time.sleep(chance.choice([0, 0, 0.05, 0.2, 0.4]))
-        victim = running.pop(chance.randrange(len(running)))
-        victim.kill()
-        victim.wait()
-        running.append(begin(chance))
+    chance: random.Random
+    environment: dict[str, str]
+    running: list[processes.AnyProcess] = field(default_factory=list)
+
+    def fill_up(self) -> None:
+        while len(self.running) < WORKERS:
+            batch = BATCH if BACKLOG else self.chance.choice([BATCH, SMALL_BATCH])
+            process = processes.start("tests.crashes.loop", str(batch), piped=True, **self.environment)
+            self.running.append(process)
+            assert process.stdout
+            assert process.stdout.readline() == "ready\n"
+
+    def kill_one(self) -> None:
+        """Kill one of them at some moment, and start another in its place."""
+        time.sleep(self.chance.choice([0, 0, 0.05, 0.2, 0.4]))
+        self.kill(self.running.pop(self.chance.randrange(len(self.running))))
+        self.fill_up()
 
     @contextmanager
-    def pause() -> Iterator[None]:
-        kill_all()
+    def away(self) -> Iterator[None]:
+        """Have none for a while, so that events wait."""
+        self.kill_all()
         yield
-        running.extend(begin(chance) for _ in range(WORKERS))
+        self.fill_up()
 
-    def kill_all() -> None:
-        while running:
-            process = running.pop()
-            process.kill()
-            process.wait()
+    def kill_all(self) -> None:
+        while self.running:
+            self.kill(self.running.pop())
 
-    try:
-        yield disturb, pause
-    finally:
-        kill_all()
+    def kill(self, process: processes.AnyProcess) -> None:
+        process.kill()
+        process.wait()
 
 
-def start(redis_url: str, places: list[Place], chance: random.Random) -> processes.AnyProcess:
+@pytest.fixture
+def workers(seed, places, redis_url) -> Iterator[Workers]:
     others = [place.account for place in places if place.account.name]
     keys = {f"STRIPE_ACCOUNT_{account.name.upper()}_SECRET_KEY": account.secret_key for account in others}
     named = {"STRIPE_ACCOUNTS": ",".join(account.name for account in others), "REDIS_URL": redis_url}
-    batch = BATCH if BACKLOG else chance.choice([BATCH, SMALL_BATCH])
-    process = processes.start("tests.crashes.loop", str(batch), piped=True, LOG_LEVEL="ERROR", **keys, **named)
-    assert process.stdout
-    assert process.stdout.readline() == "ready\n"
-    return process
+    found = Workers(random.Random(f"workers of {seed}"), {**keys, **named, "LOG_LEVEL": "ERROR"})
+    found.fill_up()
+    yield found
+    found.kill_all()
 
 
 def catch_up() -> None:
