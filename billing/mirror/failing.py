@@ -26,7 +26,7 @@ UNREADABLE = (
     IntegrityError,
 )  # fmt: skip
 CANNOT_READ = (
-    "The mirror cannot read this object as Stripe sent it: tell who maintains the portal, and replay its events "
+    "The mirror cannot read this object as Stripe sent it ({}). Tell who maintains the portal, and replay its events "
     "when that is mended."
 )
 
@@ -90,10 +90,10 @@ def describe(error: BaseException) -> str:
 
     Whatever else Python or PostgreSQL meets in an object is one thing to an operator: it is not as the mirror knows it.
     """
-    said = f"{type(error).__name__}: {first_line(error)}"
+    said = first_line(error)
     if isinstance(error, UNREADABLE):
-        said = f"{CANNOT_READ} ({said[:MOST_QUOTED]})"
-    return said[:1000]
+        said = CANNOT_READ.format(said[:MOST_QUOTED])
+    return f"{type(error).__name__}: {said}"[:1000]
 
 
 def first_line(error: BaseException) -> str:

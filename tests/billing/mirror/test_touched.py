@@ -3,12 +3,13 @@
 import time
 
 import pytest
+import stripe as stripe_library
 from django.utils import timezone
 from djstripe import models as djstripe
 
 from billing.inbox.claim import LEASE
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror.apply import mirror_due
+from billing.mirror.apply import ONCE_MORE, mirror_due
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.raw import RawObject
@@ -167,7 +168,8 @@ def test_what_another_worker_writes_while_a_clock_ends_is_found_at_the_second_lo
     InboxEvent.objects.exclude(pk__in=before).exclude(type="test_helpers.test_clock.deleted").delete()
     mirror_due(timezone.now, budget_seconds=30)
     [waiting] = InboxEvent.objects.filter(state=InboxState.RECEIVED)
-    assert waiting.type == "test_helpers.test_clock.deleted" and not waiting.error
+    assert waiting.type == "test_helpers.test_clock.deleted"
+    assert (waiting.error, waiting.attempts) == (ONCE_MORE, 0)  # an operator sees why it waits
     charge = late[0]["payload"]["data"]["object"]  # another worker had begun before that was known
     snapshot = Snapshot(Ref("charge", charge["id"]), charge | {"balance_transaction": None}, 1, 1, told=True)
     write_now([snapshot], account=primary(), owner_id=None, now=timezone.now())
@@ -175,3 +177,28 @@ def test_what_another_worker_writes_while_a_clock_ends_is_found_at_the_second_lo
     mirror()
     assert living("charge") == living("subscription_item") == set()
     assert subscription.id not in living("subscription")
+
+
+def test_the_second_look_comes_too_where_the_first_had_to_be_tried_again(shop, clocked, take_events, answer_with):
+    clock, *_ = clocked
+    take_events()
+    mirror()
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    before = set(InboxEvent.objects.values_list("pk", flat=True))
+    take_events()
+    InboxEvent.objects.exclude(pk__in=before).exclude(type=CLOCK_DELETED).delete()
+
+    def away(_ref: Ref) -> None:
+        raise stripe_library.APIConnectionError("no route")
+
+    answer_with(away)
+    mirror_due(timezone.now, budget_seconds=30)
+    event = InboxEvent.objects.get(type=CLOCK_DELETED)
+    assert (event.state, event.attempts) == (InboxState.RECEIVED, 1)
+    answer_with(fetch)
+    mirror_due(lambda: timezone.now() + LEASE, budget_seconds=30)
+    event.refresh_from_db()
+    assert (event.state, event.error) == (InboxState.RECEIVED, ONCE_MORE)
+    mirror_due(lambda: timezone.now() + 3 * LEASE, budget_seconds=30)
+    event.refresh_from_db()
+    assert (event.state, event.error) == (InboxState.STORED, "")
