@@ -53,7 +53,15 @@ def taken_along(ref: Ref, before: Sequence[Data], *, livemode: bool) -> set[Ref]
     if ref.kind == "customer":
         clocked = any(state.get("test_clock") for state in before)
         return found | (referring_to([ref]) | living_among(told_of([ref.id]) - {ref}) if clocked else set())
-    return found | (referring_to([ref]) if ref.kind in HOLDING else set())
+    return found | (referring_to([ref]) | methods_of_nobody(before) if ref.kind in HOLDING else set())
+
+
+def methods_of_nobody(states: Iterable[Data]) -> set[Ref]:
+    """The payment methods that these name and that are nobody's: one that was used once, and never attached."""
+    named = {id_of(state.get(name)) for state in states for name in ("payment_method", "default_payment_method")}
+    held = tables.read(KINDS["payment_method"], named - {""})
+    refs = ((Ref("payment_method", object_id), data) for object_id, data in held.items())
+    return {ref for ref, data in refs if is_nobodys(ref, data) and not data.get("deleted")}
 
 
 def living_by(clock: str) -> set[Ref]:

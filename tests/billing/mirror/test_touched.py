@@ -123,6 +123,21 @@ def test_a_method_of_which_only_the_detachment_was_told_goes_with_the_clock(shop
     assert living("payment_method") == set()
 
 
+@pytest.mark.parametrize("end", [CLOCK_DELETED, "customer.deleted"])
+def test_a_method_that_was_used_once_and_never_attached_goes_with_the_clock(shop, only_events, end):
+    """It has no event, and refers to nobody: what was paid with it brought it into the mirror."""
+    clock = shop.stripe.v1.test_helpers.test_clocks.create({"frozen_time": int(time.time()) + 86_400})
+    customer = shop.customer(test_clock=clock.id)
+    given = {"amount": 500, "currency": "jpy", "payment_method": "pm_card_visa", "confirm": True, "off_session": True}
+    shop.stripe.v1.payment_intents.create({**given, "customer": customer.id})
+    only_events("customer.created", "payment_intent.succeeded", "charge.succeeded")
+    assert len(living("payment_method")) == 1
+    assert not InboxEvent.objects.filter(object_kind="payment_method").exists()
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(end)
+    assert living("payment_method") == living("charge") == set()
+
+
 def test_only_what_a_clock_takes_along_casts_doubt():
     """A product that is gone leaves its prices."""
     needs = {Ref("invoice", "in_1"): {Ref("customer", "cus_1")}, Ref("invoice", "in_2"): {Ref("customer", "cus_2")}}
