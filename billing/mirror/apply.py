@@ -240,7 +240,10 @@ def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
 def doubted(needs: Mapping[Ref, set[Ref]], proven: Mapping[Ref, Snapshot], account: StripeAccount) -> set[Ref]:
     """Those of the objects that a test clock may have taken along with what they refer to."""
     leaning = {ref: leans_on(ref, proven[ref].data or {}, references) for ref, references in needs.items()}
-    return orphaned(leaning, owner=account.name) | {ref for ref in needs if is_nobodys(ref, proven[ref].data or {})}
+    gone = {ref for ref, snapshot in proven.items() if snapshot.data is None}
+    return orphaned(leaning, gone, owner=account.name) | {
+        ref for ref in needs if is_nobodys(ref, proven[ref].data or {})
+    }
 
 
 def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held, *, livemode: bool) -> set[Ref]:

@@ -149,8 +149,12 @@ def points_to(column: Column, ids: str = "ids") -> str:
 
 
 def leans_on(ref: Ref, data: Data, references: Iterable[Ref]) -> set[Ref]:
-    """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice."""
+    """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice; a
+    customer to the test clock that it lives by.
+    """
     named = {(name, id_of(data.get(name))) for name in ("customer", "invoice")} if ref.kind in RAW else set()
+    if ref.kind == "customer":
+        named.add((CLOCK, id_of(data.get("test_clock"))))
     return {*references, *(Ref(name, object_id) for name, object_id in named if object_id)}
 
 
@@ -161,7 +165,7 @@ def is_nobodys(ref: Ref, data: Data) -> bool:
 
 def orphaned(needs: Mapping[Ref, Iterable[Ref]], gone: Iterable[Ref] = (), *, owner: str) -> set[Ref]:
     """Those of the objects that refer to one that is gone. `gone` are known to be; the gates know of others."""
-    wanted = {other for others in needs.values() for other in others if other.kind in HOLDING}
+    wanted = {other for others in needs.values() for other in others if other.kind in TOUCHING}
     known = set(gone)
     asked = wanted - known
     if asked:

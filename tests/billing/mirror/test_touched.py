@@ -138,6 +138,23 @@ def test_a_method_that_was_used_once_and_never_attached_goes_with_the_clock(shop
     assert living("payment_method") == living("charge") == set()
 
 
+def test_what_is_told_together_with_its_customers_end_is_not_brought_to_life(shop, clocked, only_events):
+    clock, *_ = clocked
+    only_events("customer.created")
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events("customer.deleted", "charge.succeeded")
+    assert living("customer") == living("charge") == set()
+
+
+def test_a_customer_that_is_told_of_after_its_clock_has_ended_is_asked_about(shop, clocked, only_events):
+    clock, *_ = clocked
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(CLOCK_DELETED)
+    only_events("customer.created")
+    only_events("charge.succeeded")
+    assert living("customer") == living("charge") == set()
+
+
 def test_only_what_a_clock_takes_along_casts_doubt():
     """A product that is gone leaves its prices."""
     needs = {Ref("invoice", "in_1"): {Ref("customer", "cus_1")}, Ref("invoice", "in_2"): {Ref("customer", "cus_2")}}
