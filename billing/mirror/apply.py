@@ -262,7 +262,8 @@ def snapshot_of(story: Story, word: Word, held: Held) -> Snapshot:
     gate = held.gates[story.ref]
     data = None if word.data is None else dict(word.data)
     steps = story.steps(gate, until=word.created)
-    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=story.newest.occurred_at, told=True)
+    at, timely = story.newest.occurred_at, word.timely
+    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=at, timely=timely, told=True)
 
 
 def second_look(asks: Sequence[tuple[StripeAccount, Ask]], clock: Clock, *, end: float) -> bool:

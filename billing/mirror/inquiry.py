@@ -5,7 +5,7 @@ by one list with others, is not asked for alone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -216,7 +216,8 @@ def take_in(
         elif fetched.data is None and ref in required:
             (answers.bury if required[ref] else answers.absent).add(ref)
         else:
-            answers.take(ref, snapshot_of(fetched, answer.gate, stories.get(ref)))
+            snapshot = snapshot_of(fetched, answer.gate, stories.get(ref))
+            answers.take(ref, replace(snapshot, timely=answers.livemode))
 
 
 def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
@@ -230,7 +231,8 @@ def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: 
         data = None if word.data is None else dict(word.data)
         version = gate.version if gate else 0
         at = story.newest.occurred_at
-        answers.take(ref, Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True))
+        told = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True)
+        answers.take(ref, replace(told, timely=word.timely))
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:

@@ -50,6 +50,9 @@ class Snapshot:
     expected_version: int | None = None  # of its gate, read before Stripe was asked
     steps: tuple[Step, ...] = ()  # states on the way to this one, in order: they are news, but not written
     at: datetime | None = None  # when an event said so; None when nobody announced it
+    timely: bool = (
+        True  # whether its seconds can be compared with those of answers, and an answer's with those of events
+    )
     told: bool = False  # whether an event that is settled with it says just this: who waits for a state hears of that
 
 
@@ -160,8 +163,10 @@ def own_rows(
 
 
 def passes(held: Held, snapshot: Snapshot) -> bool:
+    """Whether nothing was written meanwhile that may be newer: a payload may have waited for its parents, too."""
     gate = held.gates.get(snapshot.ref) or NEVER_WRITTEN
-    return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version)
+    of_one_time = snapshot.timely or gate.asked == (snapshot.low != snapshot.high)
+    return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version, of_one_time=of_one_time)
 
 
 def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, now: datetime) -> None:
