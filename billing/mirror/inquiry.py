@@ -221,14 +221,17 @@ def take_in(
 
 
 def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
-    """Where Stripe answers no single object of a kind (a discount), the latest event has the last word."""
-    word = story.told[-1].word if story else None
-    if story is None or word is None:
+    """Where Stripe answers no single object of a kind (a discount), the latest event has the last word, in whatever API
+    version, and though it shows but the beginning of a list.
+    """
+    if story is None:
         answers.absent.add(ref)
-    elif word.says is Says.NOTHING or word.created < (gate.low if gate else 0):
+        return
+    word, shown = story.told[-1].word, story.last_shown
+    if (shown is None and word.says is not Says.GONE) or word.created < (gate.low if gate else 0):
         answers.errors[ref] = CannotBeAsked(f"Stripe answers no single {ref.kind}, and its event holds none.")
     else:
-        data = None if word.data is None else dict(word.data)
+        data = None if shown is None or word.says is Says.GONE or shown.get("deleted") else shown
         version = gate.version if gate else 0
         at = story.newest.occurred_at
         told = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True)

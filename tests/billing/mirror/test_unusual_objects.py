@@ -12,6 +12,7 @@ from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.mirror.apply import mirror_due
 from billing.mirror.facts import invoice_facts, subscription_facts
 from billing.mirror.querysets import current_subscription
+from billing.mirror.raw import RawObject
 from billing.mirror.readrows import invoice_row, subscription_row
 from billing.mirror.readtables import InvoiceRow, SubscriptionRow
 from billing.mirror.shapes import LONG_AGO
@@ -61,6 +62,21 @@ def test_one_that_tells_no_time_at_all_counts_as_the_oldest(stripe, mirror, acme
     mirror(without(objects.subscription("sub_old", items=[]), "created"))
     assert SubscriptionRow.objects.get(pk="sub_old").created_at == LONG_AGO
     assert (found := current_subscription(acme)) and found.id == "sub_new"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "more", [{"api_version": "2020-08-27"}, {"api_version": None}, {}], ids=["old", "none", "a list that goes on"]
+)
+def test_an_object_that_stripe_cannot_be_asked_about_is_what_its_event_shows_of_it(stripe, more):
+    """In another API version, or cut short: nobody could tell more of it."""
+    goes_on = {"object": "list", "data": [], "has_more": not more}
+    shown = {"id": "ent_1", "object": "treasury.transaction_entry", "livemode": False, "of_tomorrow": goes_on}
+    event = an_event(type="treasury.transaction_entry.created", data={"object": shown}, **more)
+    store_event(event, door=Door.WEBHOOK, now=timezone.now())
+    mirror_due(timezone.now, budget_seconds=30)
+    assert list(InboxEvent.objects.values_list("state", "error")) == [(InboxState.STORED, "")]
+    assert RawObject.objects.get().stripe_data == shown
 
 
 LIST = {"object": "list", "data": [None, "si_1", 7, {"price": ["x"]}, {"price": {"recurring": {"interval": []}}}]}
