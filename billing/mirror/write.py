@@ -50,9 +50,9 @@ class Snapshot:
     expected_version: int | None = None  # of its gate, read before Stripe was asked
     steps: tuple[Step, ...] = ()  # states on the way to this one, in order: they are news, but not written
     at: datetime | None = None  # when an event said so; None when nobody announced it
-    timely: bool = (
-        True  # whether its seconds can be compared with those of answers, and an answer's with those of events
-    )
+    # Whether a payload's seconds can be compared with those of answers, and an answer's with those of payloads: in test
+    # mode a payload may be of a test clock's time.
+    timely: bool = True
     told: bool = False  # whether an event that is settled with it says just this: who waits for a state hears of that
 
 
