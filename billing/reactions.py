@@ -25,7 +25,7 @@ from billing.mirror.facts import (
     subscription_facts,
 )
 from billing.mirror.querysets import failure_of, living_subscription
-from billing.mirror.shapes import id_of, required_time
+from billing.mirror.shapes import id_of, inner, made_at, number, word
 
 FRESH = timedelta(days=1)
 
@@ -97,10 +97,6 @@ def transitions(change: Changed, *, now: datetime) -> Iterable[tuple[Data | None
     for step in (*change.steps, Step(change.after, change.at or now)):
         yield before, step.data, step.at
         before = step.data
-
-
-def made_at(data: Data) -> datetime:
-    return required_time(data.get("created") or 0)
 
 
 def news_of_customers(told: Sequence[Told]) -> list[News]:
@@ -190,11 +186,11 @@ def react_to_invoice(before: Data | None, after: Data, batch: Batch, *, fresh: b
 
 
 def paid_at(invoice: Data) -> int | None:
-    return (invoice.get("status_transitions") or {}).get("paid_at")
+    return inner(invoice.get("status_transitions")).get("paid_at")
 
 
 def attempts(invoice: Data) -> int:
-    return invoice.get("attempt_count") or 0
+    return number(invoice.get("attempt_count"))
 
 
 def tell_invoice(batch: Batch, verb: str, invoice: InvoiceFacts, data: Data, *, key: str, at: datetime) -> None:
@@ -228,7 +224,7 @@ def react_to_customer(before: Data | None, after: Data, batch: Batch, *, fresh: 
 
 
 def default_method(customer: Data) -> str:
-    return id_of((customer.get("invoice_settings") or {}).get("default_payment_method"))
+    return id_of(inner(customer.get("invoice_settings")).get("default_payment_method"))
 
 
 def tell_new_method(batch: Batch, old: str | None, new: str, customer_id: str, *, at: datetime) -> None:
@@ -236,7 +232,7 @@ def tell_new_method(batch: Batch, old: str | None, new: str, customer_id: str, *
     if old is None or not new or old == new:
         return
     data = mirror.PaymentMethod.objects.filter(id=new).values_list("stripe_data", flat=True).first() or {}
-    details = data.get(data.get("type") or "") or {}
+    details = inner(data.get(word(data.get("type"))))
     news = {"type": data.get("type"), "brand": details.get("brand"), "last4": details.get("last4")}
     key = f"{customer_id}:{new}:{at:%Y-%m-%dT%H}"
     batch.told.append(Told(customer_id, verbs.PAYMENT_METHOD_CHANGED, new, news, key, at))

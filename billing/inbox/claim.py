@@ -30,7 +30,7 @@ TAKE_AGAIN = """
 """
 READ = """
     SELECT id, external_id, source, owner, account, livemode, type, api_version, object_kind, object_id,
-        occurred_at, received_at, attempts, (payload #> '{data,object}')::text
+        occurred_at, received_at, attempts, error, (payload #> '{data,object}')::text
     FROM billing_inboxevent WHERE id = ANY(%s)
 """
 STILL = "SELECT id FROM billing_inboxevent WHERE id = ANY(%s) AND state = 'received' ORDER BY id FOR UPDATE SKIP LOCKED"
@@ -68,6 +68,7 @@ class Waiting:
     occurred_at: datetime
     received_at: datetime
     attempts: int
+    error: str  # what the mirror said of it when it looked last
     object_json: str | None  # `data.object` as JSON; None for a thin event
 
 

@@ -60,7 +60,7 @@ def read_snapshot(payload: dict[str, Any]) -> Envelope:
         api_version=version(payload.get("api_version")),
         object_kind=kind,
         object_id=id_of(subject.get("customer")) if kind in ONE_OF_A_CUSTOMER else text(subject, "id"),
-        customer_id=text(subject, "id") if kind == "customer" else id_of(subject.get("customer")),
+        customer_id=text(subject, "id") if kind == "customer" else customer_of(subject, data),
         occurred_at=moment(payload.get("created")),
     )
 
@@ -89,6 +89,12 @@ def check_belongs(event: Envelope, account: StripeAccount) -> None:
         raise Refused("This event is of an account that is not served here.", reason=Reason.ACCOUNT)
     if event.livemode is not account.livemode:
         raise Refused("This event is of the other mode, live or test.", reason=Reason.MODE)
+
+
+def customer_of(subject: dict[str, Any], data: Any) -> str:
+    """Whose the object is, or was until this event: a payment method that was detached is nobody's any more."""
+    before = data.get("previous_attributes")
+    return id_of(subject.get("customer")) or id_of(before.get("customer") if isinstance(before, dict) else None)
 
 
 def needed_text(payload: dict[str, Any], name: str) -> str:

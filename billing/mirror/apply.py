@@ -34,7 +34,7 @@ from billing.mirror.gate import Says, Verdict, Word, judge
 from billing.mirror.inquiry import Ask, needs_of, parents_missing
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.owner import owner_id
-from billing.mirror.touched import CLOCK, leans_on, may_touch, orphaned, touched
+from billing.mirror.touched import CLOCK, is_nobodys, leans_on, may_touch, orphaned, touched
 from billing.mirror.triage import why_not
 from billing.mirror.words import Story, Told, stories
 from billing.mirror.write import Change, Held, Snapshot, hold, own_rows, stored_of, write_held
@@ -221,7 +221,7 @@ def write_proven(
         else:
             proven[ref] = snapshot_of(story, word, held)
     rows = {
-        ref: own_rows(ref, snapshot.data, held, owner_id, now)
+        ref: own_rows(ref, snapshot.data, held=held, owner_id=owner_id, livemode=account.livemode, now=now)
         for ref, snapshot in proven.items()
         if snapshot.data is not None and held.changed(ref, snapshot.data)
     }
@@ -247,7 +247,10 @@ def with_touched(told: Mapping[Ref, Story]) -> set[Ref]:
 def doubted(needs: Mapping[Ref, set[Ref]], proven: Mapping[Ref, Snapshot], account: StripeAccount) -> set[Ref]:
     """Those of the objects that a test clock may have taken along with what they refer to."""
     leaning = {ref: leans_on(ref, proven[ref].data or {}, references) for ref, references in needs.items()}
-    return orphaned(leaning, owner=account.name)
+    gone = {ref for ref, snapshot in proven.items() if snapshot.data is None}
+    return orphaned(leaning, gone, owner=account.name) | {
+        ref for ref in needs if is_nobodys(ref, proven[ref].data or {})
+    }
 
 
 def untold(proven: Mapping[Ref, Snapshot], stories: Mapping[Ref, Story], held: Held, *, livemode: bool) -> set[Ref]:
@@ -266,7 +269,8 @@ def snapshot_of(story: Story, word: Word, held: Held) -> Snapshot:
     gate = held.gates[story.ref]
     data = None if word.data is None else dict(word.data)
     steps = story.steps(gate, until=word.created)
-    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=story.newest.occurred_at, told=True)
+    at, timely = story.newest.occurred_at, word.timely
+    return Snapshot(story.ref, data, word.created, word.created, steps=steps, at=at, timely=timely, told=True)
 
 
 def second_look(asks: Sequence[tuple[StripeAccount, Ask]], clock: Clock, *, end: float) -> bool:
@@ -330,11 +334,18 @@ class OtherAccount(Exception):
         return str(self.__doc__)
 
 
+# Shown while the event waits, and how it is known that it was looked at before.
+ONCE_MORE = (
+    "Nothing is wrong: what this test clock took along was looked for, and is once more in a minute and a half, "
+    "because another worker may have been writing some of it."
+)
+
+
 def settled_or_again(entry: Told, now: datetime) -> Settled:
     """The end of a test clock is looked at twice: another worker may just now write what the clock has taken along."""
     event = entry.event
-    if ends_clock(entry) and not event.attempts:
-        return Settled(event.pk, InboxState.RECEIVED, 1, due_at=now + claim.LEASE)
+    if ends_clock(entry) and event.error != ONCE_MORE:
+        return Settled(event.pk, InboxState.RECEIVED, event.attempts, error=ONCE_MORE, due_at=now + claim.LEASE)
     return mirrored(event, now)
 
 

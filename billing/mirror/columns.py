@@ -15,9 +15,9 @@ from django.db.models import Model
 from djstripe import models as djstripe
 
 from billing.mirror.kinds import MODEL_KINDS, Kind, Ref, kind_for
-from billing.mirror.layout import CREATED, DATA, OWNER, UPDATED, Data, Layout, layout_of, links_of
+from billing.mirror.layout import CREATED, DATA, MODE, OWNER, UPDATED, Data, Layout, layout_of, links_of
 from billing.mirror.raw import RawObject
-from billing.mirror.shapes import id_of, is_cut_short, listed
+from billing.mirror.shapes import id_of, inner, is_cut_short, listed
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,12 @@ def rows_of(
     *,
     owner_id: str | None,
     now: datetime,
+    livemode: bool | None = None,
     before: Data | None = None,
     inside_stands: bool = False,
 ) -> list[TableRow]:
     """Return the object's own row and those of its children. `owner_id` is the Stripe account (acct_…) it is of.
+    `livemode` is the mode of the key that it was read with: a refund, for one, does not say of which mode it is.
 
     An object that lacks a reference which dj-stripe's table requires (the refund of a cash balance has no charge) is
     kept whole, like one of a kind without a model.
@@ -55,19 +57,19 @@ def rows_of(
     `inside_stands` says that all of them were.
     """
     stamp = now.isoformat()
-    rows = [row_of(kind, data, owner_id, stamp)]
+    rows = [row_of(kind, data, owner_id, livemode, stamp)]
     if any(rows[0].values[name] is None for name in layout_for(kind).required):
-        return [row_of(Kind(kind.name, None), data, owner_id, stamp)]
+        return [row_of(Kind(kind.name, None), data, owner_id, livemode, stamp)]
     if kind.model is not None and links_of(kind.model):
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
         rows += source_rows(data)
     if inside_stands:
         return rows
-    known = {inner["id"]: inner for _, inner in children_of(kind, before)} if before else {}
-    for child, inner in children_of(kind, data):
-        if inner != known.get(inner["id"]):
-            inside = rows_of(child, inner, owner_id=owner_id, now=now)
+    known = {one["id"]: one for _, one in children_of(kind, before)} if before else {}
+    for child, one in children_of(kind, data):
+        if one != known.get(one["id"]):
+            inside = rows_of(child, one, owner_id=owner_id, now=now, livemode=livemode)
             rows += [replace(row, only_new=True) for row in inside] if CHILDREN[kind.name].live_alone else inside
     return rows
 
@@ -92,11 +94,11 @@ def children_of(kind: Kind, data: Data) -> Iterator[tuple[Kind, Data]]:
     children = CHILDREN.get(kind.name)
     if children is not None:
         child = kind_for(children.kind)
-        for inner in children.find(data):
-            yield child, inner
+        for one in children.find(data):
+            yield child, one
 
 
-def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow:
+def row_of(kind: Kind, data: Data, owner_id: str | None, livemode: bool | None, stamp: str) -> TableRow:
     layout = layout_for(kind)
     values: dict[str, Any] = {name: read(data) for name, read in layout.reads}
     values[CREATED] = values[UPDATED] = stamp
@@ -104,6 +106,8 @@ def row_of(kind: Kind, data: Data, owner_id: str | None, stamp: str) -> TableRow
     if kind.model is None:
         values["kind"] = kind.name
     values[OWNER] = None if kind.model in UNOWNED else owner_id
+    if MODE in values and values[MODE] is None and kind.model not in OF_BOTH_MODES:
+        values[MODE] = livemode
     return TableRow(layout.table, values["id"], values)
 
 
@@ -111,8 +115,12 @@ def link_rows(model: type[Model], data: Data) -> list[TableRow]:
     return [
         TableRow(links.table, f"{data['id']} {target}", {links.owner_column: data["id"], links.target_column: target})
         for links in links_of(model)
-        for target in map(id_of, data.get(links.key) or ())
+        for target in filter(None, map(id_of, several(data.get(links.key))))
     ]
+
+
+def several(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def source_rows(charge: Data) -> list[TableRow]:
@@ -141,6 +149,7 @@ def layouts_for(kind: Kind) -> list[Layout]:
 
 # Stripe's own, the same for every account.
 UNOWNED = frozenset({djstripe.TaxCode, djstripe.CountrySpec})
+OF_BOTH_MODES = UNOWNED | {djstripe.Account}
 
 
 def as_kept(kind: Kind, data: Data) -> Data:
@@ -169,10 +178,10 @@ ADDED = {
 
 def added_keys(kind_name: str, data: Data) -> Data | None:
     if kind_name == "customer":
-        method = (data.get("invoice_settings") or {}).get("default_payment_method")
+        method = inner(data.get("invoice_settings")).get("default_payment_method")
         return {"deleted": data.get("deleted", False), "default_payment_method": method}
     if kind_name in ("invoiceitem", "line_item"):
-        period = data.get("period") or {}
+        period = inner(data.get("period"))
         return {"period_start": period.get("start"), "period_end": period.get("end")}
     return None
 
@@ -182,14 +191,16 @@ NOTED = ("id", "customer", "created")  # what of an object is noted in those ins
 
 def items_of(subscription: Data) -> Iterator[Data]:
     for item in listed(subscription.get("items")):
-        yield {"subscription": subscription["id"], **item}
+        if id_of(item):
+            yield {"subscription": subscription["id"], **item}
 
 
 def lines_of(invoice: Data) -> Iterator[Data]:
     """dj-stripe notes in each line whose invoice it stands on, and since when (`NOTED`)."""
     noted = {"invoice": invoice["id"], "customer": id_of(invoice.get("customer")), "date": invoice.get("created")}
     for line in listed(invoice.get("lines")):
-        yield {**noted, **line}
+        if id_of(line):
+            yield {**noted, **line}
 
 
 def under(name: str) -> Callable[[Data], Iterator[Data]]:
@@ -197,9 +208,9 @@ def under(name: str) -> Callable[[Data], Iterator[Data]]:
 
     def find(data: Data) -> Iterator[Data]:
         value = data.get(name)
-        inner = listed(value) if isinstance(value, dict) and value.get("object") == "list" else value
-        for one in inner if isinstance(inner, (list, tuple)) else [inner]:
-            if isinstance(one, dict) and one.get("id"):
+        found = listed(value) if isinstance(value, dict) and value.get("object") == "list" else value
+        for one in found if isinstance(found, (list, tuple)) else [found]:
+            if isinstance(one, dict) and id_of(one):
                 yield one
 
     return find
@@ -283,7 +294,5 @@ def departed(kind: Kind, before: Data, after: Data) -> list[Ref]:
     """Return the children that were inside the object and are no longer: the removed lines of a draft, for one."""
     if is_cut_short(after):
         return []
-    was, still = (
-        {Ref(child.name, inner["id"]) for child, inner in children_of(kind, data)} for data in (before, after)
-    )
+    was, still = ({Ref(child.name, one["id"]) for child, one in children_of(kind, data)} for data in (before, after))
     return sorted(was - still, key=str)

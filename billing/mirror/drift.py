@@ -140,7 +140,7 @@ def look_once(
 ) -> tuple[dict[Ref, list[Difference]], set[Ref]]:
     """Return what differs, and what was written while it was compared."""
     before = gates.versions(refs, owner=account.name)
-    ours = stored_of(refs)
+    ours = stored_of(refs, livemode=account.livemode)
     answers = fetch_many(refs, account=account)
     after = gates.versions(refs, owner=account.name)
     differing = {}

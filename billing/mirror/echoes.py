@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from billing.mirror.kinds import Ref
-from billing.mirror.shapes import Data, id_of, listed
+from billing.mirror.shapes import Data, id_of, inner, listed
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def of_invoice(invoice_id: str, data: Data, before: Sequence[Data]) -> Iterator[
     items = items_on(data)
     for item in sorted(items):
         yield Echo(Ref("invoiceitem", item), "invoice", invoice_id)
-    if not (data.get("lines") or {}).get("has_more"):
+    if not inner(data.get("lines")).get("has_more"):
         for item in sorted({item for state in before for item in items_on(state)} - items):
             yield Echo(Ref("invoiceitem", item))
 
@@ -52,8 +52,8 @@ def items_on(invoice: Data) -> set[str]:
 
 
 def item_of(line: Data) -> str:
-    parent = line.get("parent") or {}
-    details = parent.get("invoice_item_details") or parent.get("subscription_item_details") or {}
+    parent = inner(line.get("parent"))
+    details = inner(parent.get("invoice_item_details")) or inner(parent.get("subscription_item_details"))
     return id_of(details.get("invoice_item"))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from billing.mirror.shapes import Data, id_of, listed, required_time, sum_of, time_of
+from billing.mirror.shapes import Data, id_of, inner, listed, made_at, number, objects_in, sum_of, time_of, whole, word
 
 
 class SubscriptionStatus(StrEnum):
@@ -224,24 +224,24 @@ class ScheduleFacts:
 
 
 def subscription_facts(data: Data) -> SubscriptionFacts:
-    """Read a subscription; `KeyError` when it has no id or creation time."""
-    pause = data.get("pause_collection") or {}
-    trial_settings = (data.get("trial_settings") or {}).get("end_behavior") or {}
+    """Read a subscription; `KeyError` when it has no id."""
+    pause = inner(data.get("pause_collection"))
+    trial_settings = inner(inner(data.get("trial_settings")).get("end_behavior"))
     items = tuple(item_facts(item) for item in listed(data.get("items")))
     return SubscriptionFacts(
         id=data["id"],
         customer_id=id_of(data.get("customer")),
-        status=SubscriptionStatus(data.get("status") or ""),
-        currency=data.get("currency") or (items[0].currency if items else ""),
+        status=SubscriptionStatus(word(data.get("status"))),
+        currency=word(data.get("currency")) or (items[0].currency if items else ""),
         items=items,
-        created=required_time(data["created"]),
+        created=made_at(data, data.get("start_date"), *(item.get("created") for item in listed(data.get("items")))),
         cancel_at=time_of(data.get("cancel_at")),
         cancel_at_period_end=bool(data.get("cancel_at_period_end")),
         canceled_at=time_of(data.get("canceled_at")),
         ended_at=time_of(data.get("ended_at")),
         trial_end=time_of(data.get("trial_end")),
-        trial_without_method=trial_settings.get("missing_payment_method") or "create_invoice",
-        collection_method=data.get("collection_method") or "charge_automatically",
+        trial_without_method=word(trial_settings.get("missing_payment_method")) or "create_invoice",
+        collection_method=word(data.get("collection_method")) or "charge_automatically",
         collection_paused=bool(pause),
         collection_resumes_at=time_of(pause.get("resumes_at")),
         default_payment_method_id=id_of(data.get("default_payment_method")),
@@ -255,22 +255,22 @@ def subscription_facts(data: Data) -> SubscriptionFacts:
 
 def order_key(subscription: Data) -> str:
     """The checkout order that a subscription came from, by its metadata; empty when it says none."""
-    return (subscription.get("metadata") or {}).get("kessai_order") or ""
+    return word(inner(subscription.get("metadata")).get("kessai_order"))
 
 
 def item_facts(item: Data) -> ItemFacts:
-    price = item.get("price") or {}
-    recurring = price.get("recurring") or {}
+    price = inner(item.get("price"))
+    recurring = inner(price.get("recurring"))
     flat = price.get("billing_scheme", "per_unit") == "per_unit" and not price.get("transform_quantity")
-    quantity = item.get("quantity")
+    quantity = whole(item.get("quantity"))
     return ItemFacts(
         price_id=id_of(price),
         product_id=id_of(price.get("product")),
-        quantity=1 if quantity is None else int(quantity),
-        unit_amount=price.get("unit_amount") if flat else None,
-        currency=price.get("currency") or "",
-        interval=recurring.get("interval") or "",
-        interval_count=recurring.get("interval_count") or 1,
+        quantity=1 if quantity is None else quantity,
+        unit_amount=whole(price.get("unit_amount")) if flat else None,
+        currency=word(price.get("currency")),
+        interval=word(recurring.get("interval")),
+        interval_count=number(recurring.get("interval_count")) or 1,
         metered=recurring.get("usage_type") == "metered",
         period_start=time_of(item.get("current_period_start")),
         period_end=time_of(item.get("current_period_end")),
@@ -278,32 +278,32 @@ def item_facts(item: Data) -> ItemFacts:
 
 
 def is_taxed(data: Data) -> bool:
-    automatic = (data.get("automatic_tax") or {}).get("enabled")
+    automatic = inner(data.get("automatic_tax")).get("enabled")
     return bool(
         automatic or data.get("default_tax_rates") or any(i.get("tax_rates") for i in listed(data.get("items")))
     )
 
 
 def invoice_facts(data: Data) -> InvoiceFacts:
-    """Read an invoice; `KeyError` when it has no id or creation time."""
-    changes = data.get("status_transitions") or {}
-    subscription = ((data.get("parent") or {}).get("subscription_details") or {}).get("subscription")
+    """Read an invoice; `KeyError` when it has no id."""
+    changes = inner(data.get("status_transitions"))
+    subscription = inner(inner(data.get("parent")).get("subscription_details")).get("subscription")
     return InvoiceFacts(
         id=data["id"],
-        number=data.get("number") or "",
+        number=word(data.get("number")),
         customer_id=id_of(data.get("customer")),
         subscription_id=id_of(subscription),
-        status=InvoiceStatus(data.get("status") or ""),
-        currency=data.get("currency") or "",
-        subtotal=data.get("subtotal") or 0,
+        status=InvoiceStatus(word(data.get("status"))),
+        currency=word(data.get("currency")),
+        subtotal=number(data.get("subtotal")),
         discount=sum_of(data.get("total_discount_amounts")),
         tax=sum_of(data.get("total_taxes")),
-        total=data.get("total") or 0,
-        starting_balance=data.get("starting_balance") or 0,
-        amount_due=data.get("amount_due") or 0,
-        amount_paid=data.get("amount_paid") or 0,
-        amount_remaining=data.get("amount_remaining") or 0,
-        created=required_time(data["created"]),
+        total=number(data.get("total")),
+        starting_balance=number(data.get("starting_balance")),
+        amount_due=number(data.get("amount_due")),
+        amount_paid=number(data.get("amount_paid")),
+        amount_remaining=number(data.get("amount_remaining")),
+        created=made_at(data, changes.get("finalized_at"), data.get("period_end")),
         due_date=time_of(data.get("due_date")),
         finalized_at=time_of(changes.get("finalized_at")),
         paid_at=time_of(changes.get("paid_at")),
@@ -311,28 +311,28 @@ def invoice_facts(data: Data) -> InvoiceFacts:
         period_end=time_of(data.get("period_end")),
         next_payment_attempt=time_of(data.get("next_payment_attempt")),
         finalizes_at=time_of(data.get("automatically_finalizes_at")),
-        attempt_count=data.get("attempt_count") or 0,
+        attempt_count=number(data.get("attempt_count")),
         attempted=bool(data.get("attempted")),
         auto_advance=bool(data.get("auto_advance")),
-        billing_reason=data.get("billing_reason") or "",
-        collection_method=data.get("collection_method") or "charge_automatically",
-        hosted_url=data.get("hosted_invoice_url") or "",
-        pdf_url=data.get("invoice_pdf") or "",
+        billing_reason=word(data.get("billing_reason")),
+        collection_method=word(data.get("collection_method")) or "charge_automatically",
+        hosted_url=word(data.get("hosted_invoice_url")),
+        pdf_url=word(data.get("invoice_pdf")),
         lines=tuple(line_facts(line) for line in listed(data.get("lines"))),
-        more_lines=bool((data.get("lines") or {}).get("has_more")),
+        more_lines=bool(inner(data.get("lines")).get("has_more")),
         payment_intent_ids=payment_intents_of(data),
     )
 
 
 def line_facts(line: Data) -> LineFacts:
-    period = line.get("period") or {}
-    parent = line.get("parent") or {}
-    details = parent.get("subscription_item_details") or parent.get("invoice_item_details") or {}
+    period = inner(line.get("period"))
+    parent = inner(line.get("parent"))
+    details = inner(parent.get("subscription_item_details")) or inner(parent.get("invoice_item_details"))
     return LineFacts(
-        description=line.get("description") or "",
-        amount=line.get("amount") or 0,
-        currency=line.get("currency") or "",
-        quantity=line.get("quantity"),
+        description=word(line.get("description")),
+        amount=number(line.get("amount")),
+        currency=word(line.get("currency")),
+        quantity=whole(line.get("quantity")),
         period_start=time_of(period.get("start")),
         period_end=time_of(period.get("end")),
         proration=bool(details.get("proration")),
@@ -341,51 +341,55 @@ def line_facts(line: Data) -> LineFacts:
 
 def payment_intents_of(invoice: Data) -> tuple[str, ...]:
     """Return the payment intents that an invoice says it is paid by; empty when `payments` was not expanded."""
-    payments = (payment.get("payment") or {} for payment in listed(invoice.get("payments")))
+    payments = (inner(payment.get("payment")) for payment in listed(invoice.get("payments")))
     return tuple(filter(None, (id_of(payment.get("payment_intent")) for payment in payments)))
 
 
 def payment_method_facts(data: Data) -> PaymentMethodFacts:
-    kind = data.get("type") or ""
-    details = data.get(kind) or {}
+    kind = word(data.get("type"))
+    details = inner(data.get(kind))
     return PaymentMethodFacts(
         id=data["id"],
         type=kind,
-        brand=details.get("display_brand") or details.get("brand") or "",
-        last4=details.get("last4") or "",
-        exp_month=details.get("exp_month"),
-        exp_year=details.get("exp_year"),
+        brand=word(details.get("display_brand")) or word(details.get("brand")),
+        last4=word(details.get("last4")),
+        exp_month=whole(details.get("exp_month")),
+        exp_year=whole(details.get("exp_year")),
     )
 
 
 def payment_failure(intent: Data) -> PaymentFailure | None:
     """Read why a payment intent waits for another try; None when nothing has gone wrong with it."""
-    error = intent.get("last_payment_error") or {}
+    error = inner(intent.get("last_payment_error"))
     needs_action = intent.get("status") == "requires_action"
     if not needs_action and not (error and intent.get("status") in ("requires_payment_method", "canceled")):
         return None
     return PaymentFailure(
-        code=error.get("code") or "",
-        decline_code=error.get("decline_code") or "",
-        message=error.get("message") or "",
+        code=word(error.get("code")),
+        decline_code=word(error.get("decline_code")),
+        message=word(error.get("message")),
         needs_action=needs_action or error.get("code") == "authentication_required",
     )
 
 
 def schedule_facts(data: Data) -> ScheduleFacts:
-    phases = (phase_facts(phase) for phase in data.get("phases") or ())
+    phases = filter(None, map(phase_facts, objects_in(data.get("phases"))))
     return ScheduleFacts(
         id=data["id"],
         subscription_id=id_of(data.get("subscription")),
         running=data.get("status") in ("active", "not_started"),
-        end_behavior=data.get("end_behavior") or "release",
+        end_behavior=word(data.get("end_behavior")) or "release",
         phases=tuple(sorted(phases, key=lambda phase: phase.start)),
     )
 
 
-def phase_facts(phase: Data) -> PhaseFacts:
+def phase_facts(phase: Data) -> PhaseFacts | None:
+    """Read a phase; None when it does not say when it begins."""
+    start = time_of(phase.get("start_date"))
+    if start is None:
+        return None
     return PhaseFacts(
-        start=required_time(phase["start_date"]),
+        start=start,
         end=time_of(phase.get("end_date")),
-        price_ids=tuple(id_of(item.get("price")) for item in phase.get("items") or ()),
+        price_ids=tuple(id_of(item.get("price")) for item in objects_in(phase.get("items"))),
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import stripe
 import structlog
+from django.db import DataError, IntegrityError
 
 from billing import metrics
 from billing.inbox.claim import Settled, Waiting
@@ -17,7 +18,17 @@ ATTEMPTS = 8  # then a person looks; with the waits below that is after about tw
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
 LONGEST_OUTAGE_WAIT = timedelta(minutes=2)  # Stripe comes back for everybody at once: look often
+MOST_QUOTED = 200  # characters of an error of our own: it may hold what the object says
 MOST_TOLD = 20  # events that one line of the log names
+# What reading or writing an object raises that has another shape than the mirror expects.
+UNREADABLE = (
+    KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, DataError,
+    IntegrityError,
+)  # fmt: skip
+CANNOT_READ = (
+    "The mirror cannot read this object as Stripe sent it ({}). Tell who maintains the portal, and replay its events "
+    "when that is mended."
+)
 
 
 class StripeAway(Exception):
@@ -75,8 +86,14 @@ def wait_before(attempt: int, *, outage: bool) -> timedelta:
 
 
 def describe(error: BaseException) -> str:
-    """One line for the console. Stripe's own messages mask keys."""
-    return f"{type(error).__name__}: {first_line(error)}"[:1000]
+    """One line for the console. Stripe's own messages mask keys.
+
+    Whatever else Python or PostgreSQL meets in an object is one thing to an operator: it is not as the mirror knows it.
+    """
+    said = first_line(error)
+    if isinstance(error, UNREADABLE):
+        said = CANNOT_READ.format(said[:MOST_QUOTED])
+    return f"{type(error).__name__}: {said}"[:1000]
 
 
 def first_line(error: BaseException) -> str:

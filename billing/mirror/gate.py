@@ -89,10 +89,11 @@ def undisputed(last: Sequence[Word]) -> tuple[Verdict, Word | None]:
     return Verdict.WRITE, first
 
 
-def may_write(gate: Gate, *, low: int, expected_version: int | None) -> bool:
+def may_write(gate: Gate, *, low: int, expected_version: int | None, of_one_time: bool = True) -> bool:
     """Whether a state of second `low` or later may replace what the mirror holds.
 
     Yes when it is surely newer, or when it was asked for after the mirror's present state had been written and
-    nothing else was written since (`expected_version` is the version read before asking).
+    nothing else was written since (`expected_version` is the version read before asking). Where the two are not of one
+    time (a test clock's, and that of answers), only the version tells.
     """
-    return expected_version == gate.version or low > gate.high
+    return expected_version == gate.version or (low > gate.high and (of_one_time or not gate.version))

@@ -5,7 +5,7 @@ by one list with others, is not asked for alone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.together import fetch_together
-from billing.mirror.touched import leans_on, may_touch, orphaned, touched
+from billing.mirror.touched import is_nobodys, leans_on, may_touch, orphaned, touched
 from billing.mirror.words import Story
 from billing.mirror.write import Snapshot, own_rows, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -59,6 +59,7 @@ class Answers:
     told: dict[Ref, list[Echo]] = field(default_factory=dict)  # what each has changed in silence
     given: set[Ref] = field(default_factory=set)  # states that were known before anything was asked
     spare: dict[Ref, Fetched] = field(default_factory=dict)  # what came along with other answers, and may be needed
+    livemode: bool = False  # of the key that was asked with
 
     @property
     def known(self) -> set[Ref]:
@@ -79,7 +80,7 @@ def find_out(
     asks: Sequence[Ask], *, account: StripeAccount, owner: str | None, clock: Clock, later: Later | None = None
 ) -> Answers:
     """Fetch the objects, then, generation by generation, what they refer to and the mirror lacks."""
-    answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot})
+    answers = Answers({entry.ref: entry.snapshot for entry in asks if entry.snapshot}, livemode=account.livemode)
     answers.given = set(answers.snapshots)
     wanted = [entry.ref for entry in asks if entry.snapshot is None]
     stories = {entry.ref: entry.story for entry in asks if entry.story}
@@ -111,6 +112,7 @@ def left_alone(answers: Answers, *, account: StripeAccount, owner: str | None, n
     }
     gone = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is None}
     found = orphaned(needs, gone | answers.bury | answers.absent, owner=account.name) if needs else set()
+    found |= {ref for ref in needs if is_nobodys(ref, answers.snapshots[ref].data or {})}
     answers.given -= found
     return found
 
@@ -214,21 +216,26 @@ def take_in(
         elif fetched.data is None and ref in required:
             (answers.bury if required[ref] else answers.absent).add(ref)
         else:
-            answers.take(ref, snapshot_of(fetched, answer.gate, stories.get(ref)))
+            snapshot = snapshot_of(fetched, answer.gate, stories.get(ref))
+            answers.take(ref, replace(snapshot, timely=answers.livemode))
 
 
 def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
-    """Where Stripe answers no single object of a kind (a discount), the latest event has the last word."""
-    word = story.told[-1].word if story else None
-    if story is None or word is None:
+    """Where Stripe answers no single object of a kind (a discount), the latest event has the last word, in whatever API
+    version, and though it shows but the beginning of a list.
+    """
+    if story is None:
         answers.absent.add(ref)
-    elif word.says is Says.NOTHING or word.created < (gate.low if gate else 0):
+        return
+    word, shown = story.told[-1].word, story.last_shown
+    if (shown is None and word.says is not Says.GONE) or word.created < (gate.low if gate else 0):
         answers.errors[ref] = CannotBeAsked(f"Stripe answers no single {ref.kind}, and its event holds none.")
     else:
-        data = None if word.data is None else dict(word.data)
+        data = None if shown is None or word.says is Says.GONE or shown.get("deleted") else shown
         version = gate.version if gate else 0
         at = story.newest.occurred_at
-        answers.take(ref, Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True))
+        told = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True)
+        answers.take(ref, replace(told, timely=word.timely))
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
@@ -269,7 +276,8 @@ def references_of(snapshot: Snapshot, answers: Answers, owner: str | None, now: 
     if snapshot.data is None:
         return ()
     if snapshot.ref not in answers.rows:
-        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, None, owner, now)
+        mode = answers.livemode
+        answers.rows[snapshot.ref] = own_rows(snapshot.ref, snapshot.data, owner_id=owner, livemode=mode, now=now)
     return references(answers.rows[snapshot.ref])
 
 

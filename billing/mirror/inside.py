@@ -7,6 +7,7 @@ migration, a statement typed by hand or a mistake of ours can falsify while the 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -38,7 +39,8 @@ def look_inside(
     with transaction.atomic():
         held = hold(refs, account=account)
         living = {ref: data for ref, data in held.stored.items() if not data.get("deleted")}
-        rows = {ref: own_rows(ref, data, None, owner, now) for ref, data in living.items()}
+        make = partial(own_rows, owner_id=owner, livemode=account.livemode, now=now)
+        rows = {ref: make(ref, data) for ref, data in living.items()}
         places = {ref: [*map(place_of, rows[ref]), *read_model_places(ref)] for ref in rows}
         before = columns_at((place for listed in places.values() for place in listed), livemode=account.livemode)
         write([row for listed in rows.values() for row in listed])

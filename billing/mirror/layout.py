@@ -17,12 +17,13 @@ from djstripe import models as djstripe
 from djstripe.fields import StripeDateTimeField, StripeDecimalCurrencyAmountField
 
 from billing.mirror.raw import RawObject
-from billing.mirror.shapes import id_of
+from billing.mirror.shapes import LAST_SECOND, MOST, id_of, inner
 
 Data = dict[str, Any]
 Read = Callable[[Data], Any]
 
 OWNER = "djstripe_owner_account_id"
+MODE = "livemode"
 CREATED, UPDATED = "djstripe_created", "djstripe_updated"
 DATA = "stripe_data"
 
@@ -77,9 +78,7 @@ def at(*keys: str) -> Read:
     def read(data: Data) -> Any:
         value: Any = data
         for key in keys:
-            if not value:
-                return None
-            value = value.get(key)
+            value = inner(value).get(key)
         return value
 
     return read
@@ -103,7 +102,10 @@ def first_of(*reads: Read) -> Read:
 def seconds_of(data: Data) -> Any:
     """Version 2 objects give their creation as text (RFC 3339), all others in seconds."""
     created = data.get("created")
-    return datetime.fromisoformat(created).timestamp() if isinstance(created, str) else created
+    try:
+        return datetime.fromisoformat(created).timestamp() if isinstance(created, str) else created
+    except (ValueError, OverflowError):  # it is no time
+        return None
 
 
 # Where a column's value lies when it is not under the column's own name.
@@ -214,18 +216,19 @@ def column_of(model: type[models.Model], field: Any) -> Column:
     if isinstance(field, models.ForeignKey):
         return foreign_key(model, field, place)
     if isinstance(field, (StripeDateTimeField, models.DateTimeField)):
-        return Column(name, place, "double precision", f"to_timestamp(r.{name})")
+        return Column(name, seconds(place), "double precision", f"to_timestamp(r.{name})")
     if isinstance(field, models.JSONField):
         return Column(name, place, "jsonb", f"r.{name}")
     if isinstance(field, StripeDecimalCurrencyAmountField):
-        return Column(name, hundredths(place), "numeric", f"r.{name}")
+        return Column(name, hundredths(place, field), "numeric", f"r.{name}")
     if isinstance(field, (models.CharField, models.TextField)):
         longest = field.max_length if isinstance(field, models.CharField) else None
         return Column(name, text(place, longest), "text", f"r.{name}")
     if isinstance(field, models.BooleanField):
-        return Column(name, place, "boolean", f"r.{name}")
+        return Column(name, truth(place), "boolean", f"r.{name}")
     if isinstance(field, models.IntegerField):
-        return Column(name, place, "bigint", f"r.{name}")
+        most = MOST if isinstance(field, models.BigIntegerField) else MOST >> 32
+        return Column(name, whole_number(place, most), "bigint", f"r.{name}")
     raise TypeError(f"{model.__name__}.{field.name} is of a type that no column of the mirror has had yet.")
 
 
@@ -265,17 +268,43 @@ def text(place: Read, longest: int | None) -> Read:
     return read
 
 
-def hundredths(place: Read) -> Read:
-    """dj-stripe keeps these amounts, which Stripe gives in the minor unit, divided by a hundred, yen like dollars.
+# What is of another type than the column, or does not fit into it, stays in the data alone.
 
-    What is no number stays in the data alone.
-    """
+
+def truth(place: Read) -> Read:
+    def read(data: Data) -> bool | None:
+        value = place(data)
+        return value if value.__class__ is bool else None
+
+    return read
+
+
+def whole_number(place: Read, most: int) -> Read:
+    def read(data: Data) -> int | None:
+        value = place(data)
+        return value if value.__class__ is int and -most <= value <= most else None
+
+    return read
+
+
+def seconds(place: Read) -> Read:
+    def read(data: Data) -> float | None:
+        value = place(data)
+        return value if value.__class__ in (int, float) and 0 <= value <= LAST_SECOND else None
+
+    return read
+
+
+def hundredths(place: Read, field: Any) -> Read:
+    """dj-stripe keeps these amounts, which Stripe gives in the minor unit, divided by a hundred, yen like dollars."""
+    limit = Decimal(10) ** (field.max_digits - field.decimal_places)
 
     def read(data: Data) -> str | None:
         value = place(data)
         try:
-            return None if value is None else str(Decimal(str(value)) / 100)
-        except InvalidOperation:
+            amount = None if value is None else Decimal(str(value)) / 100
+            return str(amount) if amount is not None and -limit < amount < limit else None
+        except InvalidOperation:  # it is no number
             return None
 
     return read

@@ -61,7 +61,7 @@ def subscriptions_of(organization: Organization) -> list[SubscriptionFacts]:
     """Return the organization's subscriptions, the one that matters most first; ended ones too, at most 50."""
     rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
     newest = rows.order_by("-created", "-djstripe_id").values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS]
-    return sorted((subscription_facts(data) for data in newest), key=lambda sub: PRECEDENCE.index(sub.status))
+    return sorted((subscription_facts(data) for data in newest), key=precedence)
 
 
 def current_subscription(organization: Organization) -> SubscriptionFacts | None:
@@ -74,7 +74,12 @@ def living_subscription(organization: Organization) -> SubscriptionFacts | None:
     rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
     living = rows.exclude(row__status__in=[status.value for status in ENDED]).order_by("-created")
     found = (subscription_facts(data) for data in living.values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS])
-    return min(found, key=lambda sub: PRECEDENCE.index(sub.status), default=None)
+    return min(found, key=precedence, default=None)
+
+
+def precedence(subscription: SubscriptionFacts) -> tuple[int, float]:
+    """The one that matters most first; of two that matter the same, the newer one."""
+    return PRECEDENCE.index(subscription.status), -subscription.created.timestamp()
 
 
 def invoices_of(organization: Organization) -> InvoiceQuestions:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from accounts.customers import METADATA_KEY, adopt_customer
 from accounts.models import CustomerLink
+from billing.mirror.shapes import inner
 
 POINT = """
     UPDATE djstripe_customer AS customer SET subscriber_id = new.subscriber_id
@@ -40,7 +41,7 @@ def subscribers_of(customers: Sequence[dict[str, Any]], *, now: datetime) -> dic
         str(customer_id): pk for customer_id, pk in links.values_list("customer_id", "organization_id")
     }
     for customer in customers:
-        if customer["id"] not in linked and (customer.get("metadata") or {}).get(METADATA_KEY):
+        if customer["id"] not in linked and inner(customer.get("metadata")).get(METADATA_KEY):
             organization = adopt_customer(customer, now=now)
             if organization:
                 linked[customer["id"]] = organization.pk

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from billing.inbox.intake import storable
 from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, layouts_for, rows_of, without
 from billing.mirror.kinds import KINDS, Kind, Ref, kind_for
-from billing.mirror.layout import DATA, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
+from billing.mirror.layout import DATA, MODE, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
 from billing.mirror.signals import before_write
 from billing.sending import sending_cursor
@@ -243,17 +243,19 @@ def may_be_buried(kind: Kind) -> bool:
     )
 
 
-def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: datetime) -> set[str]:
+def mark_gone(
+    kind: Kind, ids: Iterable[str], *, owner_id: str | None, livemode: bool | None = None, now: datetime
+) -> set[str]:
     """Mark the rows of objects that Stripe has no more, and keep what they said; return the ids of those marked anew.
 
-    Nothing is deleted: invoices go on pointing to prices. Rows of another account are left alone: a key of another
-    account finds none of our objects, and that must not read as if all had been deleted.
+    Nothing is deleted: invoices go on pointing to prices. Rows of another account, or of the other mode, are left
+    alone: their key finds none of our objects, and that must not read as if all had been deleted.
     """
     gone = {"gone": as_json(what_gone_means(kind.name)), "kind": kind.name, "ids": sorted(ids)}
     marked = {
         object_id
         for layout in layouts_for(kind)
-        for object_id in mark_in(layout, {**gone, "owner": owner_id, "now": now})
+        for object_id in mark_in(layout, {**gone, "owner": owner_id, "livemode": livemode, "now": now})
     }
     if kind.name == "customer":
         mark_purged(marked, now)
@@ -262,12 +264,13 @@ def mark_gone(kind: Kind, ids: Iterable[str], *, owner_id: str | None, now: date
 
 def mark_in(layout: Layout, values: dict[str, Any]) -> set[str]:
     owned = f"AND coalesce(t.{OWNER} = %(owner)s, true)" if OWNER in layout.names else ""
+    of_mode = f"AND coalesce(t.{MODE} = %(livemode)s, true)" if MODE in layout.names else ""
     active = ", active = false" if "active" in layout.names else ""
     with sending_cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE "{layout.table}" t SET {DATA} = t.{DATA} || %(gone)s, {UPDATED} = %(now)s {active}
-            WHERE id = ANY(%(ids)s) AND NOT t.{DATA} @> %(gone)s {of_kind(layout)} {owned}
+            WHERE id = ANY(%(ids)s) AND NOT t.{DATA} @> %(gone)s {of_kind(layout)} {owned} {of_mode}
             RETURNING id
             """,  # noqa: S608
             values,

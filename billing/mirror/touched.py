@@ -51,8 +51,17 @@ def taken_along(ref: Ref, before: Sequence[Data], *, livemode: bool) -> set[Ref]
     if ref.kind == CLOCK:
         return found | living_by(ref.id)
     if ref.kind == "customer":
-        return found | (referring_to([ref]) if any(state.get("test_clock") for state in before) else set())
-    return found | (referring_to([ref]) if ref.kind in HOLDING else set())
+        clocked = any(state.get("test_clock") for state in before)
+        return found | (referring_to([ref]) | living_among(told_of([ref.id]) - {ref}) if clocked else set())
+    return found | (referring_to([ref]) | methods_of_nobody(before) if ref.kind in HOLDING else set())
+
+
+def methods_of_nobody(states: Iterable[Data]) -> set[Ref]:
+    """The payment methods that these name and that are nobody's: one that was used once, and never attached."""
+    named = {id_of(state.get(name)) for state in states for name in ("payment_method", "default_payment_method")}
+    held = tables.read(KINDS["payment_method"], named - {""})
+    refs = ((Ref("payment_method", object_id), data) for object_id, data in held.items())
+    return {ref for ref, data in refs if is_nobodys(ref, data) and not data.get("deleted")}
 
 
 def living_by(clock: str) -> set[Ref]:
@@ -68,7 +77,7 @@ def living_by(clock: str) -> set[Ref]:
         fresh = {ref: around[ref] for ref in around.keys() - found.keys()}
         found = found | fresh
     told = told_of({ref.id for ref in found if ref.kind == "customer"}) - found.keys()
-    return {ref for ref, gone in found.items() if not gone} | {ref for ref in told if is_there(ref)}
+    return {ref for ref, gone in found.items() if not gone} | living_among(told)
 
 
 def told_of(customers: Collection[str]) -> set[Ref]:
@@ -80,6 +89,11 @@ def told_of(customers: Collection[str]) -> set[Ref]:
         )
         told = {Ref(kind, object_id) for kind, object_id in cursor.fetchall() if object_id}
     return {ref for ref in told if ref.kind not in LASTING and kind_for(ref.kind).fetchable}
+
+
+def living_among(refs: Iterable[Ref]) -> set[Ref]:
+    """Those of the objects that the mirror takes to be there."""
+    return {ref for ref in refs if is_there(ref)}
 
 
 def is_there(ref: Ref) -> bool:
@@ -135,14 +149,23 @@ def points_to(column: Column, ids: str = "ids") -> str:
 
 
 def leans_on(ref: Ref, data: Data, references: Iterable[Ref]) -> set[Ref]:
-    """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice."""
+    """What an object refers to: by its row's foreign keys; one that is kept whole by its customer and its invoice; a
+    customer to the test clock that it lives by.
+    """
     named = {(name, id_of(data.get(name))) for name in ("customer", "invoice")} if ref.kind in RAW else set()
+    if ref.kind == "customer":
+        named.add((CLOCK, id_of(data.get("test_clock"))))
     return {*references, *(Ref(name, object_id) for name, object_id in named if object_id)}
+
+
+def is_nobodys(ref: Ref, data: Data) -> bool:
+    """Whether an object had a customer and says of whom no more: a clock may have taken it, and nothing tells."""
+    return ref.kind == "payment_method" and not data.get("customer")
 
 
 def orphaned(needs: Mapping[Ref, Iterable[Ref]], gone: Iterable[Ref] = (), *, owner: str) -> set[Ref]:
     """Those of the objects that refer to one that is gone. `gone` are known to be; the gates know of others."""
-    wanted = {other for others in needs.values() for other in others if other.kind in HOLDING}
+    wanted = {other for others in needs.values() for other in others if other.kind in TOUCHING}
     known = set(gone)
     asked = wanted - known
     if asked:

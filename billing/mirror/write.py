@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -49,6 +50,9 @@ class Snapshot:
     expected_version: int | None = None  # of its gate, read before Stripe was asked
     steps: tuple[Step, ...] = ()  # states on the way to this one, in order: they are news, but not written
     at: datetime | None = None  # when an event said so; None when nobody announced it
+    # Whether a payload's seconds can be compared with those of answers, and an answer's with those of payloads: in test
+    # mode a payload may be of a test clock's time.
+    timely: bool = True
     told: bool = False  # whether an event that is settled with it says just this: who waits for a state hears of that
 
 
@@ -58,6 +62,7 @@ class Held:
 
     gates: Mapping[Ref, Gate | None]
     stored: Mapping[Ref, Data]
+    livemode: bool | None = None  # of the account's key
     found: dict[Ref, frozenset[str]] = field(default_factory=dict)  # what `changed` has found out
 
     def changed(self, ref: Ref, data: Data) -> frozenset[str]:
@@ -93,7 +98,8 @@ def differs(snapshot: Snapshot, stored: Data | None) -> bool:
 def hold(refs: Iterable[Ref], *, account: StripeAccount) -> Held:
     """Lock the objects' gates until the transaction ends, and read their rows."""
     refs = set(refs)
-    return Held(gates.lock(refs, owner=account.name), stored_of(refs, livemode=account.livemode))
+    mode = account.livemode
+    return Held(gates.lock(refs, owner=account.name), stored_of(refs, livemode=mode), mode)
 
 
 def stored_of(refs: Iterable[Ref], *, livemode: bool | None = None) -> dict[Ref, Data]:
@@ -132,7 +138,8 @@ def write_held(
     fresh = {snapshot.ref for snapshot in passed}
     made = rows or {}
     new = {s.ref: s.data for s in passed if s.data is not None and held.changed(s.ref, s.data)}
-    flat = [row for ref, data in new.items() for row in made.get(ref) or own_rows(ref, data, held, owner_id, now)]
+    make = partial(own_rows, held=held, owner_id=owner_id, livemode=account.livemode, now=now)
+    flat = [row for ref, data in new.items() for row in made.get(ref) or make(ref, data)]
     refused = tables.write(without(flat, set(absent)) if absent else flat)
     point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
@@ -146,16 +153,20 @@ def write_held(
     return changes
 
 
-def own_rows(ref: Ref, data: Data, held: Held | None, owner_id: str | None, now: datetime) -> list[TableRow]:
+def own_rows(
+    ref: Ref, data: Data, *, held: Held | None = None, owner_id: str | None, livemode: bool, now: datetime
+) -> list[TableRow]:
     """The rows of an object: its own first, then those of what stands inside it, as far as that has changed."""
     kind, before = kind_for(ref.kind), held.stored.get(ref) if held else None
     stands = held is not None and before is not None and same_inside(kind, held.changed(ref, data))
-    return rows_of(kind, data, owner_id=owner_id, now=now, before=before, inside_stands=stands)
+    return rows_of(kind, data, owner_id=owner_id, livemode=livemode, now=now, before=before, inside_stands=stands)
 
 
 def passes(held: Held, snapshot: Snapshot) -> bool:
+    """Whether nothing was written meanwhile that may be newer: a payload may have waited for its parents, too."""
     gate = held.gates.get(snapshot.ref) or NEVER_WRITTEN
-    return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version)
+    of_one_time = snapshot.timely or gate.asked == (snapshot.low != snapshot.high)
+    return may_write(gate, low=snapshot.low, expected_version=snapshot.expected_version, of_one_time=of_one_time)
 
 
 def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, now: datetime) -> None:
@@ -167,7 +178,7 @@ def mark_departed(new: Mapping[Ref, Data], held: Held, *, owner_id: str | None, 
         for child in departed(kind_for(ref.kind), held.stored[ref], new[ref])
     ]
     for kind, ids in by_kind(left).items():
-        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
+        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, livemode=held.livemode, now=now)
 
 
 def mark_gone(refs: Iterable[Ref], held: Held, *, owner_id: str | None, now: datetime) -> dict[Ref, Data]:
@@ -177,7 +188,7 @@ def mark_gone(refs: Iterable[Ref], held: Held, *, owner_id: str | None, now: dat
     """
     gone: dict[Ref, Data] = {}
     for kind, ids in by_kind(ref for ref in refs if ref in held.stored).items():
-        marked = tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
+        marked = tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, livemode=held.livemode, now=now)
         for ref in (Ref(kind, object_id) for object_id in marked):
             gone[ref] = held.stored[ref] | tables.what_gone_means(kind)
     return gone
@@ -192,7 +203,7 @@ def mark_inside(gone: Iterable[Ref], held: Held, *, owner_id: str | None, now: d
         for child, data in children_of(kind_for(ref.kind), held.stored[ref])
     ]
     for kind, ids in by_kind(inside).items():
-        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, now=now)
+        tables.mark_gone(kind_for(kind), ids, owner_id=owner_id, livemode=held.livemode, now=now)
 
 
 def describe(snapshot: Snapshot, held: Held, after: Mapping[Ref, Data], refused: Collection[str]) -> Change:

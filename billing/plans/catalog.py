@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing.mirror.shapes import id_of, required_time
+from billing.mirror.shapes import id_of, made_at
 
 LAST = 1_000_000  # the place of a plan that names none
 
@@ -112,7 +112,7 @@ def read_price(data: Mapping[str, Any]) -> PlanPrice | None:
         currency=data["currency"],
         interval=recurring["interval"],
         interval_count=1,
-        created=required_time(data.get("created") or 0),
+        created=made_at(data),
     )
 
 

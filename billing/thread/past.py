@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from billing.activity import verbs
 from billing.mirror.facts import SubscriptionFacts, SubscriptionStatus
+from billing.mirror.shapes import LONG_AGO
 from billing.thread.present import plan_name, say_money
 from billing.thread.sentences import tell
 from billing.thread.shapes import GOOD, STOPPED, Moment
@@ -45,7 +46,9 @@ def from_invoices(situation: Situation) -> Iterator[Moment]:
 def beginnings(situation: Situation) -> Iterator[Moment]:
     sub = situation.subscription
     unfinished = (SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED)
-    if sub and sub.status not in unfinished and not told_of(sub, verbs.SUBSCRIPTION_ACTIVATED, situation):
+    if not sub or sub.created == LONG_AGO:  # Stripe's oldest objects do not say when they were made
+        return
+    if sub.status not in unfinished and not told_of(sub, verbs.SUBSCRIPTION_ACTIVATED, situation):
         yield Moment(sub.created, _("%(plan)s began.") % {"plan": plan_name(sub, situation)}, tone=GOOD)
 
 

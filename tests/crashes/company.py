@@ -12,6 +12,7 @@ class Company:
     stripe: Any
     sandbox: str
     chance: random.Random
+    name: str = "Kyoto"  # in what it names itself: both modes of an account may have the same
     products: list[str] = field(default_factory=list)
     prices: list[str] = field(default_factory=list)
     customers: list[str] = field(default_factory=list)

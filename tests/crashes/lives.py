@@ -56,7 +56,11 @@ def drop_product(company: Company) -> None:
 
 
 def give_coupon(company: Company) -> None:
-    coupon = company.v1.coupons.create({"percent_off": company.chance.randint(1, 60), "duration": "forever"})
+    """Some under a name that somebody chose: it may be used in both modes, and again after a deletion."""
+    given = {"percent_off": company.chance.randint(1, 60), "duration": "forever"}
+    if company.chance.random() < 0.5:
+        given["id"] = f"SPRING-{company.name}-{company.chance.randint(1, 3)}"
+    coupon = company.v1.coupons.create(given)
     company.coupons.append(coupon.id)
 
 

@@ -38,6 +38,26 @@ def test_a_signed_event_is_stored_and_answered_with_200(post_webhook, sent):
     assert row.payload == an_event(type="customer.created")
 
 
+@pytest.mark.parametrize(
+    ("data", "customer"),
+    [
+        ({"object": {"id": "pm_1", "object": "payment_method", "customer": "cus_2"}}, "cus_2"),
+        # One that was detached is nobody's any more: it is found among the events of whose it was.
+        (
+            {
+                "object": {"id": "pm_1", "object": "payment_method", "customer": None},
+                "previous_attributes": {"customer": "cus_2"},
+            },
+            "cus_2",
+        ),
+        ({"object": {"id": "pm_1", "object": "payment_method"}, "previous_attributes": ["customer"]}, ""),
+    ],
+)
+def test_an_event_is_its_customers(post_webhook, sent, data, customer):
+    assert post_webhook(an_event(type="payment_method.detached", data=data)).status_code == 200
+    assert InboxEvent.objects.get().customer_id == customer
+
+
 REFUSED: list[tuple[str, Any, int]] = [
     (EVENT, lambda: "", 400),  # no signature
     (EVENT, lambda: "t=,v1=", 400),  # a header that says nothing

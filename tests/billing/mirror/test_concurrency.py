@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -162,3 +163,57 @@ def test_many_workers_on_shuffled_events_end_at_what_stripe_says(shop, take_even
     for subscription in subscriptions:
         there = fetch(Ref("subscription", subscription.id)).data
         assert djstripe.Subscription.objects.get(id=subscription.id).stripe_data == there
+
+
+@pytest.mark.parametrize("days", [90, -90], ids=["ahead of Stripe's time", "behind it"])
+def test_what_a_clock_dates_otherwise_than_answers_are_dated_is_never_taken_for_newer(
+    shop, take_events, answer_with, days
+):
+    """A payload waits for a parent; meanwhile somebody asks about its object, whose state is a newer one by now."""
+    clock = shop.stripe.v1.test_helpers.test_clocks.create({"frozen_time": int(time.time()) + days * 86_400})
+    customer = shop.customer(test_clock=clock.id)
+    given = {"amount": 500, "currency": "jpy", "payment_method": "pm_card_visa", "confirm": True, "off_session": True}
+    intent = Ref("payment_intent", shop.stripe.v1.payment_intents.create({**given, "customer": customer.id}).id)
+    take_events()
+    InboxEvent.objects.exclude(type="payment_intent.created").delete()
+    others: list[Ref] = []
+
+    def while_it_waits(ref: Ref) -> Any:
+        if not others:
+            others.append(ref)
+            asking.refresh([intent], account=primary(), clock=timezone.now)
+            assert djstripe.PaymentIntent.objects.get().stripe_data["status"] == "succeeded"
+        return fetch(ref)
+
+    answer_with(while_it_waits)
+    mirror()
+    assert others
+    assert djstripe.PaymentIntent.objects.get().stripe_data == fetch(intent).data
+
+
+@pytest.mark.parametrize("days", [90, -90], ids=["ahead of Stripe's time", "behind it"])
+def test_an_answer_is_never_taken_for_newer_than_what_a_clock_has_dated(shop, take_events, answer_with, days):
+    """Stripe is asked; before its answer is written, another worker writes a later event's payload."""
+    clock = shop.stripe.v1.test_helpers.test_clocks.create({"frozen_time": int(time.time()) + days * 86_400})
+    customer = shop.customer(test_clock=clock.id)
+    held = {"amount": 500, "currency": "jpy", "payment_method": "pm_card_visa", "capture_method": "manual"}
+    made = shop.stripe.v1.payment_intents.create(
+        {**held, "customer": customer.id, "confirm": True, "off_session": True}
+    )
+    intent = Ref("payment_intent", made.id)
+    asking.refresh([Ref("customer", customer.id)], account=primary(), clock=timezone.now)
+    others: list[Ref] = []
+
+    def meanwhile(ref: Ref) -> Any:
+        fetched = fetch(ref)
+        if ref == intent and not others:
+            others.append(ref)
+            shop.stripe.v1.payment_intents.capture(made.id)
+            take_events()
+            InboxEvent.objects.exclude(type="payment_intent.succeeded").delete()
+            mirror()
+        return fetched
+
+    answer_with(meanwhile)
+    asking.refresh([intent], account=primary(), clock=timezone.now)
+    assert others and djstripe.PaymentIntent.objects.get().stripe_data["status"] == "succeeded"

@@ -3,12 +3,13 @@
 import time
 
 import pytest
+import stripe as stripe_library
 from django.utils import timezone
 from djstripe import models as djstripe
 
 from billing.inbox.claim import LEASE
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror.apply import mirror_due
+from billing.mirror.apply import ONCE_MORE, mirror_due
 from billing.mirror.fetch import fetch
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.raw import RawObject
@@ -87,6 +88,73 @@ def test_what_comes_late_of_a_deleted_clock_is_not_brought_to_life(shop, clocked
     assert {kind: living(kind) for kind in KINDS} == {kind: set() for kind in KINDS}
 
 
+@pytest.fixture
+def only_events(take_events):
+    """Put events of these types alone into the inbox, of those that are new, and mirror them."""
+
+    def only(*types: str) -> None:
+        before = set(InboxEvent.objects.values_list("pk", flat=True))
+        take_events()
+        InboxEvent.objects.exclude(pk__in=before).exclude(type__in=types).delete()
+        mirror()
+
+    return only
+
+
+DETACHED, CLOCK_DELETED = "payment_method.detached", "test_helpers.test_clock.deleted"
+
+
+def test_a_method_whose_detachment_is_told_late_is_not_brought_to_life(shop, clocked, only_events):
+    """It is nobody's any more: nothing that it refers to says that it went with a clock."""
+    clock, *_ = clocked
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events("customer.created", CLOCK_DELETED)
+    only_events(DETACHED)
+    assert living("payment_method") == set()
+
+
+@pytest.mark.parametrize("end", [CLOCK_DELETED, "customer.deleted"])
+def test_a_method_of_which_only_the_detachment_was_told_goes_with_the_clock(shop, clocked, only_events, end):
+    clock, *_ = clocked
+    only_events("customer.created", DETACHED)
+    assert len(living("payment_method")) == 1
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(end)
+    assert living("payment_method") == set()
+
+
+@pytest.mark.parametrize("end", [CLOCK_DELETED, "customer.deleted"])
+def test_a_method_that_was_used_once_and_never_attached_goes_with_the_clock(shop, only_events, end):
+    """It has no event, and refers to nobody: what was paid with it brought it into the mirror."""
+    clock = shop.stripe.v1.test_helpers.test_clocks.create({"frozen_time": int(time.time()) + 86_400})
+    customer = shop.customer(test_clock=clock.id)
+    given = {"amount": 500, "currency": "jpy", "payment_method": "pm_card_visa", "confirm": True, "off_session": True}
+    shop.stripe.v1.payment_intents.create({**given, "customer": customer.id})
+    only_events("customer.created", "payment_intent.succeeded", "charge.succeeded")
+    assert len(living("payment_method")) == 1
+    assert not InboxEvent.objects.filter(object_kind="payment_method").exists()
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(end)
+    assert living("payment_method") == living("charge") == set()
+
+
+def test_what_is_told_together_with_its_customers_end_is_not_brought_to_life(shop, clocked, only_events):
+    clock, *_ = clocked
+    only_events("customer.created")
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events("customer.deleted", "charge.succeeded")
+    assert living("customer") == living("charge") == set()
+
+
+def test_a_customer_that_is_told_of_after_its_clock_has_ended_is_asked_about(shop, clocked, only_events):
+    clock, *_ = clocked
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(CLOCK_DELETED)
+    only_events("customer.created")
+    only_events("charge.succeeded")
+    assert living("customer") == living("charge") == set()
+
+
 def test_only_what_a_clock_takes_along_casts_doubt():
     """A product that is gone leaves its prices."""
     needs = {Ref("invoice", "in_1"): {Ref("customer", "cus_1")}, Ref("invoice", "in_2"): {Ref("customer", "cus_2")}}
@@ -132,7 +200,8 @@ def test_what_another_worker_writes_while_a_clock_ends_is_found_at_the_second_lo
     InboxEvent.objects.exclude(pk__in=before).exclude(type="test_helpers.test_clock.deleted").delete()
     mirror_due(timezone.now, budget_seconds=30)
     [waiting] = InboxEvent.objects.filter(state=InboxState.RECEIVED)
-    assert waiting.type == "test_helpers.test_clock.deleted" and not waiting.error
+    assert waiting.type == "test_helpers.test_clock.deleted"
+    assert (waiting.error, waiting.attempts) == (ONCE_MORE, 0)  # an operator sees why it waits
     charge = late[0]["payload"]["data"]["object"]  # another worker had begun before that was known
     snapshot = Snapshot(Ref("charge", charge["id"]), charge | {"balance_transaction": None}, 1, 1, told=True)
     write_now([snapshot], account=primary(), owner_id=None, now=timezone.now())
@@ -140,3 +209,28 @@ def test_what_another_worker_writes_while_a_clock_ends_is_found_at_the_second_lo
     mirror()
     assert living("charge") == living("subscription_item") == set()
     assert subscription.id not in living("subscription")
+
+
+def test_the_second_look_comes_too_where_the_first_had_to_be_tried_again(shop, clocked, take_events, answer_with):
+    clock, *_ = clocked
+    take_events()
+    mirror()
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    before = set(InboxEvent.objects.values_list("pk", flat=True))
+    take_events()
+    InboxEvent.objects.exclude(pk__in=before).exclude(type=CLOCK_DELETED).delete()
+
+    def away(_ref: Ref) -> None:
+        raise stripe_library.APIConnectionError("no route")
+
+    answer_with(away)
+    mirror_due(timezone.now, budget_seconds=30)
+    event = InboxEvent.objects.get(type=CLOCK_DELETED)
+    assert (event.state, event.attempts) == (InboxState.RECEIVED, 1)
+    answer_with(fetch)
+    mirror_due(lambda: timezone.now() + LEASE, budget_seconds=30)
+    event.refresh_from_db()
+    assert (event.state, event.error) == (InboxState.RECEIVED, ONCE_MORE)
+    mirror_due(lambda: timezone.now() + 3 * LEASE, budget_seconds=30)
+    event.refresh_from_db()
+    assert (event.state, event.error) == (InboxState.STORED, "")

@@ -351,6 +351,8 @@ def test_it_tells_a_payment_once_though_news_and_mirror_both_know_it() -> None:
 
 def test_the_past_is_told_from_the_mirror_alone_after_a_resync() -> None:
     assert {m.title for m in thread_of(subscription(), invoice()).past} == {"Business began.", "You paid ¥5,000."}
+    untold = subscription(created=None, items=[])  # as Stripe's oldest: nobody knows when it began
+    assert not thread_of(untold).past
 
 
 def test_every_verb_that_concerns_a_customer_has_a_sentence() -> None:
