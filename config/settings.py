@@ -163,6 +163,8 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 # An address that tells what time it is for workflows and pages, for the demo and for tests alone: billing/clock.py.
 CLOCK_URL = "" if STRIPE_LIVE_MODE else env.str("CLOCK_URL", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
+# What a page that calls Stripe may wait for it in all, before its person reads that no answer has come.
+STRIPE_PAGE_PATIENCE_SECONDS = env.float("STRIPE_PAGE_PATIENCE_SECONDS", default=10.0)
 # Calls a second, all processes together; Stripe allows 100 in live and 25 in test mode (Stripe docs: "Rate limits").
 # The rest is left to whatever else uses the account. A sandbox has no limit: it need only not be drowned.
 STRIPE_RATE_LIMIT_LIVE = env.float("STRIPE_RATE_LIMIT_LIVE", default=80.0)
