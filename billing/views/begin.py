@@ -20,6 +20,7 @@ from accounts.viewer import OrganizationRequest, current_membership, memberships
 from billing.mirror import querysets
 from billing.plans.choice import find_choice
 from billing.views.addresses import local
+from billing.views.covering import payer_of
 
 
 @never_cache
@@ -62,10 +63,12 @@ def confirm(request: OrganizationRequest) -> HttpResponse:
     if choice is None:
         messages.error(request, no_longer_offered())
         return redirect(local("billing:plans", request.organization))
+    living = querysets.living_subscription(request.organization)
     others = memberships_of(request).exclude(pk=request.membership.pk).order_by("organization__name")
     context = {
         "choice": choice,
-        "living": querysets.living_subscription(request.organization),
+        "living": living,
+        "payer": None if living else payer_of(request),
         "others": [(each.organization, confirmation_of(request, each.organization)) for each in others],
         "new_url": with_next(reverse("accounts:organization_new"), page_of(request)),
         "overview_url": local("billing:overview", request.organization),

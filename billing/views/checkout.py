@@ -77,6 +77,7 @@ class Question:
     after: int  # seconds until it is offered
     by_itself: bool
     answer: str  # what Stripe said when it was last asked
+    unpaid: bool  # and whether that was: the payment page is still open
 
 
 def describe_question(order: CheckoutOrder, *, now: datetime) -> Question | None:
@@ -84,7 +85,12 @@ def describe_question(order: CheckoutOrder, *, now: datetime) -> Question | None
     if order.state != OrderState.OPEN or order.returned_at is None:
         return None
     wait = max(order.returned_at + SOON - now, timedelta())
-    return Question(round(wait.total_seconds()), by_itself=order.asked_at is None, answer=say_answer(order, now=now))
+    return Question(
+        after=round(wait.total_seconds()),
+        by_itself=order.asked_at is None,
+        answer=say_answer(order, now=now),
+        unpaid=order.answer == "open",
+    )
 
 
 def say_answer(order: CheckoutOrder, *, now: datetime) -> str:

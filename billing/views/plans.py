@@ -26,6 +26,7 @@ from billing.stripe_patience import in_time
 from billing.subscriptions.refresh import refresh
 from billing.views.addresses import checkout_urls, local
 from billing.views.answers import Retry, show_answer
+from billing.views.covering import payer_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def plans(request: OrganizationRequest) -> HttpResponse:
         request, querysets.catalog(), living=living, fixed=querysets.currency_of(request.organization)
     )
     context["living"] = living
+    context["payer"] = None if living else payer_of(request)
     context["left"] = "left" in request.GET
     context["open_order"] = open_page_of(request)
     context["overview_url"] = local("billing:overview", request.organization)
