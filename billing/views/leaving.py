@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
+from billing.entitlements.resolve import covered_by
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
 from billing.stripe_client import stripe_client
@@ -43,7 +44,8 @@ def cancel(request: OrganizationRequest) -> HttpResponse:
     situation = load_situation(
         request.organization, now=timezone.now(), language=get_language() or "en", subscription=living
     )
-    return render(request, "billing/cancel.html", describe_consequence(living, situation))
+    covered = covered_by(request.organization)
+    return render(request, "billing/cancel.html", {**describe_consequence(living, situation), "covered": covered})
 
 
 def describe_consequence(living: SubscriptionFacts, situation: Situation) -> dict[str, object]:

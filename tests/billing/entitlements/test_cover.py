@@ -170,3 +170,12 @@ def test_a_child_that_looks_at_plans_is_told_that_it_need_not(
     assert "Business of Acme covers this organization." in told
     assert "you need not subscribe" in told
     assert "Subscribe to Team" in told  # and may all the same
+
+
+def test_whoever_cancels_reads_for_whom_else_it_ends(
+    acme: Organization, branch: Organization, alice: User, subscribe: Subscribe
+) -> None:
+    subscribe(acme)
+    page = sign_in(alice).get(f"/o/{acme.public_id}/cancel/").content.decode()
+    assert "For whom else it ends" in page
+    assert "Acme Osaka" in page
