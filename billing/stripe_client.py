@@ -8,6 +8,7 @@ from typing import Any
 
 import stripe
 from django.conf import settings
+from django.db import connection
 
 from billing import stripe_budget, stripe_patience
 from billing.stripe_accounts import StripeAccount, primary
@@ -40,6 +41,7 @@ class StripeHTTP(stripe.HTTPXClient):
             raise stripe.APIConnectionError(
                 "The page has waited long enough: Stripe was not asked.", should_retry=False
             )
+        let_go_of_database()
         headers = headers or {}
         secret_key = headers.get("Authorization", "").removeprefix("Bearer ")
         stripe_budget.take_for_page(secret_key)
@@ -54,6 +56,12 @@ class StripeHTTP(stripe.HTTPXClient):
 
     def _should_retry(self, *args: Any, **kwargs: Any) -> bool:
         return bool(super()._should_retry(*args, **kwargs)) and not stripe_patience.is_over()
+
+
+def let_go_of_database() -> None:
+    """Give a page's connection back while it waits: or pages that only read would soon wait for Stripe too."""
+    if stripe_patience.somebody_waits() and not connection.in_atomic_block:
+        connection.close()
 
 
 def refuse_calls() -> None:

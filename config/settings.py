@@ -102,6 +102,13 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # Seconds, milliseconds: a server that has vanished is noticed, instead of waited for for hours.
 PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000}
 DATABASES["default"]["OPTIONS"] = PATIENCE | DATABASES["default"].get("OPTIONS", {})
+# So many connections at most are kept for pages, which take one for a request (config/asgi.py: the web process alone).
+# 0, for all other processes: each thread has its own, with the locks and settings that it holds by its session.
+DATABASE_POOL = env.int("DATABASE_POOL", default=0)
+if DATABASE_POOL:
+    # A database that is away is told within five seconds, and asked anew by the next request.
+    POOLED = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5.0, "reconnect_timeout": 5.0}
+    DATABASES["default"]["OPTIONS"]["pool"] = POOLED
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {

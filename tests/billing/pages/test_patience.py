@@ -6,6 +6,7 @@ import time
 import pytest
 import stripe as stripe_library
 from django.conf import LazySettings
+from django.db import connections
 from django.test import Client
 
 from accounts.models import Organization, User
@@ -142,3 +143,18 @@ def test_each_page_has_a_patience_of_its_own(settings: LazySettings) -> None:
     assert not stripe_patience.is_over()
     settings.STRIPE_PAGE_PATIENCE_SECONDS = 60.0
     assert not in_time(stripe_patience.is_over)()
+
+
+def test_a_page_that_waits_for_stripe_holds_no_connection(
+    acme: Organization, shop: Shop, member: Client, slow_stripe: SlowStripe
+) -> None:
+    its_own, held = connections["default"], []
+
+    def look(method: str, path: str) -> bool:
+        held.append(its_own.connection is not None)
+        return False
+
+    slow_stripe.holds = look
+    assert member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business}).status_code == 302
+    assert held
+    assert not any(held)
