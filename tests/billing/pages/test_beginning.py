@@ -5,12 +5,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Membership, Organization, Role, User
-from tests.accounts.browser import is_signed_in, link_in_mail, log_in, new_browser
+from tests.accounts.browser import is_signed_in, link_in_mail, log_in, new_browser, one_time_code
 from tests.accounts.conftest import own_cache as own_cache
+from tests.accounts.test_sign_in import in_a_minute, turn_on_codes
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import price, subscription
 from tests.cast import PASSWORD, make_user, sign_in
@@ -112,6 +114,16 @@ def test_who_has_an_account_signs_in_to_it(alice: User, acme: Organization) -> N
     assert offers(
         browser.post("/accounts/login/", sign_in_form(alice.email, next=hidden(sign_in_page, "next")), follow=True)
     )
+
+
+def test_a_second_factor_lies_on_the_way(alice: User, acme: Organization) -> None:
+    before, browser = new_browser(), new_browser()
+    log_in(before, alice.email)
+    secret = turn_on_codes(before)
+    with time_machine.travel(in_a_minute(), tick=False):
+        asked = browser.post("/accounts/login/", sign_in_form(alice.email, next=CHOSEN))
+        assert asked["Location"].startswith("/accounts/2fa/authenticate/")
+        assert offers(browser.post("/accounts/2fa/authenticate/", {"code": one_time_code(secret)}, follow=True))
 
 
 def test_an_address_that_is_taken_is_answered_like_a_free_one(alice: User) -> None:
