@@ -30,8 +30,13 @@ def load_situation(
     now: datetime,
     language: str,
     subscription: SubscriptionFacts | None = None,
+    with_cover: bool = False,
 ) -> Situation:
-    """Return the organization's situation, about `subscription` or else about the one that matters most."""
+    """Return the organization's situation, about `subscription` or else about the one that matters most.
+
+    `with_cover` looks for an organization above that pays, where the subscription is none or has ended: for a page
+    about the organization, not for one about that subscription.
+    """
     subscription = subscription or querysets.current_subscription(organization)
     order = unfinished_order(organization)
     schedule = querysets.schedule_of(subscription) if subscription else None
@@ -39,7 +44,7 @@ def load_situation(
     price_products = price_products_of(schedule, order)
     invoices = tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES))
     living = subscription is not None and subscription.living
-    cover = None if living or organization.parent_id is None else load_cover(organization)
+    looks_above = with_cover and not living and organization.parent_id is not None
     situation = Situation(
         now=now,
         language=language,
@@ -51,7 +56,7 @@ def load_situation(
         provision=provision_of(subscription.id) if subscription else None,
         suspensions=suspensions_of(organization) if living else (),
         outlooks=outlooks_of(organization) if living else (),
-        cover=cover,
+        cover=load_cover(organization) if looks_above else None,
         price_products=price_products,
         product_names=querysets.product_names(products_named(subscription, activities, price_products.values())),
     )

@@ -74,6 +74,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         now=clock.now(),
         language=get_language() or "en",
         subscription=next(iter(subscriptions), None),
+        with_cover=True,
     )
     subscription = situation.subscription
     sees_invoices = may(request.membership.role, Act.SEE_INVOICES)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from djstripe.models import Subscription
 
 from accounts.models import Membership, Organization, Role, User
 from billing.entitlements.access import State
@@ -179,3 +180,15 @@ def test_whoever_cancels_reads_for_whom_else_it_ends(
     page = sign_in(alice).get(f"/o/{acme.public_id}/cancel/").content.decode()
     assert "For whom else it ends" in page
     assert "Acme Osaka" in page
+
+
+def test_the_console_speaks_of_the_subscription_that_has_ended(
+    acme: Organization, branch: Organization, dora: User, olga: User, subscribe: Subscribe
+) -> None:
+    subscribe(acme)
+    subscribe(branch, "canceled")
+    assert "through Acme." in sign_in(dora).get(f"/o/{branch.public_id}/").content.decode()
+    pk = Subscription.objects.get(id=f"sub_{branch.pk}").pk
+    page = sign_in(olga).get(f"/admin/djstripe/subscription/{pk}/change/", follow=True).content.decode()
+    assert "Business ended on" in page
+    assert "through Acme." not in page
