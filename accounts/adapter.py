@@ -3,11 +3,16 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils import translation
 
 from accounts.models import User
+from accounts.onward import keep_wanted_page, plan_page, wanted_page, with_next
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -26,6 +31,28 @@ class AccountAdapter(DefaultAccountAdapter):
         with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message
+
+    def respond_email_verification_sent(self, request: HttpRequest, user: Any) -> HttpResponseBase:
+        """Lead to "look in your mail", and keep which plan was chosen: the link may be opened anywhere, any time.
+
+        An address that is taken comes here without a user, and is answered alike.
+        """
+        page = wanted_page(request)
+        if page and isinstance(user, User):
+            keep_wanted_page(user, page)
+        return redirect(with_next(reverse("account_email_verification_sent"), page))
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        """Where a sign-in without `next` leads."""
+        wanted = plan_page(request.user.wanted_page) if isinstance(request.user, User) else ""
+        return wanted or str(super().get_login_redirect_url(request))
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        """Where a confirmed address leads; in another browser to sign-in, and from there to the plan."""
+        page = plan_page(email_address.user.wanted_page)
+        if page and not self.request.user.is_authenticated:
+            return with_next(reverse("account_login"), page)
+        return str(super().get_email_verification_redirect_url(email_address))
 
     def is_safe_url(self, url: str | None) -> bool:
         """allauth's answer; what is no address at all, such as `//[`, is not safe instead of an error."""

@@ -37,6 +37,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     name = models.CharField(_("name"), max_length=120, blank=True)
     language = models.CharField(_("language"), max_length=10, default="en")
     time_zone = models.CharField(_("time zone"), max_length=64, default="UTC")
+    # The plan's page that they came from, until they have arrived there: accounts/onward.py.
+    wanted_page = models.CharField(max_length=200, blank=True, default="", editable=False)
     is_staff = models.BooleanField(_("operator"), default=False, help_text=_("May enter the ops console."))
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(_("joined"), default=timezone.now)

@@ -8,8 +8,9 @@ from typing import Any
 
 import stripe
 from django.conf import settings
+from django.db import connection
 
-from billing import stripe_budget
+from billing import stripe_budget, stripe_patience
 from billing.stripe_accounts import StripeAccount, primary
 
 _calls_refused: ContextVar[bool] = ContextVar("stripe_calls_refused", default=False)
@@ -30,10 +31,17 @@ def no_calls() -> Iterator[None]:
 
 
 class StripeHTTP(stripe.HTTPXClient):
-    """stripe's HTTP client, which stays silent where `no_calls` holds, and keeps to the budget of calls."""
+    """stripe's HTTP client, which stays silent where `no_calls` holds, keeps to the budget of calls, and gives up when
+    whoever waits for the page has waited long enough.
+    """
 
     def request(self, method: str, url: str, headers: Mapping[str, str] | None, *args: Any, **kwargs: Any) -> Any:
         refuse_calls()
+        if stripe_patience.is_over():
+            raise stripe.APIConnectionError(
+                "The page has waited long enough: Stripe was not asked.", should_retry=False
+            )
+        let_go_of_database()
         headers = headers or {}
         secret_key = headers.get("Authorization", "").removeprefix("Bearer ")
         stripe_budget.take_for_page(secret_key)
@@ -41,6 +49,19 @@ class StripeHTTP(stripe.HTTPXClient):
         if status == stripe_budget.TOO_MANY and not stripe_budget.concerns_one_object(answered):
             stripe_budget.rest(secret_key, retry_after=stripe_budget.seconds_asked(answered))
         return body, status, answered
+
+    def _get_request_args_kwargs(self, *args: Any, **kwargs: Any) -> Any:
+        words, options = super()._get_request_args_kwargs(*args, **kwargs)
+        return words, {**options, "timeout": stripe_patience.seconds_for_a_call(settings.STRIPE_TIMEOUT_SECONDS)}
+
+    def _should_retry(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(super()._should_retry(*args, **kwargs)) and not stripe_patience.is_over()
+
+
+def let_go_of_database() -> None:
+    """Give a page's connection back while it waits: or pages that only read would soon wait for Stripe too."""
+    if stripe_patience.somebody_waits() and not connection.in_atomic_block:
+        connection.close()
 
 
 def refuse_calls() -> None:

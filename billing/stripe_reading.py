@@ -17,7 +17,7 @@ import orjson
 import stripe
 from django.conf import settings
 
-from billing import metrics, stripe_budget
+from billing import metrics, stripe_budget, stripe_patience
 from billing.stripe_accounts import StripeAccount, primary
 from billing.stripe_client import refuse_calls, stripe_http
 
@@ -66,14 +66,14 @@ def read(path: str, params: Mapping[str, Any] | None = None, *, account: StripeA
             return read_once(url, account)
         except stripe.StripeError as error:
             metrics.fetch_errors.labels(code=str(error.http_status or "connection")).inc()
-            if not worth_trying_again(error, tries):
+            if stripe_patience.is_over() or not worth_trying_again(error, tries):
                 raise
             if not rests_for_all(error):
                 time.sleep(FIRST_WAIT * 2 ** (tries - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
 
 
 def read_once(url: str, account: StripeAccount) -> Answer:
-    stripe_budget.take(account.secret_key)
+    take_turn(account)
     headers = {
         "Authorization": f"Bearer {account.secret_key}",
         "Stripe-Version": settings.STRIPE_API_VERSION,
@@ -94,6 +94,14 @@ def read_once(url: str, account: StripeAccount) -> Answer:
         return Answer(orjson.loads(body), low, high)
     except ValueError as error:  # an answer that broke off, or a proxy's page
         raise stripe.APIConnectionError(f"Stripe's answer is not JSON: {error}", should_retry=True)
+
+
+def take_turn(account: StripeAccount) -> None:
+    """Wait for the turn that the budget gives: a page's is the next."""
+    if stripe_patience.somebody_waits():
+        stripe_budget.take_for_page(account.secret_key)
+    else:
+        stripe_budget.take(account.secret_key)
 
 
 def stamp_of(headers: Mapping[str, str], elapsed: float) -> tuple[int, int]:

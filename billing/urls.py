@@ -3,7 +3,8 @@
 from django.urls import path
 
 from billing.inbox.webhook import stripe_webhook
-from billing.views.checkout import checkout_return
+from billing.views.begin import begin, confirm
+from billing.views.checkout import ask, checkout_return
 from billing.views.health import healthz, metrics, readyz
 from billing.views.invoices import invoice, invoices
 from billing.views.leaving import cancel, payment_method, resume
@@ -14,10 +15,13 @@ from billing.views.plans import landing, plans, subscribe
 app_name = "billing"
 urlpatterns = [
     path("", landing, name="landing"),
+    path("begin/", begin, name="begin"),
     path("o/<str:organization_id>/", overview, name="overview"),
     path("o/<str:organization_id>/plans/", plans, name="plans"),
+    path("o/<str:organization_id>/begin/", confirm, name="confirm"),
     path("o/<str:organization_id>/subscribe/", subscribe, name="subscribe"),
     path("o/<str:organization_id>/checkout/return/", checkout_return, name="checkout_return"),
+    path("o/<str:organization_id>/checkout/ask/", ask, name="checkout_ask"),
     path("o/<str:organization_id>/invoices/", invoices, name="invoices"),
     path("o/<str:organization_id>/invoices/<str:invoice_id>/", invoice, name="invoice"),
     path("o/<str:organization_id>/payment-method/", payment_method, name="payment_method"),

@@ -25,6 +25,23 @@ class Scheduler(DatabaseScheduler):
                 self._begin_again(error)
                 time.sleep(PAUSE_SECONDS)
 
+    def update_from_dict(self, mapping: dict[str, Any]) -> None:
+        """Write the settings' entries. The original passes over one that a database which is away did not take: on a
+        busy machine beat came up just then, and nothing was swept or polled until it was started again.
+        """
+        entries = {}
+        for name, fields in mapping.items():
+            try:
+                entry = self.Entry.from_entry(name, app=self.app, **fields)
+            except AWAY:
+                raise
+            except Exception:
+                log.exception("beat:entry_refused", entry=name)
+                continue
+            if entry.model.enabled:
+                entries[name] = entry
+        self.schedule.update(entries)
+
     def tick(self, *args: Any, **more: Any) -> float:
         """Send what is due; return after how many seconds to look again."""
         try:

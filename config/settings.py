@@ -102,6 +102,13 @@ DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 # Seconds, milliseconds: a server that has vanished is noticed, instead of waited for for hours.
 PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 20_000}
 DATABASES["default"]["OPTIONS"] = PATIENCE | DATABASES["default"].get("OPTIONS", {})
+# So many connections at most are kept for pages, which take one for a request (config/asgi.py: the web process alone).
+# 0, for all other processes: each thread has its own, with the locks and settings that it holds by its session.
+DATABASE_POOL = env.int("DATABASE_POOL", default=0)
+if DATABASE_POOL:
+    # A database that is away is told within five seconds, and asked anew by the next request.
+    POOLED = {"min_size": 1, "max_size": DATABASE_POOL, "timeout": 5.0, "reconnect_timeout": 5.0}
+    DATABASES["default"]["OPTIONS"]["pool"] = POOLED
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 CACHES = {
@@ -163,6 +170,8 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")
 # An address that tells what time it is for workflows and pages, for the demo and for tests alone: billing/clock.py.
 CLOCK_URL = "" if STRIPE_LIVE_MODE else env.str("CLOCK_URL", default="")
 STRIPE_TIMEOUT_SECONDS = env.float("STRIPE_TIMEOUT_SECONDS", default=10.0)
+# What a page that calls Stripe may wait for it in all, before its person reads that no answer has come.
+STRIPE_PAGE_PATIENCE_SECONDS = env.float("STRIPE_PAGE_PATIENCE_SECONDS", default=10.0)
 # Calls a second, all processes together; Stripe allows 100 in live and 25 in test mode (Stripe docs: "Rate limits").
 # The rest is left to whatever else uses the account. A sandbox has no limit: it need only not be drowned.
 STRIPE_RATE_LIMIT_LIVE = env.float("STRIPE_RATE_LIMIT_LIVE", default=80.0)

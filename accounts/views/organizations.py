@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import OrganizationForm
 from accounts.models import Organization
+from accounts.onward import wanted_page
 from accounts.organizations import create_organization
 from accounts.permissions import Act
 from accounts.viewer import (
@@ -25,7 +26,8 @@ from accounts.views.members import acting
 @require_http_methods(["GET", "POST"])
 @login_required
 def new_organization(request: HttpRequest) -> HttpResponse:
-    """Also where somebody without any organization is led."""
+    """Also where somebody without any organization is led, on the way to a plan for one."""
+    onward = wanted_page(request)
     form = OrganizationForm(request.POST or None, initial={"billing_email": acting(request).email})
     if request.method == "POST" and form.is_valid():
         made = create_organization(
@@ -34,13 +36,15 @@ def new_organization(request: HttpRequest) -> HttpResponse:
             billing_email=form.cleaned_data["billing_email"],
             now=timezone.now(),
         )
-        return go_to(request, made)
-    context = {"form": form, "first": not memberships_of(request).exists()}
+        return go_to(request, made, onward=onward)
+    context = {"form": form, "first": not memberships_of(request).exists(), "onward": onward}
     return render(request, "accounts/new_organization.html", context)
 
 
-def go_to(request: HttpRequest, organization: Organization) -> HttpResponse:
+def go_to(request: HttpRequest, organization: Organization, *, onward: str = "") -> HttpResponse:
     remember_organization(request, organization)
+    if onward:
+        return redirect(onward)
     return redirect("billing:overview", organization_id=organization.public_id)
 
 

@@ -29,6 +29,8 @@ class CheckoutOrder(models.Model):
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     returned_at = models.DateTimeField(null=True, blank=True)  # when the viewer came back from Stripe's page
+    asked_at = models.DateTimeField(null=True, blank=True)  # when a person last had Stripe asked about it
+    answer = models.CharField(max_length=20, blank=True, default="")  # the page's status, as Stripe told it then
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

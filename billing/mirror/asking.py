@@ -39,12 +39,20 @@ def nothing(_told: Sequence[Story], _changes: Mapping[Ref, Change]) -> None:
     """Nobody waits for these objects."""
 
 
-def refresh(refs: Iterable[Ref], *, account: StripeAccount, clock: Clock, how: How = nothing) -> dict[Ref, Change]:
+def refresh(
+    refs: Iterable[Ref],
+    *,
+    account: StripeAccount,
+    clock: Clock,
+    how: How = nothing,
+    at: datetime | None = None,
+) -> dict[Ref, Change]:
     """Bring these objects, and the objects they refer to, to what Stripe says now.
 
-    Raises stripe.StripeError when Stripe does not answer or refuses.
+    `at` makes news of what the mirror had not seen before, as an event would that told it then; the same fact's event,
+    when it comes, makes no second. Raises stripe.StripeError when Stripe does not answer or refuses.
     """
-    changes, errors = ask_rounds([Ask(ref) for ref in refs], account=account, clock=clock, how=how)
+    changes, errors = ask_rounds([Ask(ref, at=at) for ref in refs], account=account, clock=clock, how=how)
     for error in errors.values():
         raise error
     return changes
@@ -166,7 +174,8 @@ def settles(entry: Ask, changes: Mapping[Ref, Change], still: Collection[int]) -
 
 def told_by(snapshot: Snapshot, asks: Sequence[Ask], held: Held) -> Snapshot:
     """Give a fetched state the events that led to it; parents are told of by the events of their children."""
-    at = max((entry.story.newest.occurred_at for entry in asks if entry.story), default=None)
+    told = [entry.story.newest.occurred_at if entry.story else entry.at for entry in asks]
+    at = max((each for each in told if each), default=None)
     return snapshot if snapshot.at else replace(snapshot, at=at)
 
 

@@ -33,6 +33,7 @@ class Ask:
     ref: Ref
     story: Story | None = None
     snapshot: Snapshot | None = None  # known already: only objects that it refers to are missing
+    at: datetime | None = None  # when a person saw that something has happened: makes news of it without an event
 
     @property
     def pks(self) -> list[int]:

@@ -4,7 +4,7 @@ columns (`billing.mirror.questions` asks about all), read from `stripe_data`.
 Whose customer is whose is asked of the customer links, never of Stripe's metadata.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -80,6 +80,17 @@ def living_subscription(organization: Organization) -> SubscriptionFacts | None:
 def precedence(subscription: SubscriptionFacts) -> tuple[int, float]:
     """The one that matters most first; of two that matter the same, the newer one."""
     return PRECEDENCE.index(subscription.status), -subscription.created.timestamp()
+
+
+def with_living_subscriptions(organization_pks: Collection[int]) -> set[int]:
+    """Return those of the organizations that have a subscription which has not ended."""
+    links = CustomerLink.objects.filter(
+        organization__in=organization_pks, livemode=settings.STRIPE_LIVE_MODE, customer_id__isnull=False
+    )
+    customers = dict(links.values_list("customer_id", "organization_id"))
+    rows = mirror.Subscription.objects.filter(customer_id__in=customers.keys() - {None})
+    living = rows.exclude(row__status__in=[status.value for status in ENDED])
+    return {customers[customer] for customer in living.values_list("customer_id", flat=True)}
 
 
 def invoices_of(organization: Organization) -> InvoiceQuestions:

@@ -2,9 +2,11 @@
 
 from datetime import date, datetime, time
 from typing import Any
+from urllib.parse import urlsplit
 
 from babel.numbers import format_percent
 from django import template
+from django.http import QueryDict
 from django.template import Context
 from django.templatetags.static import static
 from django.utils import timezone
@@ -13,7 +15,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.onward import plan_page
+from billing.mirror import querysets
 from billing.money import format_money, locale_of
+from billing.plans.choice import Choice, find_choice
 from billing.thread.words import date_words, day_words, moment_words
 
 register = template.Library()
@@ -130,6 +135,15 @@ def message_tone(level_tag: str) -> str:
 @register.filter
 def tone_icon(tone: str) -> str:
     return ICONS_OF_TONES.get(tone, "dot")
+
+
+@register.simple_tag
+def chosen_plan(address: str | None) -> Choice | None:
+    """Return the plan to whose page this address leads, where it leads to one and the plan is on offer."""
+    page = plan_page(address or "")
+    if not page:
+        return None
+    return find_choice(querysets.catalog(), QueryDict(urlsplit(page).query).dict(), language=get_language() or "en")
 
 
 @register.simple_tag

@@ -1,19 +1,21 @@
-"""Read a situation from the database: the one place where the thread's facts come from. At most fourteen queries."""
+"""Read a situation from the database: the one place where the thread's facts come from. At most fourteen queries, and
+a few more for an organization that another one may pay for."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from accounts.models import Organization
+from accounts.models import Organization, Role, User
 from billing.activity.feed import recent
 from billing.checkout.models import CheckoutOrder, OrderState
 from billing.checkout.orders import unfinished_order
 from billing.entitlements.outlook import outlooks_of
-from billing.entitlements.resolve import suspensions_of
+from billing.entitlements.resolve import cover_of, suspensions_of
 from billing.mirror import querysets
 from billing.mirror.facts import ScheduleFacts, SubscriptionFacts
 from billing.provisioning.read import provision_of
-from billing.thread.situation import ActivityFacts, OrderFacts, Situation
+from billing.thread.present import name_of_items
+from billing.thread.situation import ActivityFacts, CoverFacts, OrderFacts, Situation
 
 LATEST_INVOICES = 12
 LATEST_ACTIVITIES = 20
@@ -28,8 +30,13 @@ def load_situation(
     now: datetime,
     language: str,
     subscription: SubscriptionFacts | None = None,
+    with_cover: bool = False,
 ) -> Situation:
-    """Return the organization's situation, about `subscription` or else about the one that matters most."""
+    """Return the organization's situation, about `subscription` or else about the one that matters most.
+
+    `with_cover` looks for an organization above that pays, where the subscription is none or has ended: for a page
+    about the organization, not for one about that subscription.
+    """
     subscription = subscription or querysets.current_subscription(organization)
     order = unfinished_order(organization)
     schedule = querysets.schedule_of(subscription) if subscription else None
@@ -37,6 +44,7 @@ def load_situation(
     price_products = price_products_of(schedule, order)
     invoices = tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES))
     living = subscription is not None and subscription.living
+    looks_above = with_cover and not living and organization.parent_id is not None
     situation = Situation(
         now=now,
         language=language,
@@ -48,10 +56,33 @@ def load_situation(
         provision=provision_of(subscription.id) if subscription else None,
         suspensions=suspensions_of(organization) if living else (),
         outlooks=outlooks_of(organization) if living else (),
+        cover=load_cover(organization) if looks_above else None,
         price_products=price_products,
         product_names=querysets.product_names(products_named(subscription, activities, price_products.values())),
     )
     return with_failure(with_order(situation, order))
+
+
+def load_cover(organization: Organization) -> CoverFacts | None:
+    """Return whose subscription covers the organization; None where none above it has one that has not ended."""
+    cover = cover_of(organization)
+    if cover.payer == organization:
+        return None
+    subscriptions = querysets.subscriptions_of(cover.payer)
+    subscription = next((each for each in subscriptions if each.id == cover.access.subscription_id), None)
+    if subscription is None:
+        return None  # it has gone between two looks
+    names = querysets.product_names({item.product_id for item in subscription.items})
+    owner = User.objects.filter(memberships__organization=cover.payer, memberships__role=Role.OWNER).first()
+    return CoverFacts(
+        payer_id=cover.payer.public_id,
+        payer_name=cover.payer.name,
+        plan_name=name_of_items(subscription, names),
+        state=cover.access.state,
+        ends_at=subscription.ends_at,
+        contact_name=owner.name if owner else "",
+        contact_email=owner.email if owner else cover.payer.billing_email,
+    )
 
 
 def latest_activities(organization: Organization) -> tuple[ActivityFacts, ...]:

@@ -1,17 +1,17 @@
 """NOW: what is so, in words, with the reason. One function a status."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
-from billing.entitlements.access import SuspensionFacts
+from billing.entitlements.access import State, SuspensionFacts
 from billing.entitlements.foreseen import Act
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, SubscriptionStatus
 from billing.money import format_money
 from billing.thread.server import with_server
 from billing.thread.shapes import ATTENTION, GOOD, STOPPED, WAITING, Now
-from billing.thread.situation import OrderFacts, Situation
+from billing.thread.situation import CoverFacts, OrderFacts, Situation
 from billing.thread.words import day_words, join_sentences, moment_words, reason_words
 
 # Stripe docs: "Subscription statuses": an incomplete subscription expires after 23 hours.
@@ -22,6 +22,8 @@ def what_is_so(situation: Situation) -> Now:
     sub, order = situation.subscription, situation.order
     if order and (sub is None or not sub.living or is_being_confirmed(sub, order)):
         return say_order(order, situation)
+    if situation.cover and (sub is None or not sub.living):
+        return say_covered(situation.cover, situation)
     if sub is None:
         return say_no_plan()
     if situation.suspended:
@@ -32,6 +34,29 @@ def what_is_so(situation: Situation) -> Now:
 def is_being_confirmed(sub: SubscriptionFacts, order: OrderFacts) -> bool:
     """Whether this is a moment of checkout: Stripe makes the subscription incomplete and completes it at once."""
     return order.returned and sub.status is SubscriptionStatus.INCOMPLETE
+
+
+def say_covered(cover: CoverFacts, situation: Situation) -> Now:
+    """Say what holds for an organization that another one pays for; nothing is to be done here, whatever it is."""
+    names = {
+        "plan": cover.plan_name or _("The plan"),
+        "payer": cover.payer_name,
+        "contact": cover.contact_name or cover.contact_email,
+    }
+    if cover.state is State.SUSPENDED:
+        title = _("Access through %(payer)s is suspended.") % names
+        reason = _(
+            "%(payer)s pays for %(plan)s and has something to settle first. Your data are safe. Turn to %(contact)s."
+        )
+        return Now(title, reason % names, STOPPED, _("Suspended"))
+    title = _("%(plan)s is active, through %(payer)s.") % names
+    reasons = [_("%(payer)s pays for it. Nothing is charged to this organization.") % names]
+    if cover.state is State.GRACE:
+        reasons.append(_("A payment of theirs is not settled yet; until it is, everything works as before."))
+    if cover.ends_at:
+        reasons.append(_("It ends on %(day)s.") % {"day": say_day(cover.ends_at, situation)})
+    calm = cover.state is State.ACTIVE and not cover.ends_at
+    return Now(title, join_sentences(reasons, situation.language), GOOD if calm else WAITING, _("Active"))
 
 
 def say_no_plan() -> Now:
@@ -250,8 +275,12 @@ SAYINGS: dict[SubscriptionStatus, Callable[[SubscriptionFacts, Situation], Now]]
 
 def plan_name(sub: SubscriptionFacts, situation: Situation) -> str:
     """Return the name of what is subscribed, several names joined, "Your subscription" when none is mirrored."""
-    names = [situation.product_names.get(item.product_id, "") for item in sub.items]
-    return " + ".join(dict.fromkeys(filter(None, names))) or _("Your subscription")
+    return name_of_items(sub, situation.product_names) or _("Your subscription")
+
+
+def name_of_items(sub: SubscriptionFacts, names: Mapping[str, str]) -> str:
+    """Join the names of what is subscribed; empty when none is mirrored."""
+    return " + ".join(dict.fromkeys(filter(None, (names.get(item.product_id, "") for item in sub.items))))
 
 
 def say_money(amount: int, currency: str, situation: Situation) -> str:

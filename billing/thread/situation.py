@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from billing.entitlements.access import SuspensionFacts, suspension_in_force, unsettled
+from billing.entitlements.access import State, SuspensionFacts, suspension_in_force, unsettled
 from billing.entitlements.foreseen import Act, OutlookFacts
 from billing.mirror.facts import (
     InvoiceFacts,
@@ -35,6 +35,19 @@ class ActivityFacts:
 
 
 @dataclass(frozen=True)
+class CoverFacts:
+    """Whose subscription covers an organization that has none of its own: an organization above it."""
+
+    payer_id: str  # the public one
+    payer_name: str
+    plan_name: str
+    state: State
+    ends_at: datetime | None = None
+    contact_name: str = ""
+    contact_email: str = ""
+
+
+@dataclass(frozen=True)
 class Situation:
     """`invoices` newest first, all open ones among them; `product_names` and `price_products` by Stripe's ids."""
 
@@ -49,6 +62,7 @@ class Situation:
     activities: tuple[ActivityFacts, ...] = ()
     provision: ProvisionFacts | None = None  # what the subscription has at AWS
     suspensions: tuple[SuspensionFacts, ...] = ()
+    cover: CoverFacts | None = None
     outlooks: tuple[OutlookFacts, ...] = ()  # what will be done if nothing changes
     product_names: Mapping[str, str] = field(default_factory=dict)
     price_products: Mapping[str, str] = field(default_factory=dict)

@@ -12,9 +12,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
+from billing.entitlements.resolve import covered_by
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
 from billing.stripe_client import stripe_client
+from billing.stripe_patience import in_time
 from billing.subscriptions import cancel as leaving
 from billing.subscriptions.cancel import Done
 from billing.subscriptions.portal import PortalPage, open_portal
@@ -30,6 +32,7 @@ LONGEST_INTENT = 64
 
 @require_http_methods(["GET", "POST"])
 @organization_page(Act.MANAGE_BILLING)
+@in_time
 def cancel(request: OrganizationRequest) -> HttpResponse:
     """GET says until when it goes on and what ends; POST does it."""
     living = querysets.living_subscription(request.organization)
@@ -41,7 +44,8 @@ def cancel(request: OrganizationRequest) -> HttpResponse:
     situation = load_situation(
         request.organization, now=timezone.now(), language=get_language() or "en", subscription=living
     )
-    return render(request, "billing/cancel.html", describe_consequence(living, situation))
+    covered = covered_by(request.organization)
+    return render(request, "billing/cancel.html", {**describe_consequence(living, situation), "covered": covered})
 
 
 def describe_consequence(living: SubscriptionFacts, situation: Situation) -> dict[str, object]:
@@ -73,6 +77,7 @@ def do_cancel(request: OrganizationRequest, living: SubscriptionFacts) -> HttpRe
 
 @require_POST
 @organization_page(Act.MANAGE_BILLING)
+@in_time
 def resume(request: OrganizationRequest) -> HttpResponse:
     overview = local("billing:overview", request.organization)
     living = querysets.living_subscription(request.organization)
@@ -100,6 +105,7 @@ def intent_of(request: OrganizationRequest) -> str:
 
 @require_POST
 @organization_page(Act.MANAGE_BILLING)
+@in_time
 def payment_method(request: OrganizationRequest) -> HttpResponse:
     """Go to Stripe's own page for it; card numbers never reach us."""
     answer = open_portal(

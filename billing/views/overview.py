@@ -24,6 +24,7 @@ from billing.thread.server import TONES
 from billing.thread.shapes import Now
 from billing.thread.words import method_words
 from billing.views.addresses import live_url
+from billing.views.covering import describe_covered, describe_payer
 from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
 
 IN_TROUBLE = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.INCOMPLETE, SubscriptionStatus.UNPAID})
@@ -73,9 +74,11 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         now=clock.now(),
         language=get_language() or "en",
         subscription=next(iter(subscriptions), None),
+        with_cover=True,
     )
     subscription = situation.subscription
     sees_invoices = may(request.membership.role, Act.SEE_INVOICES)
+    manages = may(request.membership.role, Act.MANAGE_BILLING)
     context = {
         "now": situation.now,
         "live_url": news,
@@ -91,6 +94,8 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         "trouble": trouble_of(situation) if sees_invoices else None,
         "invoices": latest_invoices(situation) if sees_invoices else [],
         "server": describe_server(situation),
+        "payer": describe_payer(request, situation.cover) if situation.cover else None,
+        "covered": describe_covered(request) if manages and subscription and subscription.living else [],
         "can_cancel": can_cancel(subscription),
         "can_resume": can_resume(subscription),
     }

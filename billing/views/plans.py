@@ -22,9 +22,11 @@ from billing.money import format_money
 from billing.plans.catalog import Catalog, Plan, PlanPrice
 from billing.plans.prices import choose_currency, choose_interval, interval_words, price_words
 from billing.stripe_client import stripe_client
+from billing.stripe_patience import in_time
 from billing.subscriptions.refresh import refresh
 from billing.views.addresses import checkout_urls, local
 from billing.views.answers import Retry, show_answer
+from billing.views.covering import payer_of
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def plans(request: OrganizationRequest) -> HttpResponse:
         request, querysets.catalog(), living=living, fixed=querysets.currency_of(request.organization)
     )
     context["living"] = living
+    context["payer"] = None if living else payer_of(request)
     context["left"] = "left" in request.GET
     context["open_order"] = open_page_of(request)
     context["overview_url"] = local("billing:overview", request.organization)
@@ -97,6 +100,7 @@ def open_page_of(request: OrganizationRequest) -> Any:
 
 @require_POST
 @organization_page(Act.MANAGE_BILLING)
+@in_time
 def subscribe(request: OrganizationRequest) -> HttpResponse:
     price_id = request.POST.get("price", "")
     outcome = start_checkout(

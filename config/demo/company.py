@@ -41,6 +41,7 @@ class Customer:
     story: Story | None
     price: str = ""
     status: str = ""  # what the subscription must have become
+    part_of: str = ""  # the organization above it, which stands before it here
 
     @property
     def email(self) -> str:
@@ -125,6 +126,7 @@ CUSTOMERS = (
         "incomplete",
     ),
     Customer("Paper Crane Books", {CUSTOMER: Role.OWNER}, None),
+    Customer("Osaka Works", {"maria@kessai.example": Role.OWNER, CUSTOMER: Role.ADMIN}, None, part_of="Kumo Robotics"),
 )
 
 
@@ -143,8 +145,9 @@ def make_people() -> dict[str, User]:
 def make_organizations(stripe: StripeClient, people: dict[str, User], *, now: datetime) -> None:
     """Make the organizations and let each live through its story, once."""
     for customer in CUSTOMERS:
+        parent = Organization.objects.filter(name=customer.part_of).first()
         organization, _ = Organization.objects.get_or_create(
-            name=customer.name, defaults={"billing_email": customer.email}
+            name=customer.name, defaults={"billing_email": customer.email, "parent": parent}
         )
         for email, role in customer.members.items():
             Membership.objects.get_or_create(organization=organization, user=people[email], defaults={"role": role})

@@ -247,5 +247,32 @@ function crossFade(region, ghost) {
   fading.finished.finally(() => ghost.remove());
 }
 
-const live = document.querySelector("[data-live-url]");
-if (live) new Live(live.dataset.liveUrl);
+const liveFrame = document.querySelector("[data-live-url]");
+const live = liveFrame ? new Live(liveFrame.dataset.liveUrl) : null;
+
+// --- asking: a form that is offered after a while, and once is sent without a click -----------------
+
+let offered = 0;
+
+function offerQuestion() {
+  const form = document.querySelector("form[data-ask-after], form[data-ask-once]");
+  window.clearTimeout(offered);
+  if (form) offered = window.setTimeout(() => offer(form), Number(form.dataset.askAfter ?? 0) * 1000);
+}
+
+async function offer(form) {
+  if (!form.isConnected) return; // news came meanwhile
+  form.hidden = false;
+  delete form.dataset.askAfter;
+  if (form.dataset.askOnce === undefined || document.hidden) return;
+  delete form.dataset.askOnce;
+  try {
+    await fetch(form.action, { method: "POST", body: new FormData(form), redirect: "manual" });
+  } catch {
+    // Unreachable just now: the button is there.
+  }
+  await live?.refresh();
+}
+
+document.addEventListener("kessai:swapped", offerQuestion);
+offerQuestion();

@@ -2,7 +2,7 @@
 
 import pytest
 from django.db import OperationalError
-from django_celery_beat.schedulers import DatabaseScheduler
+from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
 from config import beat
 from config.celery import app
@@ -39,6 +39,31 @@ def test_it_waits_for_a_database_that_is_away_when_it_starts(away, sent):
     scheduler = beat.Scheduler(app=app)
     assert not away
     assert "sweep-inbox" in scheduler.schedule
+
+
+def test_an_entry_that_could_not_be_written_is_written_when_the_database_is_back(away, sent, monkeypatch):
+    write, failures = ModelEntry.from_entry.__func__, [OperationalError("terminating connection")]
+
+    def writing(cls, name, **fields):
+        if name == "poll-events" and failures:
+            raise failures.pop()
+        return write(cls, name, **fields)
+
+    monkeypatch.setattr(ModelEntry, "from_entry", classmethod(writing))
+    assert "poll-events" in beat.Scheduler(app=app).schedule
+    assert not failures
+
+
+def test_an_entry_that_can_never_be_written_does_not_hold_up_the_others(away, sent, monkeypatch):
+    write = ModelEntry.from_entry.__func__
+
+    def writing(cls, name, **fields):
+        if name == "poll-events":
+            raise ValueError(name)
+        return write(cls, name, **fields)
+
+    monkeypatch.setattr(ModelEntry, "from_entry", classmethod(writing))
+    assert "sweep-inbox" in beat.Scheduler(app=app).schedule
 
 
 def test_it_outlives_a_database_that_goes_away(away, sent):

@@ -10,6 +10,7 @@ from stripe import StripeClient
 
 from accounts.models import CustomerLink, Organization, Role, User
 from accounts.permissions import Act, may
+from billing.entitlements.resolve import cover_of
 from config.demo import catalogue, company, data
 from config.demo.cast import CUSTOMER, OPERATOR, PASSWORD
 
@@ -41,6 +42,7 @@ def test_every_customer_ends_in_the_state_of_its_story_and_the_mirror_says_so(
     assert company.missing() == []
     statuses = {found.stripe_data["status"] for found in Subscription.objects.all()}
     assert statuses == {"active", "trialing", "past_due", "canceled", "incomplete"}
+    assert cover_of(Organization.objects.get(name="Osaka Works")).payer.name == "Kumo Robotics"
     leaving = CustomerLink.objects.get(organization__name="Northwind Trading")
     assert Subscription.objects.get(customer__id=leaving.customer_id).stripe_data["cancel_at_period_end"] is True
 

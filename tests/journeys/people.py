@@ -27,12 +27,16 @@ class Person:
 
     def sign_up(self, organization: str) -> None:
         self.page.goto(f"{self.portal.url}/accounts/signup/")
+        self.fill_sign_up(organization)
+        self.confirm_address()
+
+    def fill_sign_up(self, organization: str) -> None:
         self.page.get_by_label("Your name").fill(self.name)
         self.page.get_by_label("Your organization's name").fill(organization)
         self.page.get_by_label("Email").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Create account").click()
-        self.confirm_address()
+        self.page.wait_for_url(re.compile("/accounts/confirm-email/"))
 
     def confirm_address(self) -> None:
         self.page.wait_for_url(re.compile("/accounts/confirm-email/"))
@@ -49,6 +53,9 @@ class Person:
 
     def sign_in(self) -> None:
         self.page.goto(f"{self.portal.url}/accounts/login/")
+        self.fill_sign_in()
+
+    def fill_sign_in(self) -> None:
         self.page.get_by_label("Email").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()

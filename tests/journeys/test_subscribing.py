@@ -76,6 +76,35 @@ def operator_sees(chromium: Browser, portal: Portal, subscription_id: str, *, or
     page.context.close()
 
 
+def test_a_visitors_plan_is_still_chosen_after_sign_up_and_a_link_opened_on_the_phone(
+    alice: Person, portal: Portal, chromium: Browser
+) -> None:
+    page = alice.page
+    page.goto(f"{portal.url}/?interval=year&currency=jpy")
+    page.get_by_role("link", name="Begin with Business").click()
+    chosen = "Business · ¥200,000 per year"
+    expect(page.locator(".notice")).to_contain_text(chosen)
+    alice.fill_sign_up("Chosen Early")
+    expect(page.locator(".notice").filter(has_text=chosen)).to_be_visible()
+
+    phone = chromium.new_context(locale="en-US", viewport={"width": 390, "height": 844}).new_page()
+    on_the_phone = Person(phone, portal, "Alice", email=alice.email)
+    on_the_phone.open_link_from_mail("/accounts/confirm-email/")
+    expect(phone.locator(".notice")).to_contain_text(chosen)
+    phone.get_by_role("button", name=re.compile("Confirm")).click()
+    phone.wait_for_url(re.compile("/accounts/login/"))
+    expect(phone.locator(".notice").filter(has_text=chosen)).to_be_visible()
+    on_the_phone.fill_sign_in()
+    expect(phone.get_by_role("heading", level=1)).to_have_text("Subscribe to Business")
+    phone.get_by_role("button", name=f"Subscribe to {chosen}").click()
+    phone.wait_for_url(re.compile(r"/c/pay/"))
+    on_the_phone.pay()
+    expect(on_the_phone.now).to_contain_text("Business is active", timeout=WAIT_MS)
+    (subscription,) = subscriptions_of(portal, alice.email)
+    assert subscription["items"].data[0].price.unit_amount == 200_000
+    phone.context.close()
+
+
 def test_a_declined_card_is_told_in_stripes_words_and_nothing_is_lost(alice: Person, portal: Portal) -> None:
     alice.sign_up("Declined Once")
     alice.choose_plan("Starter")
