@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils.translation import get_language
 from djstripe import models as mirror
 
 from accounts.models import CustomerLink, Organization
@@ -192,7 +193,7 @@ def products_of_prices(price_ids: Iterable[str]) -> dict[str, str]:
 
 
 def catalog() -> Catalog:
-    """Return the plans on offer in the present mode; two queries."""
+    """Return the plans on offer in the present mode, in the reader's language; two queries."""
     mode = {"livemode": settings.STRIPE_LIVE_MODE}
     products: list[Mapping[str, Any]] = list(
         mirror.Product.objects.filter(active=True, metadata__has_key="kessai_plan", **mode).values_list(
@@ -201,4 +202,5 @@ def catalog() -> Catalog:
     )
     ids = [product["id"] for product in products]
     prices = mirror.Price.objects.filter(active=True, product_id__in=ids, **mode)
-    return read_catalog(products, prices.values_list("stripe_data", flat=True))
+    language = (get_language() or "").split("-")[0]
+    return read_catalog(products, prices.values_list("stripe_data", flat=True), language=language)

@@ -118,6 +118,8 @@ class InvoiceAdmin(MirrorAdmin):
         facts = invoice_facts(row.stripe_data)
         language = get_language() or "en"
         return [
+            (_("Number"), row.stripe_data.get("number") or "–"),
+            (_("Organization"), self.organization(row)),
             (_("Status"), stripe_pill(INVOICE_STATES, row.stripe_data.get("status"))),
             (_("Total"), format_money(facts.total, facts.currency, language)),
             (_("Paid"), format_money(facts.amount_paid, facts.currency, language)),

@@ -21,6 +21,7 @@ from ops.console.audited import AuditedAdmin
 from ops.console.display import copyable, id_link
 from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.site import console
+from ops.console.subscriptions import plan_name
 from ops.console.workflows.origins import executions_for
 
 ROWS = 50
@@ -64,7 +65,7 @@ class OrganizationAdmin(PageAdmin):
 
 def subscriptions_of(organization: Organization) -> QuerySet[Subscription]:
     found: QuerySet[Subscription] = Subscription.objects.filter(customer__subscriber=organization)
-    return found.order_by("-created")[:ROWS]
+    return found.annotate(plan_name=plan_name()).order_by("-created")[:ROWS]
 
 
 @register(Membership, site=console)

@@ -29,7 +29,7 @@ class Person:
         self.page.goto(f"{self.portal.url}/accounts/signup/")
         self.page.get_by_label("Your name").fill(self.name)
         self.page.get_by_label("Your organization's name").fill(organization)
-        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("E-mail address").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Create account").click()
         self.confirm_address()
@@ -49,7 +49,7 @@ class Person:
 
     def sign_in(self) -> None:
         self.page.goto(f"{self.portal.url}/accounts/login/")
-        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("E-mail address").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(lambda url: "/accounts/login/" not in url)

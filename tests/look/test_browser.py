@@ -93,7 +93,7 @@ def test_a_form_is_sent_once_however_often_it_is_clicked(page: Page, live_server
 
     page.route("**/accounts/password/reset/", never_answer)
     page.goto(f"{live_server}/accounts/password/reset/")
-    page.get_by_label("Email").fill("alice@example.com")
+    page.get_by_label("E-mail address").fill("alice@example.com")
     busy = page.evaluate(
         """() => {
             const button = document.querySelector("form.bare button");
