@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
+
 from billing.mirror.gate import Gate
 from billing.mirror.kinds import Ref
 from billing.sending import sending_cursor

@@ -5,6 +5,7 @@ Whose customer is whose is asked of the customer links, never of Stripe's metada
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -117,7 +118,12 @@ def invoices_for_thread(organization: Organization, *, latest: int) -> list[Invo
     rows = InvoiceRow.objects.filter(customer_id__in=customer_ids_of(organization)).exclude(status="deleted")
     rows = rows.order_by(*NEWEST)
     found = read_invoices(rows[:latest]) + read_invoices(rows.open()[:MOST_OWED])
-    return sorted({invoice.id: invoice for invoice in found}.values(), key=lambda i: (i.created, i.id), reverse=True)
+    return sorted({invoice.id: invoice for invoice in found}.values(), key=by_time_and_number, reverse=True)
+
+
+def by_time_and_number(invoice: InvoiceFacts) -> tuple[datetime, str, str]:
+    """Where two are of one second, the later number is the newer one."""
+    return invoice.created, invoice.number, invoice.id
 
 
 def unsettled_invoices(organization: Organization) -> list[InvoiceFacts]:

@@ -94,7 +94,7 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
 
 
 def coming_rest(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
-    title = _("Access to %(plan)s rests if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
+    title = _("Access to %(plan)s stops if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
     return Moment(at, title, _("Your data are safe, and access comes back by itself as soon as it is paid."), ATTENTION)
 
 

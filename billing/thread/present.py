@@ -85,9 +85,9 @@ def what_follows(situation: Situation) -> str:
         "ends": say_day(ends, situation) if ends else "",
     }
     if rests and ends:
-        return _("If it is not paid, access rests on %(rests)s and the subscription ends on %(ends)s.") % days
+        return _("If it is not paid, access stops on %(rests)s and the subscription ends on %(ends)s.") % days
     if rests:
-        return _("If it is not paid, access rests on %(rests)s.") % days
+        return _("If it is not paid, access stops on %(rests)s.") % days
     return _("If it is not paid, the subscription ends on %(ends)s.") % days if ends else ""
 
 

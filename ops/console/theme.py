@@ -45,8 +45,8 @@ def page(title: Any, icon: str, model: str, **more: Any) -> dict[str, Any]:
     }
 
 
-# A word of unfold's own pages that its Japanese catalogue lacks: ours has it, since it stands here.
-FILTERS = _("Filters")
+# Words of unfold's own pages that its Japanese catalogue lacks: ours has them, since they stand here.
+UNFOLDS = (_("Filters"), _("Select all rows"), _("Select record"), _("Select value"), _("Type to search"))
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("Kessai console"),

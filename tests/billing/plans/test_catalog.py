@@ -119,7 +119,11 @@ def test_prices_are_said(amount: int, currency: str, interval: str, count: int, 
 
 
 def test_a_plan_speaks_the_readers_language_where_its_product_does() -> None:
-    metadata = {"kessai_plan": "x", "kessai_description_ja": "お一人の方に。", "kessai_features_ja": "1 シート | 監査ログ|"}
+    metadata = {
+        "kessai_plan": "x",
+        "kessai_description_ja": "お一人の方に。",
+        "kessai_features_ja": "1 シート | 監査ログ|",
+    }
     spoken = product(description="For one.", marketing_features=[{"name": "1 seat"}], metadata=metadata)
     said = {
         language: [(plan.description, [f.name for f in plan.features]) for plan in catalog.plans]
