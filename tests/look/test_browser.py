@@ -81,7 +81,9 @@ def test_the_chosen_words_do_not_run_under_the_arrow(
 ) -> None:
     let_in(page, alice, str(live_server))
     page.goto(f"{live_server}/o/{acme.public_id}/members/")
-    room = page.locator("select[name=role]").last.evaluate("select => parseFloat(getComputedStyle(select).paddingRight)")
+    room = page.locator("select[name=role]").last.evaluate(
+        "select => parseFloat(getComputedStyle(select).paddingRight)"
+    )
     assert room >= 32
 
 

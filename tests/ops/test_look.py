@@ -1,4 +1,4 @@
-"""What the console's pages have in common for the eye: names as titles, one way to write a moment, long names in place."""
+"""What all pages of the console have in common for the eye: titles, moments, long names in their place."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ from tests.cast import sign_in
 from tests.ops.rows import make_customer, make_invoice, make_plan, make_subscription
 
 AT = datetime(2026, 11, 3, 15, 42, 7, tzinfo=UTC)
-LONG = "Vereinigte Donaudampfschifffahrtsgesellschaftskapitänswitwenversorgungskasse GmbH & Co. KGaA"
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversorgungskassenverwaltungsgebäudeeigentümergemeinschaft"
 # What leaves its own box, so that a neighbour covers it or the edge cuts it.
 SPILLING = """() => [...document.querySelectorAll(".console section, .two-columns > *, .readonly")]
     .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 60))"""
@@ -31,10 +31,10 @@ def test_what_happened_a_moment_ago_happened_just_now() -> None:
     assert [ago(AT, AT), ago(AT, AT + timedelta(seconds=5))] == ["just now", "5.0 s ago"]
 
 
-@pytest.mark.parametrize(("value", "says"), [(AT, moment(AT)), (True, "Yes"), (False, "No"), ("x", "x"), (0, 0)])
-def test_a_column_shows_a_value_in_the_console_s_way(value: object, says: object) -> None:
+@pytest.mark.parametrize(("value", "says"), [(AT, "3 Nov 2026"), (True, "Yes"), (False, "No"), ("x", "x"), (0, "0")])
+def test_a_column_shows_a_value_in_the_console_s_way(value: object, says: str) -> None:
     row = type("Row", (), {"thing": value})()
-    assert shown("thing", "thing")(row) == says
+    assert says in str(shown("thing", "thing")(row))
 
 
 @pytest.mark.parametrize("empty", [None, ""])
