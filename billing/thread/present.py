@@ -1,6 +1,7 @@
 """NOW: what is so, in words, with the reason. One function a status."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -144,6 +145,11 @@ def say_collection_paused(sub: SubscriptionFacts, situation: Situation) -> Now:
 
 def reason_of_active(situation: Situation) -> str:
     waiting, paid = situation.troubled, situation.last_paid
+    if len(situation.waiting) > 1:
+        return _("%(n)d invoices wait for your payment, %(money)s in all.") % {
+            "n": len(situation.waiting),
+            "money": say_sum(situation.waiting, situation),
+        }
     if waiting:
         return _("An invoice of %(money)s waits for your payment.") % {
             "money": say_money(waiting.amount_remaining, waiting.currency, situation)
@@ -256,6 +262,14 @@ def plan_name(sub: SubscriptionFacts, situation: Situation) -> str:
 
 def say_money(amount: int, currency: str, situation: Situation) -> str:
     return format_money(amount, currency, situation.language)
+
+
+def say_sum(invoices: Iterable[InvoiceFacts], situation: Situation) -> str:
+    """Say what is left to pay of all of them, each currency for itself."""
+    sums: Counter[str] = Counter()
+    for invoice in invoices:
+        sums[invoice.currency] += invoice.amount_remaining
+    return " + ".join(say_money(amount, currency, situation) for currency, amount in sorted(sums.items()))
 
 
 def say_day(at: datetime, situation: Situation) -> str:

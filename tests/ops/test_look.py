@@ -18,7 +18,7 @@ AT = datetime(2026, 11, 3, 15, 42, 7, tzinfo=UTC)
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversorgungskassenverwaltungsgebäudeeigentümergemeinschaft"
 # What leaves its own box, so that a neighbour covers it or the edge cuts it.
 SPILLING = """() => [...document.querySelectorAll(".console section, .two-columns > *, .readonly")]
-    .filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 60))"""
+    .concat([document.documentElement]).filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 60))"""
 
 
 @pytest.mark.parametrize(("language", "written"), [("en", "3 Nov 2026 15:42:07"), ("ja", "2026/11/03 15:42:07")])
@@ -85,7 +85,7 @@ def test_a_long_name_covers_nothing_and_pushes_nothing_out(live_server, page: Pa
     acme.name = LONG
     acme.save()
     subscription = make_subscription(make_customer(acme, now=now), make_plan("Team", now=now), now=now)
-    make_invoice(subscription, now=now)
+    invoice = make_invoice(subscription, now=now)
     link = acme.customer_links.get()
     Activity.objects.create(organization=acme, verb="invoice:paid", dedup_key="a", at=now, subject_id=subscription.id)
     cookie = sign_in(olga).cookies[settings.SESSION_COOKIE_NAME].value
@@ -97,6 +97,8 @@ def test_a_long_name_covers_nothing_and_pushes_nothing_out(live_server, page: Pa
         reverse("admin:accounts_organization_change", args=[acme.pk]),
         reverse("admin:accounts_customerlink_change", args=[link.pk]),
         reverse("admin:djstripe_subscription_change", args=[subscription.pk]),
+        reverse("admin:djstripe_customer_change", args=[subscription.customer.pk]),
+        reverse("admin:djstripe_invoice_change", args=[invoice.pk]),
     ):
         page.goto(live_server.url + address)
         spilling[address] = page.evaluate(SPILLING)
