@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -24,7 +24,7 @@ def shown(name: str, words: Any) -> Callable[[Any], Any]:
         return NOTHING if value in (None, "") else value
 
     column.__name__ = name  # the cell's class
-    return column
+    return cast(Callable[[Any], Any], column)
 
 
 @display(description=gettext_lazy("mode"), ordering="livemode")

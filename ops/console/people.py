@@ -72,7 +72,8 @@ class OrganizationAdmin(PageAdmin):
 
 def subscriptions_of(organization: Organization) -> QuerySet[Subscription]:
     found: QuerySet[Subscription] = Subscription.objects.filter(customer__subscriber=organization)
-    return found.annotate(plan_name=plan_name()).order_by("-created")[:ROWS]
+    named: QuerySet[Subscription] = found.annotate(plan_name=plan_name())
+    return named.order_by("-created")[:ROWS]
 
 
 @register(Membership, site=console)

@@ -1,5 +1,6 @@
 """What all pages of the console have in common for the eye: titles, moments, long names in their place."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from playwright.sync_api import Page
 from billing.models import Activity
 from ops.console.columns import mode, shown
 from ops.console.display import ago, moment
+from ops.workflows.machines import save_version
 from tests.cast import sign_in
 from tests.ops.rows import make_customer, make_invoice, make_plan, make_subscription
 
@@ -18,7 +20,9 @@ AT = datetime(2026, 11, 3, 15, 42, 7, tzinfo=UTC)
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversorgungskassenverwaltungsgebäudeeigentümergemeinschaft"
 # What leaves its own box, so that a neighbour covers it or the edge cuts it.
 SPILLING = """() => [...document.querySelectorAll(".console section, .two-columns > *, .readonly")]
-    .concat([document.documentElement]).filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 60))"""
+    .concat([document.documentElement])
+    .filter((box) => box.scrollWidth > box.clientWidth + 1)
+    .map((box) => box.textContent.trim().slice(0, 60))"""
 
 
 @pytest.mark.parametrize(("language", "written"), [("en", "3 Nov 2026 15:42:07"), ("ja", "2026/11/03 15:42:07")])
@@ -68,6 +72,22 @@ def test_a_count_is_said_in_japanese(olga, acme):
     olga.save()
     make_customer(acme, now=timezone.now())
     assert "顧客 1 件" in sign_in(olga).get(reverse("admin:djstripe_customer_changelist")).content.decode()
+
+
+def test_the_console_says_in_which_zone_its_times_are(olga):
+    olga.time_zone = "Asia/Tokyo"
+    olga.save()
+    assert "times in JST" in sign_in(olga).get(reverse("admin:index")).content.decode()
+
+
+def test_a_state_machine_without_notes_says_what_its_definition_says_of_itself(olga):
+    states = {"Begin": {"Type": "Pass", "End": True}}
+    text = json.dumps({"Comment": "Thanks whoever paid.", "StartAt": "Begin", "States": states})
+    machine = save_version("thanks", text, reason="a test", now=AT).machine
+    assert machine.purpose == "Thanks whoever paid."
+    assert "Thanks whoever paid." in sign_in(olga).get(reverse("admin:ops_statemachine_changelist")).content.decode()
+    machine.notes = "Thanks."
+    assert machine.purpose == "Thanks."
 
 
 @pytest.mark.parametrize("path", ["/admin/no/such/page/", "/admin/accounts/user/add/"])
