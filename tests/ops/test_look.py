@@ -67,11 +67,15 @@ def test_a_list_and_a_row_are_titled_by_their_names(olga, acme):
     assert titles == ["Customers · Kessai console", f"{customer.id} · Customer · Kessai console"]
 
 
-def test_a_count_is_said_in_japanese(olga, acme):
+def test_what_dj_stripe_names_in_english_alone_is_said_in_japanese(olga, acme):
     olga.language = "ja"
     olga.save()
-    make_customer(acme, now=timezone.now())
-    assert "顧客 1 件" in sign_in(olga).get(reverse("admin:djstripe_customer_changelist")).content.decode()
+    customer = make_customer(acme, now=timezone.now())
+    operator = sign_in(olga)
+    assert "顧客 1 件" in operator.get(reverse("admin:djstripe_customer_changelist")).content.decode()
+    assert (
+        "<h2>顧客</h2>" in operator.get(reverse("admin:djstripe_customer_change", args=[customer.pk])).content.decode()
+    )
 
 
 def test_the_console_says_in_which_zone_its_times_are(olga):
