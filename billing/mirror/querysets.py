@@ -5,10 +5,12 @@ Whose customer is whose is asked of the customer links, never of Stripe's metada
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils.translation import get_language
 from djstripe import models as mirror
 
 from accounts.models import CustomerLink, Organization
@@ -132,7 +134,12 @@ def invoices_for_thread(organization: Organization, *, latest: int) -> list[Invo
     rows = InvoiceRow.objects.filter(customer_id__in=customer_ids_of(organization)).exclude(status="deleted")
     rows = rows.order_by(*NEWEST)
     found = read_invoices(rows[:latest]) + read_invoices(rows.open()[:MOST_OWED])
-    return sorted({invoice.id: invoice for invoice in found}.values(), key=lambda i: (i.created, i.id), reverse=True)
+    return sorted({invoice.id: invoice for invoice in found}.values(), key=by_time_and_number, reverse=True)
+
+
+def by_time_and_number(invoice: InvoiceFacts) -> tuple[datetime, str, str]:
+    """Where two are of one second, the later number is the newer one."""
+    return invoice.created, invoice.number, invoice.id
 
 
 def unsettled_invoices(organization: Organization) -> list[InvoiceFacts]:
@@ -208,7 +215,7 @@ def products_of_prices(price_ids: Iterable[str]) -> dict[str, str]:
 
 
 def catalog() -> Catalog:
-    """Return the plans on offer in the present mode; two queries."""
+    """Return the plans on offer in the present mode, in the reader's language; two queries."""
     mode = {"livemode": settings.STRIPE_LIVE_MODE}
     products: list[Mapping[str, Any]] = list(
         mirror.Product.objects.filter(active=True, metadata__has_key="kessai_plan", **mode).values_list(
@@ -217,4 +224,5 @@ def catalog() -> Catalog:
     )
     ids = [product["id"] for product in products]
     prices = mirror.Price.objects.filter(active=True, product_id__in=ids, **mode)
-    return read_catalog(products, prices.values_list("stripe_data", flat=True))
+    language = (get_language() or "").split("-")[0]
+    return read_catalog(products, prices.values_list("stripe_data", flat=True), language=language)

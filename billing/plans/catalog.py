@@ -4,6 +4,10 @@ A product is a plan when its metadata say so:
 - `kessai_plan`: the plan's key, such as `business`; a product without it is never offered here;
 - `kessai_order`: its place on the page, a whole number (plans without one come last).
 What the plan offers is the product's own `marketing_features` (Stripe docs: "Products", marketing features).
+
+A product has one language; metadata may say the same in others:
+- `kessai_description_ja`: the description in Japanese;
+- `kessai_features_ja`: what it offers, `|` between the lines.
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,13 +81,18 @@ class Catalog:
         return tuple(interval for interval in ("day", "week", "month", "year") if interval in found)
 
 
-def read_catalog(products: Iterable[Mapping[str, Any]], prices: Iterable[Mapping[str, Any]]) -> Catalog:
-    """Make the catalogue of Stripe's objects: active plans that have at least one price we can show."""
+def read_catalog(
+    products: Iterable[Mapping[str, Any]], prices: Iterable[Mapping[str, Any]], *, language: str = ""
+) -> Catalog:
+    """Make the catalogue of Stripe's objects: active plans that have at least one price we can show.
+
+    What they say of themselves is in `language` where their metadata have it, else in the product's own.
+    """
     by_product: dict[str, list[PlanPrice]] = {}
     for price in map(read_price, prices):
         if price:
             by_product.setdefault(price.product_id, []).append(price)
-    plans = (read_plan(product, by_product.get(product["id"], [])) for product in products)
+    plans = (read_plan(product, by_product.get(product["id"], []), language) for product in products)
     shown = [plan for plan in plans if plan]
     return Catalog(tuple(sorted(shown, key=lambda plan: (plan.order, plan.name, plan.product_id))))
 
@@ -116,7 +125,7 @@ def read_price(data: Mapping[str, Any]) -> PlanPrice | None:
     )
 
 
-def read_plan(product: Mapping[str, Any], prices: list[PlanPrice]) -> Plan | None:
+def read_plan(product: Mapping[str, Any], prices: list[PlanPrice], language: str) -> Plan | None:
     metadata = product.get("metadata") or {}
     key = (metadata.get("kessai_plan") or "").strip()
     if not key or not product.get("active") or not prices:
@@ -125,9 +134,10 @@ def read_plan(product: Mapping[str, Any], prices: list[PlanPrice]) -> Plan | Non
         key=key,
         product_id=product["id"],
         name=product.get("name") or key,
-        description=product.get("description") or "",
+        description=metadata.get(f"kessai_description_{language}") or product.get("description") or "",
         order=read_order(metadata.get("kessai_order")),
-        features=read_features(product.get("marketing_features")),
+        features=read_translated(metadata.get(f"kessai_features_{language}"))
+        or read_features(product.get("marketing_features")),
         prices=tuple(sorted(prices, key=lambda price: (price.currency, price.interval, price.id))),
     )
 
@@ -143,3 +153,7 @@ def read_order(text: str | None) -> int:
 def read_features(entries: Iterable[Mapping[str, Any]] | None) -> tuple[Feature, ...]:
     names = (str(entry.get("name") or "").strip() for entry in entries or ())
     return tuple(Feature(name) for name in names if name)
+
+
+def read_translated(text: str | None) -> tuple[Feature, ...]:
+    return read_features({"name": line} for line in (text or "").split("|"))

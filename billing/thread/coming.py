@@ -1,14 +1,15 @@
 """NEXT: what comes and when, computed from the subscription, its invoices, its schedule and an open order."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from billing.entitlements.foreseen import Act
 from billing.mirror.facts import InvoiceFacts, InvoiceStatus, ItemFacts, SubscriptionFacts, SubscriptionStatus
-from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money
+from billing.thread.present import TIME_FOR_FIRST_PAYMENT, is_being_confirmed, plan_name, say_money, say_sum
 from billing.thread.server import coming_of_server
 from billing.thread.shapes import ATTENTION, STOPPED, WAITING, Moment
 from billing.thread.situation import Situation
@@ -38,14 +39,24 @@ def coming_of_order(situation: Situation) -> Iterator[Moment]:
 
 
 def coming_of_invoices(situation: Situation) -> Iterator[Moment]:
+    waiting = situation.waiting
+    if len(waiting) > 1:
+        yield Moment(None, say_several(waiting, situation), tone=ATTENTION)
     for invoice in situation.invoices:
-        if invoice.owed:
+        if invoice.owed and (len(waiting) < 2 or invoice not in waiting):
             yield coming_of_owed(invoice, situation)
         elif invoice.status is InvoiceStatus.DRAFT and invoice.auto_advance and invoice.amount_due > 0:
             at = invoice.finalizes_at or situation.now
             yield Moment(
                 at, charge_words(say_money(invoice.amount_due, invoice.currency, situation), invoice, situation)
             )
+
+
+def say_several(invoices: Sequence[InvoiceFacts], situation: Situation) -> str:
+    count = len(invoices)
+    return ngettext(
+        "%(n)d invoice is to be paid, %(money)s in all.", "%(n)d invoices are to be paid, %(money)s in all.", count
+    ) % {"n": count, "money": say_sum(invoices, situation)}
 
 
 def coming_of_owed(invoice: InvoiceFacts, situation: Situation) -> Moment:
@@ -94,7 +105,7 @@ def coming_of_subscription(sub: SubscriptionFacts, situation: Situation) -> Iter
 
 
 def coming_rest(at: datetime, sub: SubscriptionFacts, situation: Situation) -> Moment:
-    title = _("Access to %(plan)s rests if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
+    title = _("Access to %(plan)s stops if the invoice is not paid by then.") % {"plan": plan_name(sub, situation)}
     return Moment(at, title, _("Your data are safe, and access comes back by itself as soon as it is paid."), ATTENTION)
 
 

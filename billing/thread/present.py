@@ -1,6 +1,7 @@
 """NOW: what is so, in words, with the reason. One function a status."""
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -110,9 +111,9 @@ def what_follows(situation: Situation) -> str:
         "ends": say_day(ends, situation) if ends else "",
     }
     if rests and ends:
-        return _("If it is not paid, access rests on %(rests)s and the subscription ends on %(ends)s.") % days
+        return _("If it is not paid, access stops on %(rests)s and the subscription ends on %(ends)s.") % days
     if rests:
-        return _("If it is not paid, access rests on %(rests)s.") % days
+        return _("If it is not paid, access stops on %(rests)s.") % days
     return _("If it is not paid, the subscription ends on %(ends)s.") % days if ends else ""
 
 
@@ -169,6 +170,11 @@ def say_collection_paused(sub: SubscriptionFacts, situation: Situation) -> Now:
 
 def reason_of_active(situation: Situation) -> str:
     waiting, paid = situation.troubled, situation.last_paid
+    if len(situation.waiting) > 1:
+        return _("%(n)d invoices wait for your payment, %(money)s in all.") % {
+            "n": len(situation.waiting),
+            "money": say_sum(situation.waiting, situation),
+        }
     if waiting:
         return _("An invoice of %(money)s waits for your payment.") % {
             "money": say_money(waiting.amount_remaining, waiting.currency, situation)
@@ -285,6 +291,14 @@ def name_of_items(sub: SubscriptionFacts, names: Mapping[str, str]) -> str:
 
 def say_money(amount: int, currency: str, situation: Situation) -> str:
     return format_money(amount, currency, situation.language)
+
+
+def say_sum(invoices: Iterable[InvoiceFacts], situation: Situation) -> str:
+    """Say what is left to pay of all of them, each currency for itself."""
+    sums: Counter[str] = Counter()
+    for invoice in invoices:
+        sums[invoice.currency] += invoice.amount_remaining
+    return " + ".join(say_money(amount, currency, situation) for currency, amount in sorted(sums.items()))
 
 
 def say_day(at: datetime, situation: Situation) -> str:

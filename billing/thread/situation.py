@@ -74,6 +74,13 @@ class Situation:
         return tuple(i for i in self.invoices if i.owed and (sub is None or i.subscription_id in ("", sub.id)))
 
     @property
+    def waiting(self) -> tuple[InvoiceFacts, ...]:
+        """What is paid only if somebody pays it: no further attempt and no day are set."""
+        return tuple(
+            i for i in self.owed if not any(at and at > self.now for at in (i.next_payment_attempt, i.due_date))
+        )
+
+    @property
     def troubled(self) -> InvoiceFacts | None:
         """The invoice whose payment is in question: a failed one first, else the newest that is owed."""
         failed = [invoice for invoice in self.owed if invoice.failed]

@@ -92,6 +92,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         "method": method_words(situation.method),
         "method_facts": situation.method,
         "trouble": trouble_of(situation) if sees_invoices else None,
+        "waiting": situation.waiting if sees_invoices else (),
         "invoices": latest_invoices(situation) if sees_invoices else [],
         "server": describe_server(situation),
         "payer": describe_payer(request, situation.cover) if situation.cover else None,

@@ -15,6 +15,8 @@ class DemoPlan:
     description: str
     features: tuple[str, ...]
     monthly: dict[str, int]
+    description_ja: str
+    features_ja: tuple[str, ...]
     provision: str = ""  # what is built at AWS for whoever pays: the playbook hosting
 
     @property
@@ -29,6 +31,8 @@ PLANS = (
         "For one person who wants to see whether it fits.",
         ("1 seat", "1,000 events a month", "Help by e-mail"),
         {"jpy": 1_200, "usd": 900},
+        "お一人で試してみたい方に。",
+        ("1 シート", "月 1,000 イベントまで", "メールでのサポート"),
     ),
     DemoPlan(
         "team",
@@ -36,6 +40,8 @@ PLANS = (
         "For a group that works on the same things.",
         ("10 seats", "50,000 events a month", "Roles and permissions", "Help within one working day"),
         {"jpy": 5_000, "usd": 3_900},
+        "同じ仕事に取り組むチームに。",
+        ("10 シート", "月 50,000 イベントまで", "役割と権限の管理", "1 営業日以内のサポート"),
     ),
     DemoPlan(
         "business",
@@ -43,6 +49,8 @@ PLANS = (
         "For a company that cannot wait.",
         ("Any number of seats", "1,000,000 events a month", "Audit log", "Single sign-on", "Help within one hour"),
         {"jpy": 20_000, "usd": 14_900},
+        "止まることのできない企業に。",
+        ("シート数の制限なし", "月 1,000,000 イベントまで", "監査ログ", "シングルサインオン", "1 時間以内のサポート"),
     ),
     DemoPlan(
         "hosting",
@@ -50,6 +58,8 @@ PLANS = (
         "A server of your own, built when you subscribe.",
         ("A server with its own address", "Built within minutes", "Money back if it cannot be built"),
         {"jpy": 3_000, "usd": 2_400},
+        "お申し込みと同時に構築される、専用サーバー。",
+        ("専用アドレス付きのサーバー", "数分で構築", "構築できない場合は返金"),
         provision="stack",
     ),
 )
@@ -87,7 +97,12 @@ def make_product(stripe: stripe_library.StripeClient, plan: DemoPlan, order: int
         "name": plan.name,
         "description": plan.description,
         "marketing_features": [{"name": feature} for feature in plan.features],
-        "metadata": {"kessai_plan": plan.key, "kessai_order": str(order)},
+        "metadata": {
+            "kessai_plan": plan.key,
+            "kessai_order": str(order),
+            "kessai_description_ja": plan.description_ja,
+            "kessai_features_ja": " | ".join(plan.features_ja),
+        },
     }
     stripe.v1.products.create(params)
 

@@ -21,10 +21,10 @@ DECLINING_CARD = "pm_card_chargeCustomerFail"
 CHALLENGING_CARD = "pm_card_authenticationRequired"
 
 PEOPLE = (
-    (CUSTOMER, "Hana Sato", False),
-    (OPERATOR, "Olga Petrov", True),
-    ("kenji@kessai.example", "Kenji Mori", False),
-    ("maria@kessai.example", "Maria Lind", False),
+    (CUSTOMER, "Hana Sato", "Asia/Tokyo", False),
+    (OPERATOR, "Olga Petrov", "Asia/Tokyo", True),
+    ("kenji@kessai.example", "Kenji Mori", "Asia/Tokyo", False),
+    ("maria@kessai.example", "Maria Lind", "Europe/Stockholm", False),
 )
 
 
@@ -133,9 +133,9 @@ CUSTOMERS = (
 def make_people() -> dict[str, User]:
     """Make those who can sign in, their addresses confirmed; return them by address."""
     people = {}
-    for email, name, is_operator in PEOPLE:
+    for email, name, zone, is_operator in PEOPLE:
         user = User.objects.filter(email=email).first() or User.objects.create_user(
-            email, PASSWORD, name=name, is_staff=is_operator, is_superuser=is_operator
+            email, PASSWORD, name=name, time_zone=zone, is_staff=is_operator, is_superuser=is_operator
         )
         EmailAddress.objects.get_or_create(user=user, email=email, defaults={"verified": True, "primary": True})
         people[email] = user

@@ -206,4 +206,7 @@ def span(length: timedelta | None) -> str:
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """Say how long ago a moment was: "3 min ago"."""
-    return "–" if moment is None else _("%(span)s ago") % {"span": span(now - moment)}
+    if moment is None:
+        return "–"
+    since = now - moment
+    return _("just now") if since < timedelta(seconds=1) else _("%(span)s ago") % {"span": span(since)}

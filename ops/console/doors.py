@@ -21,11 +21,13 @@ from unfold.decorators import action, display
 from accounts.models import User
 from billing.models import AsideMessage, PollCursor, PollState
 from ops.audit import DELETE_ASIDE, record_act
+from ops.console.columns import shown
 from ops.console.display import Tone, moment, pill
 from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.replay import ReasonForm
 from ops.console.site import console
 
+FAILURES = shown("failures", gettext_lazy("failures in a row"))
 POLL_TONES = {
     PollState.CURRENT.value: Tone.GOOD,
     PollState.CATCHING_UP.value: Tone.WAITING,
@@ -112,9 +114,17 @@ def delete_and_record(message: AsideMessage, actor: User, *, reason: str) -> Non
 
 @register(PollCursor, site=console)
 class PollCursorAdmin(ReadOnlyAdmin):
-    list_display = ("account_shown", "form", "state_shown", "read_shown", "missed", "failures", "asked_shown", "error")
+    list_display = ("account_shown", "form", "state_shown", "read_shown", "missed", FAILURES, "asked_shown", "error")
     ordering = ("owner", "livemode", "form")
     list_display_links = None
+    fields = (
+        *("account_shown", "form", "state_shown", "read_shown", "missed", FAILURES, "asked_shown", "error"),
+        shown("sweep_from", gettext_lazy("reads since")),
+        shown("sweep_after", gettext_lazy("goes on after")),
+        shown("due_at", gettext_lazy("due")),
+        shown("started_at", gettext_lazy("began")),
+    )
+    readonly_fields = fields
 
     @display(description=gettext_lazy("account"), ordering="owner")
     def account_shown(self, cursor: PollCursor) -> str:

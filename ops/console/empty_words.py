@@ -12,13 +12,16 @@ COMES: Mapping[str, Any] = {
     "billing.checkoutorder": gettext_lazy("An order begins when somebody chooses a plan in the portal."),
     "billing.provision": gettext_lazy("The playbook Hosting builds a server when a plan that has one is paid."),
     "billing.driftcheck": gettext_lazy(
-        "A sample of the mirror is compared with Stripe every 15 minutes while beat runs."
+        "Every 15 minutes a sample of each kind, and all that changed lately, is compared with Stripe. "
+        "To compare now, run: python manage.py drift"
     ),
     "billing.resyncrun": gettext_lazy("manage.py resync fills the mirror from Stripe; each run is kept here."),
     "ops.finding": gettext_lazy("Nothing is wrong. What needs somebody is opened here, and closed by itself."),
     "ops.rule": gettext_lazy("Add a rule here, or bring a playbook’s: manage.py playbooks apply."),
     "ops.match": gettext_lazy("Each event that a rule which is on has matched is kept here."),
     "ops.delivery": gettext_lazy("What rules call is kept here, with the answer."),
+    "ops.destination": gettext_lazy("Add the address of an HTTP API here; a rule’s target can then call it."),
+    "ops.connection": gettext_lazy("Add the key or password of an HTTP API here; API destinations call with it."),
     "ops.destinationrequest": gettext_lazy("Each request to an API destination is kept here, with its answer."),
     "ops.statemachine": gettext_lazy("Add a workflow here, or bring a playbook’s: manage.py playbooks apply."),
     "ops.execution": gettext_lazy("An execution begins when a rule starts its workflow."),
@@ -26,6 +29,8 @@ COMES: Mapping[str, Any] = {
     "ops.question": gettext_lazy("A workflow asks with the effect ask-customer; the answers are kept here."),
     "ops.mail": gettext_lazy("Letters that workflows have sent are kept here, word for word."),
     "ops.approval": gettext_lazy("A workflow that needs somebody’s decision asks for it here."),
+    "accounts.invitation": gettext_lazy("Owners and admins invite on their organization’s page of members."),
+    "auth.group": gettext_lazy("A group holds what its operators may see and do; add one, then give it to users."),
     "ops.staffact": gettext_lazy("Whatever staff does here is written down, with the reason."),
 }
 

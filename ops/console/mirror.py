@@ -18,6 +18,7 @@ from billing.mirror.facts import InvoiceFacts, invoice_facts
 from billing.models import InboxEvent
 from billing.money import format_money
 from billing.plans.prices import interval_words
+from ops.console.columns import mode, shown
 from ops.console.display import INVOICE_STATES, id_link, stripe_pill
 from ops.console.many import whose
 from ops.console.readonly import PageAdmin
@@ -25,6 +26,8 @@ from ops.console.site import console
 from ops.console.subscription_page import dashboard_url
 
 EVENTS = 50
+EMAIL = shown("email", gettext_lazy("e-mail address"))
+CREATED = shown("created", gettext_lazy("created"))
 
 
 class MirrorAdmin(PageAdmin):
@@ -53,7 +56,7 @@ class MirrorAdmin(PageAdmin):
 
 @register(Customer, site=console)
 class CustomerAdmin(MirrorAdmin):
-    list_display = ("id_shown", "subscriber", "email", "livemode", "created")
+    list_display = ("id_shown", shown("subscriber", gettext_lazy("organization")), EMAIL, mode, CREATED)
     list_select_related = ("subscriber",)
     search_fields = ("id",)
     search_help_text = gettext_lazy("Organization, e-mail address or customer id")
@@ -93,7 +96,7 @@ class InvoiceStatusFilter(DropdownFilter):
 
 @register(Invoice, site=console)
 class InvoiceAdmin(MirrorAdmin):
-    list_display = ("number", "organization", "status", "total", "subscription_shown", "created")
+    list_display = ("number", "organization", "status", "total", "subscription_shown", CREATED)
     list_filter = (InvoiceStatusFilter,)
     list_filter_submit = True
     search_fields = ("id",)
@@ -118,6 +121,8 @@ class InvoiceAdmin(MirrorAdmin):
         facts = invoice_facts(row.stripe_data)
         language = get_language() or "en"
         return [
+            (_("Number"), row.stripe_data.get("number") or "–"),
+            (_("Organization"), self.organization(row)),
             (_("Status"), stripe_pill(INVOICE_STATES, row.stripe_data.get("status"))),
             (_("Total"), format_money(facts.total, facts.currency, language)),
             (_("Paid"), format_money(facts.amount_paid, facts.currency, language)),
@@ -153,7 +158,7 @@ class InvoiceAdmin(MirrorAdmin):
 
 @register(Product, site=console)
 class ProductAdmin(MirrorAdmin):
-    list_display = ("name", "id_shown", "plan_key", "active", "created")
+    list_display = (shown("name", gettext_lazy("name")), "id_shown", "plan_key", "active", CREATED)
     list_filter = (("active", BooleanRadioFilter),)
     list_filter_submit = True
     search_fields = ("id", "name")
@@ -173,7 +178,14 @@ class ProductAdmin(MirrorAdmin):
 
 @register(Price, site=console)
 class PriceAdmin(MirrorAdmin):
-    list_display = ("amount", "product", "lookup_key", "id_shown", "active", "created")
+    list_display = (
+        "amount",
+        shown("product", gettext_lazy("product")),
+        shown("lookup_key", gettext_lazy("lookup key")),
+        "id_shown",
+        "active",
+        CREATED,
+    )
     list_select_related = ("product",)
     list_filter = (("active", BooleanRadioFilter),)
     list_filter_submit = True

@@ -18,12 +18,20 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from accounts.models import CustomerLink, Invitation, Membership, Organization, User
 from billing.models import Activity, CheckoutOrder
 from ops.console.audited import AuditedAdmin
+from ops.console.columns import mode, shown
 from ops.console.display import copyable, id_link
 from ops.console.readonly import PageAdmin, ReadOnlyAdmin
 from ops.console.site import console
+from ops.console.subscriptions import plan_name
 from ops.console.workflows.origins import executions_for
 
 ROWS = 50
+ORGANIZATION = shown("organization", gettext_lazy("organization"))
+ACCOUNT = shown("account", gettext_lazy("account"))
+CREATED = shown("created_at", gettext_lazy("created"))
+JOINED = shown("date_joined", gettext_lazy("joined"))
+LAST_LOGIN = shown("last_login", gettext_lazy("last signed in"))
+LINKED = shown("linked_at", gettext_lazy("linked"))
 ACTING = (
     "change_inboxevent", "change_user", "change_group", "add_group",  # replay, and hand out rights
     "add_destinationrequest",  # send tests, and make requests once more
@@ -33,7 +41,7 @@ ACTING = (
 
 @register(Organization, site=console)
 class OrganizationAdmin(PageAdmin):
-    list_display = ("name", "billing_email", "members_count", "parent", "created_at")
+    list_display = ("name", "billing_email", "members_count", "parent", CREATED)
     list_select_related = ("parent",)
     search_fields = ("name", "billing_email", "public_id", "customer_links__customer_id")
     search_help_text = gettext_lazy("Name, billing e-mail address, organization id or customer id")
@@ -64,12 +72,15 @@ class OrganizationAdmin(PageAdmin):
 
 def subscriptions_of(organization: Organization) -> QuerySet[Subscription]:
     found: QuerySet[Subscription] = Subscription.objects.filter(customer__subscriber=organization)
-    return found.order_by("-created")[:ROWS]
+    named: QuerySet[Subscription] = found.annotate(plan_name=plan_name())
+    return named.order_by("-created")[:ROWS]
 
 
 @register(Membership, site=console)
 class MembershipAdmin(ReadOnlyAdmin):
-    list_display = ("user", "organization", "role", "created_at")
+    list_display = (shown("user", gettext_lazy("person")), ORGANIZATION, "role", CREATED)
+    fields = list_display
+    readonly_fields = fields
     list_select_related = ("user", "organization")
     list_filter = (("role", ChoicesDropdownFilter),)
     list_filter_submit = True
@@ -79,26 +90,35 @@ class MembershipAdmin(ReadOnlyAdmin):
 
 @register(Invitation, site=console)
 class InvitationAdmin(ReadOnlyAdmin):
-    list_display = ("email", "organization", "role", "created_at", "expires_at", "accepted_at", "revoked_at")
+    list_display = (
+        "email",
+        ORGANIZATION,
+        "role",
+        CREATED,
+        shown("expires_at", gettext_lazy("valid until")),
+        shown("accepted_at", gettext_lazy("accepted")),
+        shown("revoked_at", gettext_lazy("revoked")),
+    )
+    fields = list_display
+    readonly_fields = fields
     list_select_related = ("organization",)
     list_filter = (("role", ChoicesDropdownFilter),)
     list_filter_submit = True
     search_fields = ("email", "organization__name")
     search_help_text = gettext_lazy("E-mail address or organization")
-    exclude = ("token_hash",)
     ordering = ("-created_at",)
 
 
 @register(CustomerLink, site=console)
 class CustomerLinkAdmin(ReadOnlyAdmin):
-    list_display = ("organization", "customer", "livemode", "created_at", "linked_at")
+    list_display = (ORGANIZATION, "customer", mode, CREATED, LINKED)
     list_select_related = ("organization",)
     list_filter = (("livemode", BooleanRadioFilter),)
     list_filter_submit = True
     search_fields = ("customer_id", "organization__name", "idempotency_key")
     search_help_text = gettext_lazy("Organization, customer id or idempotency key")
-    fields = (("organization", "customer"), "key", ("livemode", "account"), ("created_at", "linked_at"))
-    readonly_fields = ("customer", "key")
+    fields = (ORGANIZATION, "customer", "key", (mode, ACCOUNT), (CREATED, LINKED))
+    readonly_fields = (ORGANIZATION, "customer", "key", mode, ACCOUNT, CREATED, LINKED)
     ordering = ("-created_at",)
 
     @display(description=gettext_lazy("customer"), ordering="customer_id")
@@ -114,7 +134,7 @@ class CustomerLinkAdmin(ReadOnlyAdmin):
 class UserAdmin(AuditedAdmin):
     """People sign up themselves and own their passwords; here it is said who may operate, and who may not sign in."""
 
-    list_display = ("email", "name", "is_staff", "is_active", "date_joined", "last_login")
+    list_display = ("email", "name", "is_staff", "is_active", JOINED, LAST_LOGIN)
     list_filter = (("is_staff", BooleanRadioFilter), ("is_active", BooleanRadioFilter))
     list_filter_submit = True
     search_fields = ("email", "name")
@@ -123,12 +143,12 @@ class UserAdmin(AuditedAdmin):
     fieldsets = (
         (
             None,
-            {"fields": ("email", "name", ("language", "time_zone"), ("date_joined", "last_login"), "member_of")},
+            {"fields": ("email", "name", ("language", "time_zone"), (JOINED, LAST_LOGIN), "member_of")},
         ),
         (gettext_lazy("What they may do"), {"fields": (("is_active", "is_staff"), "is_superuser", "groups")}),
         (gettext_lazy("The record"), {"fields": ("reason",)}),
     )
-    readonly_fields = ("email", "language", "time_zone", "date_joined", "last_login", "member_of")
+    readonly_fields = ("email", "language", "time_zone", JOINED, LAST_LOGIN, "member_of")
     formfield_overrides: ClassVar[Any] = {ManyToManyField: {"widget": UnfoldAdminCheckboxSelectMultipleWidget}}
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -10,10 +10,19 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from billing.models import Activity, CheckoutOrder
+from ops.console.columns import shown
 from ops.console.display import ORDER_TONES, copyable, id_link, json_block, pill
 from ops.console.readonly import ReadOnlyAdmin
 from ops.console.site import console
 from ops.models import StaffAct
+
+AT = shown("at", gettext_lazy("at"))
+ORGANIZATION = shown("organization", gettext_lazy("organization"))
+DEDUP_KEY = shown("dedup_key", gettext_lazy("told once under"))
+ACTOR = shown("actor", gettext_lazy("operator"))
+CREATED = shown("created_at", gettext_lazy("begun"))
+EXPIRES = shown("expires_at", gettext_lazy("expires"))
+FINISHED = shown("finished_at", gettext_lazy("finished"))
 
 
 def json_pre(value: Any) -> SafeString:
@@ -22,13 +31,13 @@ def json_pre(value: Any) -> SafeString:
 
 @register(Activity, site=console)
 class ActivityAdmin(ReadOnlyAdmin):
-    list_display = ("at", "organization", "verb", "subject")
+    list_display = (AT, ORGANIZATION, "verb", "subject")
     list_select_related = ("organization",)
     search_fields = ("verb", "subject_id", "organization__name")
     search_help_text = gettext_lazy("Organization, verb or subject id")
     leafed_by = ("pk",)
-    fields = ("at", "organization", "verb", "subject", "data_shown", "dedup_key")
-    readonly_fields = ("subject", "data_shown")
+    fields = (AT, ORGANIZATION, "verb", "subject", "data_shown", DEDUP_KEY)
+    readonly_fields = (AT, ORGANIZATION, "subject", "data_shown", DEDUP_KEY)
 
     @display(description=gettext_lazy("subject"), ordering="subject_id")
     def subject(self, activity: Activity) -> SafeString:
@@ -41,7 +50,7 @@ class ActivityAdmin(ReadOnlyAdmin):
 
 @register(CheckoutOrder, site=console)
 class CheckoutOrderAdmin(ReadOnlyAdmin):
-    list_display = ("organization", "state_shown", "price", "subscription", "created_at", "finished_at")
+    list_display = (ORGANIZATION, "state_shown", "price", "subscription", CREATED, FINISHED)
     list_select_related = ("organization",)
     list_filter = (("state", ChoicesDropdownFilter),)
     list_filter_submit = True
@@ -49,13 +58,17 @@ class CheckoutOrderAdmin(ReadOnlyAdmin):
     search_help_text = gettext_lazy("Organization, price, session, subscription or key")
     leafed_by = ("pk",)
     fields = (
-        ("organization", "state_shown"),
+        ORGANIZATION,
+        "state_shown",
         ("price", "subscription"),
         ("session", "key"),
-        ("created_at", "expires_at"),
-        "finished_at",
+        (CREATED, EXPIRES),
+        FINISHED,
     )
-    readonly_fields = ("state_shown", "price", "subscription", "session", "key")
+    readonly_fields = (
+        *(ORGANIZATION, "state_shown", "price", "subscription", "session", "key"),
+        *(CREATED, EXPIRES, FINISHED),
+    )
 
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, order: CheckoutOrder) -> SafeString:
@@ -80,13 +93,13 @@ class CheckoutOrderAdmin(ReadOnlyAdmin):
 
 @register(StaffAct, site=console)
 class StaffActAdmin(ReadOnlyAdmin):
-    list_display = ("at", "actor", "act", "subject_kind", "subject", "reason")
+    list_display = (AT, ACTOR, "act", "subject_kind", "subject", "reason")
     list_select_related = ("actor",)
     search_fields = ("subject_id", "actor__email", "actor__name", "act", "reason")
     search_help_text = gettext_lazy("Operator, act, subject id or reason")
     leafed_by = ("pk",)
-    fields = (("at", "actor"), ("act", "subject_kind", "subject"), "reason", "before_shown", "after_shown")
-    readonly_fields = ("subject", "before_shown", "after_shown")
+    fields = ((AT, ACTOR), ("act", "subject_kind", "subject"), "reason", "before_shown", "after_shown")
+    readonly_fields = (AT, ACTOR, "subject", "before_shown", "after_shown")
 
     @display(description=gettext_lazy("subject"), ordering="subject_id")
     def subject(self, act: StaffAct) -> SafeString:

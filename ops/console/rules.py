@@ -20,6 +20,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
@@ -246,7 +247,8 @@ class RuleAdmin(WrittenAdmin):
 
     @display(description=gettext_lazy("rule"), ordering="name")
     def rule(self, rule: Rule) -> SafeString:
-        return format_html('<span class="who">{}</span><span class="sub-line">{}</span>', rule.name, rule.notes[:90])
+        notes = Truncator(rule.notes).chars(90, truncate=" …")
+        return format_html('<span class="who">{}</span><span class="sub-line">{}</span>', rule.name, notes)
 
     @display(description=gettext_lazy("state"), ordering="state")
     def state_shown(self, rule: Rule) -> SafeString:
@@ -276,7 +278,8 @@ class RuleAdmin(WrittenAdmin):
     @display(description=gettext_lazy("from"), ordering="path")
     def origin(self, rule: Rule) -> SafeString | str:
         if rule.path:
-            return format_html('<code class="wrap">{}</code>', rule.path)
+            folder, _slash, file = rule.path.rpartition("/")
+            return format_html('<code class="wrap">{}/<wbr>{}</code>', folder, file)
         return format_html('<span class="nowrap">{}</span>', _("Console"))
 
 

@@ -100,13 +100,12 @@ class SubscriptionAdmin(PageAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
         """Bring the organization, the columns and the plan's name along: one query a page, however many rows."""
-        plan_name = Product.objects.filter(id=OuterRef("row__product_id")).values("name")[:1]
         found: QuerySet[Subscription] = super().get_queryset(request)
         with_plan: QuerySet[Subscription] = (
             found.filter(row__isnull=False)  # an inner join: sorted and found by the columns' indexes
             .select_related("row", "customer__subscriber")
             .defer("customer__stripe_data", "customer__metadata", "metadata")
-            .annotate(plan_name=Subquery(plan_name))
+            .annotate(plan_name=plan_name())
         )
         return with_plan
 
@@ -158,6 +157,11 @@ class SubscriptionAdmin(PageAdmin):
     @display(description=gettext_lazy("since"), ordering="row__created_at")
     def began(self, row: Subscription) -> str:
         return date_format(localtime(row.created), "SHORT_DATE_FORMAT") if row.created else "–"
+
+
+def plan_name() -> Subquery:
+    """The name of a subscription's plan, as its product has it."""
+    return Subquery(Product.objects.filter(id=OuterRef("row__product_id")).values("name")[:1])
 
 
 def facts_of(row: Subscription) -> SubscriptionFacts:

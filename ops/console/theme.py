@@ -6,6 +6,8 @@ from typing import Any
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse_lazy
+from django.utils.timezone import localtime
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 # The portal's own indigo (static/kessai/app.css), stepped as unfold needs it.
@@ -45,13 +47,18 @@ def page(title: Any, icon: str, model: str, **more: Any) -> dict[str, Any]:
     }
 
 
-# A word of unfold's own pages that its Japanese catalogue lacks: ours has it, since it stands here.
-FILTERS = _("Filters")
+def where(request: HttpRequest) -> str:
+    """Say below the console's name in which zone its times are."""
+    return gettext("Console · times in %(zone)s") % {"zone": localtime().tzname()}
+
+
+# Words of unfold's own pages that its Japanese catalogue lacks: ours has them, since they stand here.
+UNFOLDS = (_("Filters"), _("Select all rows"), _("Select record"), _("Select value"), _("Type to search"))
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": _("Kessai console"),
     "SITE_HEADER": "Kessai",
-    "SITE_SUBHEADER": _("Console"),
+    "SITE_SUBHEADER": where,
     "SITE_ICON": lambda request: static("kessai/mark.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("kessai/mark.svg")}],
     "SITE_URL": "/",

@@ -140,6 +140,13 @@ def named(thing: Any) -> str:
 
 
 @register.filter
+def kind_word(name: Any) -> str:
+    """A kind's name inside a sentence: as it is, or in our words where its own library has none in the reader's."""
+    ours = gettext(capfirst(str(name)))
+    return ours if ours != capfirst(str(name)) else str(name)
+
+
+@register.filter
 def span(length: timedelta | None) -> str:
     return display.span(length)
 

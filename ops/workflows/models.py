@@ -42,6 +42,12 @@ class StateMachine(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def purpose(self) -> str:
+        """What it is for: its notes, else what its current definition says of itself."""
+        said = json.loads(self.current.definition).get("Comment") if self.current and not self.notes else ""
+        return self.notes or str(said or "")
+
 
 class StateMachineVersion(models.Model):
     """A definition. Written once, never changed: executions keep the version that they began with."""

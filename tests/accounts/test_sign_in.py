@@ -4,6 +4,7 @@ import time
 
 import pytest
 import time_machine
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.core import mail
 from django.test import Client
@@ -189,3 +190,20 @@ def test_a_passkey_can_be_asked_for_at_sign_in(browser) -> None:
     answer = browser.get("/accounts/2fa/webauthn/login/", headers={"accept": "application/json"})
     assert answer.status_code == 200
     assert answer.json()["request_options"]["publicKey"]["challenge"]
+
+
+@pytest.mark.parametrize(
+    ("second", "offered"),
+    [
+        (None, []),  # nothing can be done with the only address, which is confirmed
+        (True, ["action_primary", "action_remove"]),
+        (False, ["action_primary", "action_send", "action_remove"]),
+    ],
+)
+def test_only_what_can_be_done_with_an_address_is_offered(browser, alice, second, offered) -> None:
+    if second is not None:
+        EmailAddress.objects.create(user=alice, email="a.second@example.com", verified=second)
+    log_in(browser, alice.email)
+    prove_oneself(browser)
+    page = browser.get("/accounts/email/").content.decode()
+    assert [act for act in ("action_primary", "action_send", "action_remove") if f'name="{act}"' in page] == offered

@@ -33,7 +33,7 @@ class Person:
     def fill_sign_up(self, organization: str) -> None:
         self.page.get_by_label("Your name").fill(self.name)
         self.page.get_by_label("Your organization's name").fill(organization)
-        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("E-mail address").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Create account").click()
         self.page.wait_for_url(re.compile("/accounts/confirm-email/"))
@@ -56,7 +56,7 @@ class Person:
         self.fill_sign_in()
 
     def fill_sign_in(self) -> None:
-        self.page.get_by_label("Email").fill(self.email)
+        self.page.get_by_label("E-mail address").fill(self.email)
         self.page.get_by_label("Password").fill(self.password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
         self.page.wait_for_url(lambda url: "/accounts/login/" not in url)

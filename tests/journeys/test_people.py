@@ -24,7 +24,7 @@ def test_bob_joins_by_the_link_in_his_mail_and_charlie_gets_404(page: Page, port
     bob.open_link_from_mail("/invitations/")
     bob.page.get_by_role("link", name=re.compile("Create an account|Sign up")).first.click()
     bob.page.get_by_label("Your name").fill("Bob")
-    bob.page.get_by_label("Email").fill(bob.email)
+    bob.page.get_by_label("E-mail address").fill(bob.email)
     bob.page.get_by_label("Password").fill(bob.password)
     bob.page.get_by_role("button", name="Create account").click()
     bob.confirm_address()
@@ -46,7 +46,7 @@ def test_a_forgotten_password_is_replaced_by_the_link_in_the_mail(page: Page, po
     page.context.clear_cookies()
     page.goto(f"{portal.url}/accounts/login/")
     page.get_by_role("link", name=re.compile("Forgot")).click()
-    page.get_by_label("Email").fill(alice.email)
+    page.get_by_label("E-mail address").fill(alice.email)
     page.get_by_role("button").filter(has_text=re.compile("Reset|Send", re.I)).first.click()
     alice.open_link_from_mail("/accounts/password/reset/key/")
     alice.password = "another long private word"

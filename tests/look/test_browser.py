@@ -76,6 +76,17 @@ def test_the_longest_name_does_not_widen_the_narrowest_screen(
     assert width_over(page) <= 0
 
 
+def test_the_chosen_words_do_not_run_under_the_arrow(
+    page: Page, style_page: None, alice: User, acme: Organization, live_server: str
+) -> None:
+    let_in(page, alice, str(live_server))
+    page.goto(f"{live_server}/o/{acme.public_id}/members/")
+    room = page.locator("select[name=role]").last.evaluate(
+        "select => parseFloat(getComputedStyle(select).paddingRight)"
+    )
+    assert room >= 32
+
+
 def test_the_first_key_stroke_offers_to_skip_the_navigation(page: Page, live_server: str) -> None:
     page.goto(f"{live_server}/accounts/login/")
     page.keyboard.press("Tab")
@@ -93,7 +104,7 @@ def test_a_form_is_sent_once_however_often_it_is_clicked(page: Page, live_server
 
     page.route("**/accounts/password/reset/", never_answer)
     page.goto(f"{live_server}/accounts/password/reset/")
-    page.get_by_label("Email").fill("alice@example.com")
+    page.get_by_label("E-mail address").fill("alice@example.com")
     busy = page.evaluate(
         """() => {
             const button = document.querySelector("form.bare button");

@@ -31,7 +31,7 @@ def phone(page: Page, settings: LazySettings) -> Page:
 
 def sign_in_with_password(page: Page, origin: str, user: User) -> None:
     page.goto(f"{origin}/accounts/login/")
-    page.get_by_label("Email").fill(user.email)
+    page.get_by_label("E-mail address").fill(user.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_text("You:")).to_be_attached()

@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
@@ -105,9 +106,8 @@ class StateMachineAdmin(WrittenAdmin):
 
     @display(description=gettext_lazy("state machine"), ordering="name")
     def machine(self, machine: StateMachine) -> SafeString:
-        return format_html(
-            '<span class="who">{}</span><span class="sub-line">{}</span>', machine.name, machine.notes[:90]
-        )
+        purpose = Truncator(machine.purpose).chars(90, truncate=" …")
+        return format_html('<span class="who">{}</span><span class="sub-line">{}</span>', machine.name, purpose)
 
     @display(description=gettext_lazy("version"))
     def version_shown(self, machine: StateMachine) -> SafeString | str:

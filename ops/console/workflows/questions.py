@@ -16,6 +16,7 @@ from unfold.decorators import display
 
 from billing import clock
 from billing.money import format_money
+from ops.console.columns import shown
 from ops.console.display import Tone, id_link, moment, pill
 from ops.console.readonly import ReadOnlyAdmin
 from ops.console.site import console
@@ -37,10 +38,13 @@ WORDS: Mapping[Stand, Any] = {
     Stand.WITHDRAWN: gettext_lazy("No longer needed"),
 }
 
+ORGANIZATION = shown("organization", gettext_lazy("organization"))
+ANSWERED_BY = shown("answered_by", gettext_lazy("answered by"))
+
 
 @register(Question, site=console)
 class QuestionAdmin(ReadOnlyAdmin):
-    list_display = ("what", "stand_shown", "money", "organization", "asked_shown", "until_shown")
+    list_display = ("what", "stand_shown", "money", ORGANIZATION, "asked_shown", "until_shown")
     list_filter = (("answer", ChoicesDropdownFilter),)
     list_filter_submit = True
     list_select_related = ("organization", "call__execution", "task", "answered_by")
@@ -49,8 +53,8 @@ class QuestionAdmin(ReadOnlyAdmin):
     ordering = ("-asked_at",)
     sortable_by = ()
     fields = (
-        "what", "note_shown", "stand_shown", "money", "organization", "customer", "subject", "asked_of", "asked_shown",
-        "until_shown", "answered_by", "answered_at", "execution",
+        "what", "note_shown", "stand_shown", "money", ORGANIZATION, "customer", "subject", "asked_of", "asked_shown",
+        "until_shown", ANSWERED_BY, "answered_at", "execution",
     )  # fmt: skip
     readonly_fields = fields
 

@@ -175,12 +175,12 @@ def test_a_member_is_shown_no_button_that_would_be_refused(subscribed: Organizat
 def test_plans_stand_in_their_order_with_price_and_button(acme: Organization, alice: User) -> None:
     page = read(acme, alice, "plans/?currency=jpy")
     assert page.index("Team") < page.index("Business")
-    assert "Subscribe to Business · ¥5,000 per month" in page
+    assert "Subscribe to Business\u00a0· ¥5,000 per month" in page
     assert 'value="price_business"' in page
 
 
 def test_plans_turn_to_years_without_a_script(acme: Organization, alice: User) -> None:
-    assert "Subscribe to Business · ¥50,000 per year" in read(acme, alice, "plans/?currency=jpy&interval=year")
+    assert "Subscribe to Business\u00a0· ¥50,000 per year" in read(acme, alice, "plans/?currency=jpy&interval=year")
 
 
 @pytest.mark.parametrize("query", ["interval=fortnight", "currency=xyz", "interval=&currency=", "left=1"])

@@ -118,6 +118,21 @@ def test_prices_are_said(amount: int, currency: str, interval: str, count: int, 
         assert price_words(amount, currency, interval, count, "en") == words
 
 
+def test_a_plan_speaks_the_readers_language_where_its_product_does() -> None:
+    metadata = {
+        "kessai_plan": "x",
+        "kessai_description_ja": "お一人の方に。",
+        "kessai_features_ja": "1 シート | 監査ログ|",
+    }
+    spoken = product(description="For one.", marketing_features=[{"name": "1 seat"}], metadata=metadata)
+    said = {
+        language: [(plan.description, [f.name for f in plan.features]) for plan in catalog.plans]
+        for language in ("ja", "de")
+        for catalog in [read_catalog([spoken], [price()], language=language)]
+    }
+    assert said == {"ja": [("お一人の方に。", ["1 シート", "監査ログ"])], "de": [("For one.", ["1 seat"])]}
+
+
 texts = st.one_of(st.none(), st.text(max_size=300))
 
 

@@ -29,14 +29,14 @@ def test_it_is_said_beforehand_when_access_rests_and_when_the_plan_ends() -> Non
     assert thread.now.reason == (
         "Your bank declined the card (insufficient funds). Your service goes on. We try again on Thursday 12 February; "
         "use another card if you do not want to wait. "
-        "If it is not paid, access rests on 17 February and the subscription ends on 1 March."
+        "If it is not paid, access stops on 17 February and the subscription ends on 1 March."
     )
     # The renewal of 3 March is not announced: by then there would be nothing to renew.
     assert lines(thread) == [
         ("02-12", "We try again to charge ¥5,000 to Visa ·· 4242."),
         (
             "02-17",
-            "Access to Business rests if the invoice is not paid by then. "
+            "Access to Business stops if the invoice is not paid by then. "
             "Your data are safe, and access comes back by itself as soon as it is paid.",
         ),
         (

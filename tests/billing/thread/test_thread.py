@@ -282,6 +282,28 @@ def test_a_declined_renewal_says_the_banks_reason_and_until_when() -> None:
     )
 
 
+def test_several_invoices_that_wait_for_somebody_are_counted_not_listed() -> None:
+    waiting = [open_invoice(id=f"in_{number}", attempted=False, attempt_count=0) for number in range(3)]
+    thread = thread_of(subscription(), *waiting)
+    assert thread.now.reason == "3 invoices wait for your payment, ¥15,000 in all."
+    assert lines(thread) == [CHARGE, ("", "3 invoices are to be paid, ¥15,000 in all.")]
+
+
+def test_what_is_charged_by_itself_is_not_among_the_invoices_that_wait() -> None:
+    charged = open_invoice(id="in_charged", next_payment_attempt=ts(RETRY), attempted=False, attempt_count=0)
+    waiting = [open_invoice(id=f"in_{number}", attempted=False, attempt_count=0) for number in range(2)]
+    assert lines(thread_of(subscription(), charged, *waiting)) == [
+        ("02-12", "We charge ¥5,000 to Visa ·· 4242."),
+        CHARGE,
+        ("", "2 invoices are to be paid, ¥10,000 in all."),
+    ]
+
+
+def test_each_currency_is_summed_for_itself() -> None:
+    waiting = [open_invoice(id="in_1", attempted=False), open_invoice(id="in_2", attempted=False, currency="usd")]
+    assert "¥5,000 + $50.00" in lines(thread_of(subscription(), *waiting))[-1][1]
+
+
 def test_a_decline_that_we_have_no_words_for_is_said_in_stripes() -> None:
     odd = PaymentFailure("card_declined", "brand_new_code", "Your card is on holiday.", False)
     thread = thread_of(subscription(status="past_due"), open_invoice(), failure=odd)
