@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('billing', '0017_servers_held'),
+        ('billing', '0018_listed_parents'),
     ]
 
     operations = [
