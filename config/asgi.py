@@ -5,7 +5,7 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-# Each request has a thread of its own, and would have a connection of its own: decision 19
+# Each request has a thread of its own, and would have a connection of its own: decision 21
 os.environ.setdefault("DATABASE_POOL", "20")
 
 django_application = get_asgi_application()
