@@ -71,13 +71,25 @@ def living_by(clock: str) -> set[Ref]:
     """
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT id, {GONE} FROM djstripe_customer WHERE stripe_data ->> 'test_clock' = %s", [clock])  # noqa: S608 - GONE is ours
-        found = fresh = {Ref("customer", object_id): gone for object_id, gone in cursor.fetchall()}
+        rows = {Ref("customer", object_id): gone for object_id, gone in cursor.fetchall()}
+    found = fresh = dict.fromkeys(deleted_before(clock), True) | rows
     while fresh:
         around = rows_referring_to(fresh)
         fresh = {ref: around[ref] for ref in around.keys() - found.keys()}
         found = found | fresh
     told = told_of({ref.id for ref in found if ref.kind == "customer"}) - found.keys()
     return {ref for ref, gone in found.items() if not gone} | living_among(told)
+
+
+def deleted_before(clock: str) -> set[Ref]:
+    """The clock's customers of whose end events told. One that was gone before the mirror saw it has no row."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT object_id FROM billing_inboxevent WHERE type = 'customer.deleted' AND NOT livemode"
+            " AND payload #>> '{data,object,test_clock}' = %s",
+            [clock],
+        )
+        return {Ref("customer", object_id) for (object_id,) in cursor.fetchall()}
 
 
 def told_of(customers: Collection[str]) -> set[Ref]:

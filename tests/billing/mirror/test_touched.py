@@ -138,6 +138,17 @@ def test_a_method_that_was_used_once_and_never_attached_goes_with_the_clock(shop
     assert living("payment_method") == living("charge") == set()
 
 
+def test_a_method_of_a_customer_that_was_gone_before_it_was_seen_goes_with_the_clock(shop, clocked, only_events):
+    """The customer never had a row; its method, detached, has one until the clock ends."""
+    clock, customer, _ = clocked
+    shop.stripe.v1.customers.delete(customer.id)
+    only_events("customer.deleted", DETACHED)
+    assert not living("customer") and living("payment_method")
+    shop.stripe.v1.test_helpers.test_clocks.delete(clock.id)
+    only_events(CLOCK_DELETED)
+    assert living("payment_method") == set()
+
+
 def test_what_is_told_together_with_its_customers_end_is_not_brought_to_life(shop, clocked, only_events):
     clock, *_ = clocked
     only_events("customer.created")
