@@ -14,7 +14,7 @@ from django.conf import settings
 from billing.mirror.collapse import collapse
 from billing.mirror.gate import FAR
 from billing.mirror.kinds import Kind, Ref, kind_for
-from billing.mirror.shapes import id_of, is_cut_short
+from billing.mirror.shapes import id_of, inner, is_cut_short
 from billing.stripe_accounts import StripeAccount
 from billing.stripe_client import refuse_calls
 from billing.stripe_reading import LONG_AGO, Answer, Missing, read
@@ -109,7 +109,7 @@ def short_lists(data: Data) -> list[str]:
 def goes_on(value: Data) -> bool:
     """Whether a list says where its other rows are, and after which."""
     last = value["data"][-1] if isinstance(value.get("data"), list) and value["data"] else None
-    return bool(id_of(last)) and isinstance(value.get("url"), str)
+    return bool(id_of(inner(last))) and isinstance(value.get("url"), str)
 
 
 def fetch_many(refs: Iterable[Ref], *, account: StripeAccount | None = None) -> dict[Ref, Fetched | Exception]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 import structlog
-from django.db import DataError, connection, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from ops import metrics
 from ops.workflows import calls, children, foresight, resources
@@ -132,14 +132,15 @@ def advance_batch(clock: Clock, *, limit: int = BATCH) -> Taken:
     pks: list[int] = []
     try:
         return walk_batch(clock, pks, limit=limit)
-    except (DataError, ValueError) as error:
+    except (DataError, IntegrityError, ValueError) as error:
         if len(pks) > 1:
             each = [advance_batch(clock, limit=1) for _ in pks]
             return Taken(len(pks), sum(taken.steps for taken in each))
         if not pks:
             raise
         log.error("workflows:cannot_write", execution=pks[0], error=str(error)[:200])
-    spoil(pks[0], now=clock())
+        cause = CONTRADICTION if isinstance(error, IntegrityError) else CANNOT_BE_KEPT
+    spoil(pks[0], cause, now=clock())
     return Taken(1)
 
 
@@ -158,7 +159,11 @@ def walk_batch(clock: Clock, pks: list[int], *, limit: int) -> Taken:
     return Taken(len(batch), steps)
 
 
-def spoil(pk: int, *, now: datetime) -> None:
+CANNOT_BE_KEPT = "The execution came to data that cannot be kept: a NUL character, or half of a surrogate pair."
+CONTRADICTION = "The execution's next steps contradict rows that are there already: somebody has changed these by hand."
+
+
+def spoil(pk: int, cause: str, *, now: datetime) -> None:
     """End an execution of which the database cannot hold what its next steps make."""
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -166,7 +171,6 @@ def spoil(pk: int, *, now: datetime) -> None:
             execution = in_hand(cursor.fetchone())
         written = Written()
         walking = walking_of(execution, written, now=now)
-        cause = "The execution came to data that cannot be kept: a NUL character, or half of a surrogate pair."
         fail(walking, cause, kept=execution.walkers)
         lay_down(execution, walking, written, now=now)
         written.write(now=now)

@@ -8,10 +8,11 @@ import pytest
 import stripe as stripe_library
 
 from billing import stripe_budget, stripe_reading
-from billing.mirror.fetch import CannotBeAsked, Fetched, fetch, fetch_many, list_pages
+from billing.mirror.fetch import CannotBeAsked, Fetched, complete, fetch, fetch_many, list_pages
 from billing.mirror.gate import FAR
-from billing.mirror.kinds import Ref
+from billing.mirror.kinds import Ref, kind_for
 from billing.stripe_client import CallInsideTransaction, no_calls
+from billing.stripe_reading import Answer
 
 
 @pytest.fixture(autouse=True)
@@ -196,3 +197,9 @@ def test_a_list_is_read_page_by_page_and_each_says_from_when_it_is(stripe, monke
 )
 def test_parameters_are_spelled_as_stripe_reads_them(params, query):
     assert stripe_reading.query_of(params) == query
+
+
+@pytest.mark.parametrize("rows", [None, [], ["si_1"], [{}], [{"id": 7}]], ids=repr)
+def test_a_list_that_does_not_say_after_what_it_goes_on_is_left_as_it_is(rows):
+    data = {"items": {"object": "list", "data": rows, "has_more": True, "url": "/v1/subscription_items"}}
+    assert complete(kind_for("subscription"), Answer(data, 1, 2)).data == data
