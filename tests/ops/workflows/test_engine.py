@@ -202,6 +202,18 @@ def test_what_cannot_be_kept_fails_its_execution_and_no_other(clock):
     ]
 
 
+def test_rows_that_somebody_changed_by_hand_fail_their_execution_and_no_other(clock):
+    bad = start(machine_of(Refund=refund()), "bad", {}, now=NOW)
+    good = [start(machine_of(Begin={"Type": "Succeed"}), "good", {}, now=NOW) for _ in range(3)]
+    for number in range(3):
+        TaskCall.objects.create(execution=bad, number=number, walker=0, state_name="Refund", resource="arn", due_at=None)
+    finish(clock)
+    bad.refresh_from_db()
+    assert (bad.status, bad.error) == (Status.FAILED, "States.Runtime")
+    assert "by hand" in bad.cause
+    assert {Execution.objects.get(pk=each.pk).status for each in good} == {Status.SUCCEEDED}
+
+
 def test_numbers_of_any_length_are_walked_with(clock):
     execution = start(machine_of(Begin={"Type": "Succeed"}), "large", {"n": 10**30}, now=NOW)
     finish(clock)
