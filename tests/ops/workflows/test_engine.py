@@ -206,7 +206,9 @@ def test_rows_that_somebody_changed_by_hand_fail_their_execution_and_no_other(cl
     bad = start(machine_of(Refund=refund()), "bad", {}, now=NOW)
     good = [start(machine_of(Begin={"Type": "Succeed"}), "good", {}, now=NOW) for _ in range(3)]
     for number in range(3):
-        TaskCall.objects.create(execution=bad, number=number, walker=0, state_name="Refund", resource="arn", due_at=None)
+        TaskCall.objects.create(
+            execution=bad, number=number, walker=0, state_name="Refund", resource="arn", due_at=None
+        )
     finish(clock)
     bad.refresh_from_db()
     assert (bad.status, bad.error) == (Status.FAILED, "States.Runtime")
