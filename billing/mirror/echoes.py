@@ -41,6 +41,9 @@ def of_invoice(invoice_id: str, data: Data, before: Sequence[Data]) -> Iterator[
     items = items_on(data)
     for item in sorted(items):
         yield Echo(Ref("invoiceitem", item), "invoice", invoice_id)
+    for line in listed(data.get("lines")):
+        if (item := item_of(line)) and "description" in line:  # whoever changes the line changes the item
+            yield Echo(Ref("invoiceitem", item), "description", line["description"])
     if not inner(data.get("lines")).get("has_more"):
         for item in sorted({item for state in before for item in items_on(state)} - items):
             yield Echo(Ref("invoiceitem", item))

@@ -245,3 +245,18 @@ def test_the_second_look_comes_too_where_the_first_had_to_be_tried_again(shop, c
     mirror_due(lambda: timezone.now() + 3 * LEASE, budget_seconds=30)
     event.refresh_from_db()
     assert (event.state, event.error) == (InboxState.STORED, "")
+
+
+def test_an_item_whose_line_on_a_draft_is_changed_is_asked_about(shop, take_events):
+    """The draft has an event, the item has none."""
+    customer = shop.customer()
+    item = shop.stripe.v1.invoice_items.create({"customer": customer.id, "currency": "jpy", "amount": 100})
+    given = {"customer": customer.id, "currency": "jpy", "pending_invoice_items_behavior": "include"}
+    draft = shop.stripe.v1.invoices.create(given)
+    take_events()
+    mirror()
+    line = shop.stripe.v1.invoices.line_items.list(draft.id).data[0]
+    shop.stripe.v1.invoices.line_items.update(draft.id, line.id, {"description": "Changed"})
+    take_events()
+    mirror()
+    assert read(kind_for("invoiceitem"), [item.id])[item.id]["description"] == "Changed"
