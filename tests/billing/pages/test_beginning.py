@@ -54,7 +54,7 @@ def confirm_address(browser: Client, email: str = ELLA) -> HttpResponse:
 def offers(page: HttpResponse) -> bool:
     """Whether the page offers the plan that was chosen, to be confirmed."""
     text = page.content.decode()
-    return 'value="price_chosen"' in text and "Subscribe to Business · $520.00 per year" in text
+    return 'value="price_chosen"' in text and "Subscribe to Business\xa0· $520.00 per year" in text
 
 
 def test_a_plan_on_the_front_page_leads_to_sign_up_which_names_it() -> None:
@@ -159,7 +159,7 @@ def test_a_plan_that_is_gone_is_a_sentence_with_what_there_is(alice: User, acme:
 
 def test_another_interval_than_it_has_is_shown_with_the_one_it_has(alice: User, acme: Organization) -> None:
     page = go(sign_in(alice), "/begin/?plan=team&interval=week&currency=usd")
-    assert "Subscribe to Team · $20.00 per month" in page.content.decode()
+    assert "Subscribe to Team\xa0· $20.00 per month" in page.content.decode()
 
 
 def test_a_member_sees_whose_click_it_is(bob: User, acme: Organization) -> None:
