@@ -22,8 +22,9 @@ from urllib.parse import quote
 
 import psutil
 
-# A laptop's PostgreSQL sees the web server's, the worker's and the tests' connections at once.
-POSTGRES_SETTINGS = {"max_connections": "200", "shared_buffers": "128MB", "listen_addresses": ""}
+# A laptop's PostgreSQL sees the web server's, the worker's and the tests' connections at once. Its buffers are taken as
+# they are used: beside a million events and subscriptions the indexes that are written do not fit into 128 MB.
+POSTGRES_SETTINGS = {"max_connections": "200", "shared_buffers": "256MB", "listen_addresses": ""}
 FAST_AND_UNSAFE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 LONGEST_SOCKET_PATH = 100  # bytes; macOS allows 104, Linux 108
 # Where a private home keeps root's PostgreSQL out; see `reachable_dir`.
