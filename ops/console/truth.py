@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -209,9 +210,12 @@ def wanted_words(run: ResyncRun) -> str:
     """Say what was asked for as the command line says it."""
     wanted: dict[str, Any] = run.wanted if isinstance(run.wanted, dict) else {}
     words = ["resync", *map(str, wanted.get("kinds") or ())]
-    for name in ("since", "customer", "accounts"):
-        if wanted.get(name):
-            words.append(f"--{name.removesuffix('s')} {wanted[name]}")
+    if wanted.get("since"):
+        words.append(f"--since {datetime.fromtimestamp(wanted['since'], UTC):%Y-%m-%dT%H:%M}")
+    if wanted.get("customer"):
+        words.append(f"--customer {wanted['customer']}")
+    if "" not in wanted.get("accounts", [""]):  # the primary one has no name, and is meant with all others by no words
+        words += [f"--account {name}" for name in wanted["accounts"]]
     return " ".join([*words, *(f"--{name}" for name in ("check", "thorough") if wanted.get(name))])
 
 

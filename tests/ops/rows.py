@@ -283,7 +283,7 @@ def make_machinery(now: datetime) -> None:
             healed_at=now if healed else None,
         )
     run = ResyncRun.objects.create(
-        wanted={"kinds": ["customer", "invoice"], "since": "2026-01-01", "check": False},
+        wanted={"kinds": ["customer", "invoice"], "since": 1_767_225_600, "accounts": ["jp"], "check": False},
         state="stopped",
         started_at=now,
         error="APIConnectionError: no answer",

@@ -142,7 +142,7 @@ def test_a_resync_says_how_to_go_on(olga: User, machinery: None) -> None:
     from billing.models import ResyncRun
 
     text = text_of(sign_in(olga), "admin:billing_resyncrun_change", ResyncRun.objects.get().pk)
-    assert "python manage.py resync customer invoice --since 2026-01-01" in text
+    assert "python manage.py resync customer invoice --since 2026-01-01T00:00 --account jp" in text
     assert "1 of 1 parts left" in text
 
 

@@ -153,8 +153,9 @@ class Command(BaseCommand):
     def tell_spared(self, outcomes: dict[tuple[str, str], Outcome]) -> None:
         spared = sum(outcome.spared for outcome in outcomes.values())
         if spared:
+            customers = "1 customer" if spared == 1 else f"{spared:,} customers"
             self.stdout.write(
-                f"Not asked about one by one: the payment methods of {spared:,} customers. They came along with other "
+                f"Not asked about one by one: the payment methods of {customers}. They came along with other "
                 "objects, and Stripe's events tell of no others since. `--thorough` asks about every customer."
             )
 

@@ -72,7 +72,7 @@ def test_where_nothing_changed_no_customer_is_asked_about_and_every_card_was_com
     assert asked_about(customer, asked) == 0
     out = StringIO()
     call_command("resync", *KINDS, stdout=out)
-    assert "Not asked about one by one: the payment methods of 1 customers." in out.getvalue()
+    assert "Not asked about one by one: the payment methods of 1 customer." in out.getvalue()
 
 
 def test_without_a_payment_method_too(shop, asked):
