@@ -40,7 +40,9 @@ def ask_stripe(order: CheckoutOrder, *, now: datetime) -> Answered | NotNow | Un
     try:
         refresh([Ref("checkout.session", order.session_id)], now=now)
         page = page_as_mirrored(order.session_id)
-        refresh(made_by(page), now=now)
+        made = made_by(page)
+        refresh(made, now=now)
+        refresh(paying_for(made), now=now)
     except StripeError:
         return Unreachable()
     CheckoutOrder.objects.filter(pk=order.pk).update(answer=page.get("status") or "")
@@ -65,3 +67,11 @@ def made_by(page: dict[str, Any]) -> list[Ref]:
     """The subscription and the invoice of the page; both may have moved on since the mirror saw them."""
     found = {kind: id_of(page.get(kind)) for kind in ("subscription", "invoice")}
     return [Ref(kind, object_id) for kind, object_id in found.items() if object_id]
+
+
+def paying_for(made: list[Ref]) -> list[Ref]:
+    """The payment method that the new subscription is charged to: its row refers to none, so none comes with it."""
+    ids = [ref.id for ref in made if ref.kind == "subscription"]
+    subscriptions = mirror.Subscription.objects.filter(id__in=ids).values_list("stripe_data", flat=True)
+    methods = filter(None, (id_of(data.get("default_payment_method")) for data in subscriptions))
+    return [Ref("payment_method", method) for method in methods]

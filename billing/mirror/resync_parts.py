@@ -316,7 +316,7 @@ def clocks_mirrored(account: StripeAccount) -> list[str]:
     rows, params = rows_of(kind_for("customer"), account)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT DISTINCT stripe_data ->> 'test_clock' AS clock FROM {rows}"  # noqa: S608
+            f"SELECT DISTINCT stripe_data ->> 'test_clock' AS clock FROM {rows}"  # noqa: S608 - our own names
             " AND stripe_data ->> 'test_clock' IS NOT NULL AND NOT stripe_data @> '{\"deleted\": true}' ORDER BY clock",
             params,
         )

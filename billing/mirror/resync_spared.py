@@ -155,7 +155,7 @@ def rows_under(kind_name: str, parents: Sequence[str], account: StripeAccount) -
             f"""
             SELECT customer_id, array_agg(id::text ORDER BY id COLLATE "C") FROM {rows}
             AND customer_id = ANY(%(parents)s) AND NOT stripe_data @> '{{"deleted": true}}' GROUP BY customer_id
-            """,  # noqa: S608
+            """,  # noqa: S608 - our own names
             {**params, "parents": list(parents)},
         )
         return {parent: tuple(ids) for parent, ids in cursor.fetchall()}

@@ -282,6 +282,23 @@ def make_machinery(now: datetime) -> None:
             theirs=theirs,
             healed_at=now if healed else None,
         )
+    make_resync(now)
+    RawObject.objects.create(
+        djstripe_created=now,
+        djstripe_updated=now,
+        kind="credit_note",
+        id="cn_1Test00000001",
+        livemode=False,
+        created=now,
+        customer_id="cus_1",
+        stripe_data={"id": "cn_1Test00000001", "object": "credit_note"},
+    )
+    make_requests(make_destination(), now=now)
+    look(now=now)
+
+
+def make_resync(now: datetime) -> None:
+    """One that has stopped on its way, with what it had written by then and whom it has not asked about."""
     run = ResyncRun.objects.create(
         wanted={"kinds": ["customer", "invoice"], "since": 1_767_225_600, "accounts": ["jp"], "check": False},
         state="stopped",
@@ -296,18 +313,6 @@ def make_machinery(now: datetime) -> None:
         ResyncPart.objects.create(run=run, stage=0, kind=kind, counts=counts, state=state, params=params)
     written = {"customer": {f"cus_{number}": "created" for number in range(812)}, "invoice": {"in_1": "deleted"}}
     ResyncNote.objects.create(run=run, changes=written)
-    RawObject.objects.create(
-        djstripe_created=now,
-        djstripe_updated=now,
-        kind="credit_note",
-        id="cn_1Test00000001",
-        livemode=False,
-        created=now,
-        customer_id="cus_1",
-        stripe_data={"id": "cn_1Test00000001", "object": "credit_note"},
-    )
-    make_requests(make_destination(), now=now)
-    look(now=now)
 
 
 def make_rule(now: datetime) -> Rule:

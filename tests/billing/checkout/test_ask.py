@@ -49,6 +49,7 @@ def test_a_paid_order_is_settled_without_any_event(acme: Organization, paid: Che
     assert (paid.state, paid.subscription_id, paid.answer) == (OrderState.PAID, living.id, "complete")
     (invoices, _, _) = querysets.page_of_invoices(acme, size=5)
     assert [invoice.status for invoice in invoices] == ["paid"]
+    assert querysets.payment_method_of(acme, living)  # or the page would ask for a way to pay
 
 
 def test_its_news_are_told_once_also_when_the_events_come_after_all(

@@ -1,13 +1,32 @@
-"""Organizations in the states that pages show, written into the mirror as it would hold them. No Stripe in sight."""
+"""Organizations in the states that pages show: written into the mirror as it would hold them, with no Stripe in sight;
+and one that has come to its plan through the pages.
+"""
 
 from collections.abc import Callable
 
 import pytest
 from django.conf import LazySettings
+from django.test import Client
 
+from accounts.models import Organization, User
 from billing import stripe_client
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import price, product
+from tests.billing.shop import Shop, pay
+from tests.cast import sign_in
+
+
+@pytest.fixture
+def member(alice: User) -> Client:
+    return sign_in(alice)
+
+
+@pytest.fixture
+def subscribed(acme: Organization, shop: Shop, member: Client) -> Organization:
+    """Acme has chosen Business on the page and paid; the events have been mirrored."""
+    pay(member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business})["Location"])
+    shop.mirror_events()
+    return acme
 
 
 @pytest.fixture

@@ -5,11 +5,10 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from accounts.models import Organization, User
+from accounts.models import Organization
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
 from tests.billing.shop import DECLINED, Shop, pay
-from tests.cast import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,19 +17,6 @@ def living(organization: Organization) -> SubscriptionFacts:
     found = querysets.living_subscription(organization)
     assert found
     return found
-
-
-@pytest.fixture
-def member(alice: User) -> Client:
-    return sign_in(alice)
-
-
-@pytest.fixture
-def subscribed(acme: Organization, shop: Shop, member: Client) -> Organization:
-    """Acme has chosen Business on the page and paid; the events have been mirrored."""
-    pay(member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business})["Location"])
-    shop.mirror_events()
-    return acme
 
 
 def test_subscribe_leads_to_stripes_page_and_back_to_a_pending_one(

@@ -9,7 +9,7 @@ from django.conf import LazySettings
 from django.db import connections
 from django.test import Client
 
-from accounts.models import Organization, User
+from accounts.models import Organization
 from billing.checkout.models import CheckoutOrder
 from billing.mirror import querysets
 from billing.stripe_client import stripe_client
@@ -18,7 +18,6 @@ from billing.stripe_reading import read
 from tests.billing.shop import Shop, pay
 from tests.billing.slow_stripe import SlowStripe
 from tests.billing.slow_stripe import slow_stripe as slow_stripe
-from tests.cast import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,18 +29,6 @@ FRESH_TRIES = 3
 @pytest.fixture(autouse=True)
 def short(settings: LazySettings) -> None:
     settings.STRIPE_PAGE_PATIENCE_SECONDS = PATIENCE
-
-
-@pytest.fixture
-def member(alice: User) -> Client:
-    return sign_in(alice)
-
-
-@pytest.fixture
-def subscribed(acme: Organization, shop: Shop, member: Client) -> Organization:
-    pay(member.post(f"/o/{acme.public_id}/subscribe/", {"price": shop.business})["Location"])
-    shop.mirror_events()
-    return acme
 
 
 def hidden_fields(page: str) -> dict[str, str]:
