@@ -12,10 +12,7 @@ from billing.inbox.refusals import Reason
 class InboxState(models.TextChoices):
     """How far an inbox event has come. The row is the truth; messages are nudges."""
 
-    RECEIVED = (
-        "received",
-        _("Received"),
-    )  # stored; the mirror has not looked at it, or will try again at due_at
+    RECEIVED = "received", _("Received")  # stored; the mirror has not looked at it, or will try again at due_at
     MIRRORED = "mirrored", _("Mirrored")  # the dj-stripe tables say what Stripe said at or after this event
     STORED = "stored", _("Stored only")  # a type or object that the mirror has no table for: kept and counted
     FAILED = "failed", _("Failed")  # tried as often as we try; waits for a person or a replay
@@ -97,9 +94,8 @@ class AsideMessage(models.Model):
     message_id = models.CharField(_("message id"), max_length=128)
     reason = models.CharField(_("reason"), max_length=20, choices=Reason.choices)
     error = models.TextField(_("error"), blank=True, default="")  # the sentence that says what was wrong
-    body = models.TextField(
-        _("body"), blank=True, default=""
-    )  # its beginning; characters that cannot be kept are U+FFFD
+    # Its beginning; characters that cannot be kept are U+FFFD.
+    body = models.TextField(_("body"), blank=True, default="")
     length = models.PositiveBigIntegerField(_("length"), default=0)  # of the whole body, in characters
     receive_count = models.PositiveIntegerField(_("received times"), default=1)  # as the queue counts
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)

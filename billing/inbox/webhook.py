@@ -25,6 +25,7 @@ from billing.inbox.models import Door
 from billing.inbox.nudge import mirror_soon
 from billing.inbox.refusals import Reason, Refused
 from billing.inbox.signature import signers
+from billing.numerals import whole_number
 from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, configured
 
 log = structlog.get_logger(__name__)
@@ -74,7 +75,8 @@ def read_body(request: HttpRequest) -> bytes:
 
 
 def check_length(length: str) -> None:
-    if not length.isdigit() or int(length) > LONGEST_BODY:
+    number = whole_number(length)
+    if number is None or number > LONGEST_BODY:
         refuse_length()
 
 

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from accounts.permissions import Act, may
 from accounts.viewer import find_membership
 from billing.activity.stream import stream
+from billing.numerals import whole_number
 
 LONGEST_SECONDS = 300.0  # then the browser connects anew, and whoever is no longer a member is turned away
 
@@ -36,7 +37,7 @@ async def live(request: HttpRequest, organization_id: str) -> HttpResponseBase:
 def read_last_id(request: HttpRequest) -> int | None:
     """Return where the browser left off: by header, by `?last_id=`, by the page's own `?after=`; None for nonsense."""
     value = request.headers.get("Last-Event-ID") or request.GET.get("last_id") or request.GET.get("after", "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 19 else None
+    return whole_number(value)
 
 
 async def for_a_while(frames: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:

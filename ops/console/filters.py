@@ -9,6 +9,8 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter
 
+from billing.numerals import whole_number
+
 
 class WithinFilter(DropdownFilter):
     """How long ago."""
@@ -26,7 +28,7 @@ class WithinFilter(DropdownFilter):
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        hours = self.value() or ""
-        if not hours.isdigit():
+        hours = whole_number(self.value())
+        if hours is None:
             return queryset
-        return queryset.filter(**{f"{self.column}__gt": timezone.now() - timedelta(hours=min(int(hours), 100_000))})
+        return queryset.filter(**{f"{self.column}__gt": timezone.now() - timedelta(hours=min(hours, 100_000))})

@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils.dateparse import parse_datetime
 from unfold.views import ChangeList
 
+from billing.numerals import whole_number
 from ops.console.many import ManyPaginator
 
 OLDER, NEWER = "older_than", "newer_than"
@@ -114,7 +115,7 @@ def read_value(part: str, kind: Any) -> Any:
     if isinstance(kind, DateTimeField):
         return read_moment(part)
     if isinstance(kind, IntegerField):
-        return int(part) if part.isascii() and part.isdigit() and len(part) <= 18 else None
+        return whole_number(part)
     return part if part and "\0" not in part else None
 
 

@@ -38,11 +38,6 @@ class ManyPaginator(Paginator):  # type: ignore[type-arg]
         return found if found <= COUNTED else AtLeast(COUNTED)
 
 
-def is_number(text: str) -> bool:
-    """Whether a part of an address can be the number of a row."""
-    return text.isascii() and text.isdigit() and len(text) <= 18
-
-
 def whose(term: str, *, customer: str, organization: str) -> Q:
     """Return the condition that rows belong to what an operator typed: a customer's id or an organization's name.
 

@@ -9,8 +9,9 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList as UnfoldList
 
+from billing.numerals import whole_number
 from ops.console.keyset import LeafedList
-from ops.console.many import ManyPaginator, is_number
+from ops.console.many import ManyPaginator
 
 
 class PagedList(UnfoldList):
@@ -75,7 +76,8 @@ class PageAdmin(ReadOnlyAdmin):
         """A page about one row, which `load` finds by its number, for who has these permissions."""
 
         def loaded(request: HttpRequest, object_id: str, **more: Any) -> HttpResponseBase:
-            row = load(int(object_id)) if is_number(object_id) else None
+            number = whole_number(object_id)
+            row = None if number is None else load(number)
             if row is None:
                 raise Http404
             return view(request, row, **more)

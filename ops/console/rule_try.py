@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from billing.models import InboxEvent
+from billing.numerals import whole_number
 from ops.console.many import STRIPE_ID
 from ops.console.rule_form import TargetForms, ready_targets
 from ops.console.rule_words import Refused, Verdict, parsed, refused, verdict
@@ -49,8 +50,9 @@ class Tried:
 def chosen_event(pk: str) -> Chosen | None:
     """Return the event with that key, the latest where none is named; None where there is none to try on."""
     events = InboxEvent.objects.filter(payload__isnull=False).order_by("-received_at", "-pk")
-    if pk.isascii() and pk.isdigit():
-        events = events.filter(pk=int(pk))
+    number = whole_number(pk)
+    if number is not None:
+        events = events.filter(pk=number)
     latest = events.values_list("pk", flat=True).first()
     rows = take.read([latest]) if latest is not None else []
     try:
@@ -121,11 +123,11 @@ def choose(request: HttpRequest) -> HttpResponse:
 def tick_field(request: HttpRequest) -> HttpResponse:
     """A field of the event was ticked or unticked: change the pattern's text, and say what it means now."""
     event = chosen_event(request.POST.get("event", ""))
-    text, number = request.POST.get("pattern", ""), request.POST.get("field", "")
+    text, number = request.POST.get("pattern", ""), whole_number(request.POST.get("field"))
     note = ""
-    if event and number.isascii() and number.isdigit():
+    if event and number is not None:
         try:
-            text = tick(text, event.form, int(number), on=bool(request.POST.get(f"field-{number}")))
+            text = tick(text, event.form, number, on=bool(request.POST.get(f"field-{number}")))
         except CannotBuild:
             note = _("The text is no JSON object, so nothing was put into it. Mend it, or empty it, and tick again.")
     tried = try_pattern(text, event)
@@ -155,8 +157,7 @@ def previewed(target: ReadyTarget, event: Chosen, rule_name: str) -> dict[str, A
 @require_POST
 def add_target(request: HttpRequest) -> HttpResponse:
     """Return the targets' forms as they stand, and one more."""
-    typed = request.POST.get(f"{TARGETS}-TOTAL_FORMS", "")
-    count = min(int(typed) if typed.isascii() and typed.isdigit() else 0, MOST_TARGETS - 1)
+    count = min(whole_number(request.POST.get(f"{TARGETS}-TOTAL_FORMS")) or 0, MOST_TARGETS - 1)
     initial = [plain_initial(request.POST, number) for number in range(count)]
     forms = TargetForms(initial=[*initial, {"name": f"target-{count + 1}"}], prefix=TARGETS)
     return render(request, "ops/rules/target_forms.html", {"targets": forms})

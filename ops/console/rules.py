@@ -27,10 +27,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 
 from accounts.models import User
+from billing.numerals import whole_number
 from ops.console import rule_backtest, rule_editor, rule_replay, rule_try
 from ops.console.difference import difference
 from ops.console.display import NOTHING, ago
-from ops.console.many import is_number
 from ops.console.replay import ReasonForm
 from ops.console.rule_days import days_of
 from ops.console.rule_words import rule_pill
@@ -129,7 +129,8 @@ class RuleAdmin(WrittenAdmin):
         """Return the rule for who may see it."""
         if not request.user.has_perm(SEE):
             raise PermissionDenied
-        rule = rule_of(int(object_id)) if is_number(object_id) else None
+        number = whole_number(object_id)
+        rule = None if number is None else rule_of(number)
         if rule is None:
             raise Http404
         return rule

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from billing.numerals import whole_number
 from ops.console.readonly import PageAdmin
 from ops.rules.models import NAME
 
@@ -48,8 +49,7 @@ class WrittenForm(forms.Form):
 
 def seen_version(request: HttpRequest) -> int | None:
     """The version that the page showed; a page that told of another's version has seen that one too."""
-    seen = request.POST.get("seen_version", "")
-    return int(seen[:9]) if seen.isascii() and seen.isdigit() else None
+    return whole_number(request.POST.get("seen_version"))
 
 
 class WrittenAdmin(PageAdmin):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from billing.numerals import whole_number
 from ops.workflows.asl.errors import RUNTIME, Failure
 from ops.workflows.asl.reasons import Reason, gettext_noop
 from ops.workflows.asl.running import Answer
@@ -139,10 +140,11 @@ def answers_of(name: str, mock: Json) -> list[tuple[int, int | None, Answer]]:
         return [(0, None, answer_in(name, mock))]
     answers: list[tuple[int, int | None, Answer]] = []
     for attempts, answer in mock.items():
-        first, dash, last = attempts.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or not isinstance(answer, dict):
+        begins, dash, ends = attempts.partition("-")
+        first, last = whole_number(begins), whole_number(ends if dash else begins)
+        if first is None or last is None or not isinstance(answer, dict):
             raise InvalidMock(NO_ATTEMPT.of(name=name, attempts=attempts))
-        answers.append((int(first), int(last) if dash else int(first), answer_in(name, answer)))
+        answers.append((first, last, answer_in(name, answer)))
     return answers
 
 

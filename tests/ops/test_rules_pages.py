@@ -209,6 +209,13 @@ def test_a_target_is_added_and_what_was_typed_stays(olga):
     assert 'name="target-1-name" value="target-2"' in shown
 
 
+@pytest.mark.parametrize("count", ["²", "-1", pytest.param("9" * 5_000, id="endless")])
+def test_a_form_that_counts_in_no_number_is_answered(olga, event, count):
+    sent = typed(**with_target()) | {"target-TOTAL_FORMS": count, "event": count, "field": count}
+    for name in ("ops_rule_add_target", "ops_rule_tick"):
+        assert post(olga, name, sent).status_code == 200
+
+
 def frames(answer: Any) -> list[str]:
     text = b"".join(answer.streaming_content).decode()
     return [json.loads(part.removeprefix("data: ")) for part in text.split("\n\n") if part]

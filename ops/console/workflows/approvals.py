@@ -21,6 +21,7 @@ from unfold.decorators import display
 from accounts.customers import organization_of
 from accounts.models import User
 from billing.money import format_money
+from billing.numerals import whole_number
 from ops.console.display import Tone, id_link, moment, pill
 from ops.console.readonly import PageAdmin
 from ops.console.replay import ReasonForm
@@ -88,9 +89,10 @@ class ApprovalAdmin(PageAdmin):
         """Say what the answer means and ask why; then give it."""
         if not request.user.has_perm(PERMISSION):
             raise PermissionDenied
-        if answer not in ANSWERS or not object_id.isdigit():
+        number = whole_number(object_id)
+        if answer not in ANSWERS or number is None:
             raise Http404
-        row = get_object_or_404(Approval, pk=object_id)
+        row = get_object_or_404(Approval, pk=number)
         decision, title, sentence = ANSWERS[answer]
         form = ReasonForm(request.POST if request.method == "POST" else None)
         back = reverse("admin:ops_approval_change", args=[row.pk])

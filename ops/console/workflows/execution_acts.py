@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from billing.numerals import whole_number
 from ops.console.replay import ReasonForm
 from ops.console.site import console
 from ops.console.workflows.on_aws import is_child, may_redrive
@@ -195,8 +196,8 @@ def address(row: Execution, act: str) -> str:
 def act_named(name: str) -> Act:
     """The act of a name; `answer-3` answers the third call. Raises Http404."""
     word, _dash, number = name.partition("-")
-    if word == "answer" and number.isascii() and number.isdigit():
-        call = int(number[:9])
+    call = whole_number(number)
+    if word == "answer" and call is not None:
         return Act(
             gettext_lazy("Answer in their place"),
             gettext_lazy("The execution goes on as if the call that it waits for had been answered this."),

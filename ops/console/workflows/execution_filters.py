@@ -9,8 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.contrib.filters.admin import DropdownFilter, FieldTextFilter
 
+from billing.numerals import whole_number
 from ops.console.filters import WithinFilter
-from ops.console.many import is_number
 from ops.console.workflows.counts import BROKEN, standing_in
 from ops.models import Execution, StateMachine, Status, TaskCall
 
@@ -101,12 +101,14 @@ class ChildFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         asked = request.GET.get(self.parameter_name, "")
-        return [(asked, self.name_of(int(asked)) if is_number(asked) else asked)] if asked else []
+        number = whole_number(asked)
+        return [(asked, asked if number is None else self.name_of(number))] if asked else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Execution]) -> QuerySet[Execution]:
         if not self.value():
             return queryset
-        return queryset.filter(self.children_of(int(self.value()))) if is_number(self.value()) else queryset.none()
+        number = whole_number(self.value())
+        return queryset.none() if number is None else queryset.filter(self.children_of(number))
 
     def name_of(self, number: int) -> str:
         raise NotImplementedError

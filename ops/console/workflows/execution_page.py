@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.customers import organization_of
 from billing.models import InboxEvent
+from billing.numerals import whole_number
 from ops.console.display import shown_json
 from ops.console.workflows.counts import BROKEN, counts_of_children
 from ops.console.workflows.execution_acts import acts_on
@@ -120,9 +121,9 @@ def mark_of(row: Execution) -> str:
 
 def page_of(request: HttpRequest, row: Execution, pages: int) -> int:
     """Which steps are shown: those asked for; else where it ended well, the first, and where not, the last."""
-    asked = request.GET.get("steps", "")
-    if asked.isascii() and asked.isdigit():
-        return min(max(int(asked[:6]), 1), pages)
+    asked = whole_number(request.GET.get("steps"))
+    if asked is not None:
+        return min(max(asked, 1), pages)
     return 1 if row.status == Status.SUCCEEDED else pages
 
 

@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.decorators import display
 
+from billing.numerals import whole_number
 from ops.console.display import NOTHING, id_link, moment, span
 from ops.console.keyset import LeafedList
-from ops.console.many import is_number
 from ops.console.readonly import PageAdmin
 from ops.console.site import console
 from ops.console.workflows import execution_acts
@@ -92,7 +92,8 @@ class ExecutionAdmin(PageAdmin):
         return ("started_at", "pk") if chosen else ("pk",)
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        return whole(int(object_id)) if is_number(object_id) else None
+        number = whole_number(object_id)
+        return None if number is None else whole(number)
 
     def page_context(self, request: HttpRequest, row: Execution) -> dict[str, Any]:
         return execution_context(request, row)
@@ -205,8 +206,7 @@ def data(request: HttpRequest, row: Execution, which: str) -> HttpResponse:
 
 def history(request: HttpRequest, row: Execution) -> HttpResponse:
     """The raw history, a page of it."""
-    asked = request.GET.get("after", "")
-    after = int(asked[:9]) if asked.isascii() and asked.isdigit() else 0
+    after = whole_number(request.GET.get("after")) or 0
     found = RowsOfHistory(row.pk).page(after=after, limit=EVENTS + 1)
     context = {
         **console.each_context(request),

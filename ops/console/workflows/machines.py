@@ -24,6 +24,7 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.models import User
+from billing.numerals import whole_number
 from ops.console.difference import difference
 from ops.console.display import NOTHING
 from ops.console.replay import ReasonForm
@@ -178,9 +179,9 @@ def machine_context(request: HttpRequest, machine: StateMachine) -> dict[str, An
 
 def shown_version(request: HttpRequest, machine: StateMachine) -> StateMachineVersion | None:
     """The version that was asked for, else the current one."""
-    number = request.GET.get("version", "")
-    if number.isascii() and number.isdigit():
-        return get_object_or_404(machine.versions.all(), number=int(number[:9]))
+    number = whole_number(request.GET.get("version"))
+    if number is not None:
+        return get_object_or_404(machine.versions.all(), number=number)
     return machine.current
 
 

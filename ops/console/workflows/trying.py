@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
+from billing.numerals import whole_number
 from ops.console.rule_try import Chosen, chosen_event, find_events
 from ops.console.site import console
 from ops.console.workflows.effect_words import effect_words
@@ -153,9 +154,9 @@ def may_see_events(request: HttpRequest) -> bool:
 
 def version_in(request: HttpRequest, machine: StateMachine) -> StateMachineVersion | None:
     """The version that was asked for by its number, else the current one, else the latest."""
-    asked = request.POST.get("version", "") or request.GET.get("version", "")
-    if asked.isascii() and asked.isdigit():
-        return machine.versions.filter(number=int(asked[:9])).first()
+    number = whole_number(request.POST.get("version") or request.GET.get("version"))
+    if number is not None:
+        return machine.versions.filter(number=number).first()
     return machine.current or machine.versions.order_by("-number").first()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from billing.numerals import whole_number
 from ops.effects.destinations.template_reading import (
     ToldConnection,
     ToldDestination,
@@ -135,7 +136,8 @@ def target_of(rule: str, given: Any, resolver: Resolver, flaws: list[str]) -> Do
 
 def as_number(value: Any) -> Any:
     """CloudFormation takes numbers as texts, too."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+    number = whole_number(value) if isinstance(value, str) else None
+    return value if number is None else number
 
 
 def dead_letters_of(rule: str, given: Mapping[str, Any], resolver: Resolver, flaws: list[str]) -> Any:

@@ -39,6 +39,7 @@ def test_what_the_view_refuses_is_refused_here_too(body, signature, status):
         ({"length": "1000001"}, 413),  # said to be too long: not even read
         ({"length": "-1"}, 413),
         ({"length": "many"}, 413),
+        ({"length": "1" * 5_000}, 413),
         ({"body": b"\xff\xfe", "signature": "t=1,v1=1"}, 400),
         ({"hang_up": True}, None),  # cut off on the way: nobody to answer, nothing stored
     ],

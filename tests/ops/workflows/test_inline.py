@@ -196,7 +196,7 @@ def test_a_mock_says_what_each_attempt_answers():
     assert ended.output == {"id": "re_1"}
 
 
-@pytest.mark.parametrize("mock", [{}, {"first": {"Return": 1}}, {"0": {"Answer": 1}}, []])
+@pytest.mark.parametrize("mock", [{}, {"first": {"Return": 1}}, {"0": {"Answer": 1}}, {"²": {"Return": 1}}, []])
 def test_a_mock_that_says_nothing_is_refused(mock):
     with pytest.raises(InvalidMock):
         MockedStates({"Refund": mock})
