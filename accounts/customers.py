@@ -8,7 +8,7 @@ Stripe forgets a key after 24 hours, and repeats a failure under it until then. 
 whose key only repeats a failure, might still have made a customer whose answer was lost. Before such an intent gets
 a new key, the customers created in the key's time are listed and their metadata compared. Listing is exact at once;
 Stripe's search lags by a minute or more (Stripe docs: "Search", "Data freshness") and would miss just the customer
-that matters. The mirror need not be asked: it calls `adopt_customer` for every customer it sees.
+that matters. The mirror need not be asked: it calls `adopt_customer` for every customer of our account that it sees.
 
 An e-mail address is never evidence: Stripe allows any number of customers with the same one.
 """

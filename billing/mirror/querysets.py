@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import get_language
 from djstripe import models as mirror
 
@@ -28,10 +28,12 @@ from billing.mirror.facts import (
     schedule_facts,
     subscription_facts,
 )
+from billing.mirror.models import MirrorGate
 from billing.mirror.questions import InvoiceQuestions
 from billing.mirror.readtables import InvoiceRow
 from billing.mirror.shapes import id_of
 from billing.plans.catalog import Catalog, read_catalog
+from billing.stripe_accounts import PRIMARY
 
 MOST_SUBSCRIPTIONS = 50
 MOST_OWED = 20
@@ -215,14 +217,20 @@ def products_of_prices(price_ids: Iterable[str]) -> dict[str, str]:
 
 
 def catalog() -> Catalog:
-    """Return the plans on offer in the present mode, in the reader's language; two queries."""
-    mode = {"livemode": settings.STRIPE_LIVE_MODE}
-    products: list[Mapping[str, Any]] = list(
-        mirror.Product.objects.filter(active=True, metadata__has_key="kessai_plan", **mode).values_list(
-            "stripe_data", flat=True
-        )
-    )
+    """Return the plans on offer, in the reader's language; two queries."""
+    plans = ours(mirror.Product.objects.filter(active=True, metadata__has_key="kessai_plan"), "product")
+    products: list[Mapping[str, Any]] = list(plans.values_list("stripe_data", flat=True))
     ids = [product["id"] for product in products]
-    prices = mirror.Price.objects.filter(active=True, product_id__in=ids, **mode)
+    prices = ours(mirror.Price.objects.filter(active=True, product_id__in=ids), "price")
     language = (get_language() or "").split("-")[0]
     return read_catalog(products, prices.values_list("stripe_data", flat=True), language=language)
+
+
+def ours(rows: QuerySet[Any], kind: str) -> QuerySet[Any]:
+    """Those of the rows that can be sold: of the present mode, and no other account's than the primary one.
+
+    Whose key has brought a row its gate tells. One without a gate is older than the mirror, and ours.
+    """
+    brought = MirrorGate.objects.filter(object_id=OuterRef("id"), kind=kind, version__gt=0)
+    others, our_own = Exists(brought.exclude(owner=PRIMARY)), Exists(brought.filter(owner=PRIMARY))
+    return rows.filter(~others | our_own, livemode=settings.STRIPE_LIVE_MODE)

@@ -10,6 +10,7 @@ from django.db import connection
 from accounts.customers import METADATA_KEY, adopt_customer
 from accounts.models import CustomerLink
 from billing.mirror.shapes import inner
+from billing.stripe_accounts import PRIMARY, StripeAccount
 
 POINT = """
     UPDATE djstripe_customer AS customer SET subscriber_id = new.subscriber_id
@@ -18,20 +19,23 @@ POINT = """
 """
 
 
-def point_to_subscribers(customers: Sequence[dict[str, Any]], *, now: datetime) -> None:
-    """Point mirrored customers to the organizations that they are linked to: a statement to look, one to write."""
+def point_to_subscribers(customers: Sequence[dict[str, Any]], *, account: StripeAccount, now: datetime) -> None:
+    """Point an account's mirrored customers to the organizations that they are linked to: a statement to look, one to
+    write.
+    """
     if not customers:
         return
-    owners = subscribers_of(customers, now=now)
+    owners = subscribers_of(customers, account=account, now=now)
     rows = [{"id": customer["id"], "subscriber_id": owners.get(customer["id"])} for customer in customers]
     with connection.cursor() as cursor:
         cursor.execute(POINT, [orjson.dumps(rows).decode()])
 
 
-def subscribers_of(customers: Sequence[dict[str, Any]], *, now: datetime) -> dict[str, int]:
+def subscribers_of(customers: Sequence[dict[str, Any]], *, account: StripeAccount, now: datetime) -> dict[str, int]:
     """Return the organizations' keys by customer id; customers of nobody are left out.
 
-    One statement, and more only for a customer that an intent of ours may wait for.
+    One statement, and more only for a customer that an intent of ours may wait for: intents call with the primary
+    account's key, and what another account's customer says of itself is nothing to them.
     """
     if not customers:
         return {}
@@ -41,8 +45,8 @@ def subscribers_of(customers: Sequence[dict[str, Any]], *, now: datetime) -> dic
         str(customer_id): pk for customer_id, pk in links.values_list("customer_id", "organization_id")
     }
     for customer in customers:
-        if customer["id"] not in linked and inner(customer.get("metadata")).get(METADATA_KEY):
-            organization = adopt_customer(customer, now=now)
-            if organization:
-                linked[customer["id"]] = organization.pk
+        if account.name != PRIMARY or customer["id"] in linked:
+            continue
+        if inner(customer.get("metadata")).get(METADATA_KEY) and (organization := adopt_customer(customer, now=now)):
+            linked[customer["id"]] = organization.pk
     return linked

@@ -141,7 +141,8 @@ def write_held(
     make = partial(own_rows, held=held, owner_id=owner_id, livemode=account.livemode, now=now)
     flat = [row for ref, data in new.items() for row in made.get(ref) or make(ref, data)]
     refused = tables.write(without(flat, set(absent)) if absent else flat)
-    point_to_subscribers([data for ref, data in new.items() if ref.kind == "customer"], now=now)
+    customers = [data for ref, data in new.items() if ref.kind == "customer"]
+    point_to_subscribers(customers, account=account, now=now)
     mark_departed(new, held, owner_id=owner_id, now=now)
     gone = mark_gone([s.ref for s in passed if s.data is None], held, owner_id=owner_id, now=now)
     mark_inside(gone, held, owner_id=owner_id, now=now)

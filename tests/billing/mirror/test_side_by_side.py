@@ -9,12 +9,14 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.customers import organization_of, write_intent
 from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.mirror.apply import mirror_due
 from billing.mirror.drift import check_drift, comparable, look
 from billing.mirror.kinds import KINDS, Ref
 from billing.mirror.owner import owner_id
+from billing.mirror.querysets import catalog
 from billing.stripe_accounts import configured
 from billing.stripe_client import stripe_client
 from tests.crashes.company import Company
@@ -81,6 +83,42 @@ def test_a_coupon_that_is_deleted_in_one_mode_stays_in_the_other(both_modes):
     both_modes[False].v1.coupons.delete("SPRING")
     take_all(both_modes)
     assert living_rows("coupon") == {"SPRING": True}
+
+
+@pytest.fixture
+def two_accounts(stripe, settings) -> dict[str, Any]:
+    """The clients of two accounts in test mode, by their names."""
+    settings.STRIPE_ACCOUNTS = {"jp": {"secret_key": f"sk_test_51{secrets.token_hex(8)[:15]}{'0' * 16}"}}
+    return {account.name: stripe_client(account) for account in configured()}
+
+
+def take_each(clients: dict[str, Any]) -> None:
+    for name, client in clients.items():
+        for event in reversed(announced(client)):
+            store_event(event, door=Door.WEBHOOK, owner=name, now=timezone.now())
+    mirror_due(timezone.now, budget_seconds=60)
+
+
+def test_another_account_s_plans_are_not_sold_here(two_accounts):
+    for name, client in two_accounts.items():
+        product = client.v1.products.create({"name": f"Plan of {name or 'ours'}", "metadata": {"kessai_plan": "pro"}})
+        client.v1.prices.create(
+            {"product": product.id, "currency": "jpy", "unit_amount": 900, "recurring": {"interval": "month"}}
+        )
+    take_each(two_accounts)
+    assert KINDS["price"].model.objects.count() == 2
+    assert [plan.name for plan in catalog().plans] == ["Plan of ours"]
+
+
+def test_another_account_s_customer_is_nobody_s_here_whatever_its_metadata_say(two_accounts, acme):
+    write_intent(acme, livemode=False, now=timezone.now())
+    named = {"metadata": {"kessai_organization": acme.public_id}}
+    theirs = two_accounts["jp"].v1.customers.create(named).id
+    take_each(two_accounts)
+    assert organization_of(theirs) is None
+    our_own = two_accounts[""].v1.customers.create(named).id
+    take_each(two_accounts)
+    assert organization_of(our_own) == acme
 
 
 def test_each_account_and_mode_ends_equal_to_its_own_stripe(stripe, sandbox, stripe_key, settings):
