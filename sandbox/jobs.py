@@ -54,12 +54,13 @@ def job(kind: str) -> Callable[[Handler], Handler]:
 
 def schedule(ctx: Context, kind: str, *, due_at: int, payload: Doc, name: str = "", first: bool = False) -> None:
     """`name` is the object the job is about: there is at most one job of a kind with a name. `first` says that there
-    is none yet, and saves looking for it."""
+    is none yet, and saves looking for it. What was due before it is scheduled is due now: nothing happens in the past.
+    """
     if name and not first:
         cancel(ctx, kind, name=name)
     ctx.tx.sql(
         "INSERT INTO jobs (scope, kind, name, due_at, payload, clock) VALUES (?,?,?,?,?,?)",
-        ctx.scope, kind, name, due_at, dumps(payload), ctx.clock or "",
+        ctx.scope, kind, name, max(due_at, ctx.now), dumps(payload), ctx.clock or "",
     )  # fmt: skip
 
 

@@ -93,7 +93,6 @@ def open_dispute(
 ) -> Doc:
     """For `amount`, or for what was not yet given back of a charge. `enhanced` is the kind of enhanced evidence that it
     takes, by what its card says."""
-    due_by = (ctx.now + ANSWER_WITHIN) // DAY * DAY + DAY - 1
     dispute = objects.create(
         ctx,
         "dispute",
@@ -105,7 +104,7 @@ def open_dispute(
             "enhanced_eligibility_types": [enhanced] if enhanced else [],
             "evidence": dict.fromkeys(EVIDENCE) | {"enhanced_evidence": {}},
             "evidence_details": {
-                "due_by": due_by, "enhanced_eligibility": enhanced_evidence.eligibility(enhanced, {}),
+                "due_by": answer_by(ctx.now), "enhanced_eligibility": enhanced_evidence.eligibility(enhanced, {}),
                 "has_evidence": False, "past_due": False, "submission_count": 0,
             },
             "is_charge_refundable": inquiry,
@@ -121,6 +120,11 @@ def open_dispute(
     for listener in OPENED:
         listener(ctx, charge)
     return _wait_for_answer(ctx, dispute) if inquiry else _withdraw(ctx, dispute)
+
+
+def answer_by(now: int) -> int:
+    """The last second (Unix) in which a dispute that begins now can be answered: days end at midnight, UTC."""
+    return (now + ANSWER_WITHIN) // DAY * DAY + DAY - 1
 
 
 OPENED: list[Any] = []
@@ -224,14 +228,18 @@ def _closed(ctx: Context, dispute: Doc, status: str) -> Doc:
 
 
 def escalate(ctx: Context, dispute: Doc) -> Doc:
-    """An inquiry becomes a chargeback, of what was not given back since."""
+    """An inquiry becomes a chargeback, of what was not given back since; it is answered anew, and has its own time for
+    that."""
     jobs.cancel(ctx, "dispute.due", name=dispute["id"])
     charge = objects.load(ctx, "charge", dispute["charge"])
     left = min(dispute["amount"], charge["amount_captured"] - charge["amount_refunded"])
-    changes: Doc = {"amount": left, "is_charge_refundable": False, "status": "needs_response"}
-    if details := dispute.get("payment_method_details"):
-        card = details["card"] | {"case_type": "chargeback"}
-        changes["payment_method_details"] = details | {"card": card}
+    details = dispute["evidence_details"] | {"due_by": answer_by(ctx.now), "past_due": False}
+    changes: Doc = {
+        "amount": left, "evidence_details": details, "is_charge_refundable": False, "status": "needs_response",
+    }  # fmt: skip
+    if paid_with := dispute.get("payment_method_details"):
+        card = paid_with["card"] | {"case_type": "chargeback"}
+        changes["payment_method_details"] = paid_with | {"card": card}
     return _withdraw(ctx, objects.update(ctx, dispute, changes, event="charge.dispute.updated"))
 
 

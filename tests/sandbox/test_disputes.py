@@ -107,6 +107,18 @@ def test_an_escalated_inquiry_takes_only_what_was_not_refunded_since(travel: Tra
     assert balance(travel) == -FEE
 
 
+def test_an_inquiry_that_is_escalated_late_has_its_own_time_to_be_answered(travel: Travel) -> None:
+    dispute = disputed(travel, "pm_card_createDisputeInquiry")
+    travel.advance(50 * DAY)
+    words = {"evidence[uncategorized_text]": "escalate_inquiry_evidence"}
+    details = travel.post(f"/v1/disputes/{dispute['id']}", **words)["evidence_details"]
+    assert 9 * DAY <= details["due_by"] - travel.now < 10 * DAY and not details["past_due"]
+    travel.advance(9 * DAY)
+    assert travel.get(f"/v1/disputes/{dispute['id']}")["status"] == "needs_response"
+    travel.advance(DAY)
+    assert travel.get(f"/v1/disputes/{dispute['id']}")["status"] == "lost"
+
+
 def test_an_inquiry_is_forgotten_after_120_days(travel: Travel) -> None:
     dispute = disputed(travel, "pm_card_createDisputeInquiry")
     travel.advance(120 * DAY)

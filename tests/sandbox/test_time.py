@@ -105,6 +105,13 @@ def test_jobs_run_in_the_order_and_at_the_time_they_were_due(travel: Travel, dia
     assert diary == [(begin + 100, "first"), (begin + 200, "second"), (begin + 300, "third")]
 
 
+def test_what_was_due_before_it_was_scheduled_is_done_now(travel: Travel, diary: list[tuple[int, str]]) -> None:
+    begin = travel.now
+    schedule(travel, "late", -1000)
+    travel.advance(10)
+    assert diary == [(begin, "late")]
+
+
 def test_a_job_with_a_name_replaces_the_one_before(travel: Travel, diary: list[tuple[int, str]]) -> None:
     schedule(travel, "old", 100, name="sub_1")
     schedule(travel, "new", 50, name="sub_1")
