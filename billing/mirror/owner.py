@@ -34,7 +34,7 @@ def owners_remembered() -> Iterator[None]:
 
 
 def owner_id(account: StripeAccount) -> str | None:
-    """Return the id of the account's row, made on first use; None for a restricted key, which may not ask.
+    """Return the id of the account's row, made on first use; None where nobody says: a restricted key may not ask.
 
     Calls Stripe once for each key and process, unless the settings say the account's id. Raises stripe.StripeError
     when Stripe cannot be asked.
@@ -58,3 +58,5 @@ def account_of(account: StripeAccount) -> dict[str, Any] | None:
         return get("/v1/account", account=account)
     except stripe.PermissionError:
         return None  # Stripe docs: restricted keys have no permission that covers GET /v1/account
+    except stripe.InvalidRequestError:
+        return None  # a stand-in for Stripe need not know it; events must not wait for that
