@@ -24,7 +24,7 @@ from config.demo.plan import Plan
 from config.demo.screen import Screen
 from config.demo.trouble import Interrupted, Trouble
 from config.env import BASE_DIR
-from config.local import free_port
+from tests.ports import next_port
 from tests.whole_demo import WholeDemo
 
 NOTHING_GIVEN = Given(postgres=False, redis=False, stripe=False, aws=False)
@@ -54,7 +54,7 @@ def test_a_port_taken_on_the_other_localhost_is_taken(monkeypatch: pytest.Monkey
 
 
 def test_a_free_port_is_used_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
+    port = next_port()
     monkeypatch.setenv("KESSAI_PORT", str(port))
     assert ports.choose(ports.WEB) == port
 
