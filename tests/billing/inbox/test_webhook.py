@@ -177,7 +177,7 @@ def test_the_same_event_many_times_at_once_is_one_row(sent):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert [answer.status_code for answer in answers] == [200] * 8
     assert sorted(answer.content for answer in answers) == [b"Stored before.\n"] * 7 + [b"Stored.\n"]
     assert InboxEvent.objects.count() == 1
