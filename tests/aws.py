@@ -34,7 +34,7 @@ def aws_url() -> Iterator[str]:
         yield first_line.removeprefix("listening on ").strip()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -66,7 +66,7 @@ def fail_builds(stacks: str) -> Iterator[Callable[[int], None]]:
     """Make the next so many builds fail; none is left failing for whoever comes next."""
 
     def fail(times: int) -> None:
-        httpx.post(f"{stacks}/_stacks/fail", data={"times": str(times)}, timeout=10, trust_env=False)
+        httpx.post(f"{stacks}/_stacks/fail", data={"times": str(times)}, timeout=60, trust_env=False)
 
     yield fail
     fail(0)

@@ -4,7 +4,6 @@ def test_…(states_aws):      # boto3 finds it by the environment, as it would 
 """
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ import pytest
 
 from tests.aws import AWS
 from tests.billing.inbox.conftest import wait_until
+from tests.ports import next_port
 
 
 @pytest.fixture(scope="session")
 def states_url() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = next_port()
     command = [sys.executable, "-m", "tests.ops.workflows.aws.moto_states", str(port)]
     environment = os.environ | AWS | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -30,7 +28,7 @@ def states_url() -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def answers(url: str) -> bool:

@@ -51,7 +51,7 @@ def running_sandbox(data: Path) -> Iterator[str]:
         yield first_line.removeprefix("listening on ").strip()
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -46,13 +46,13 @@ def test_who_still_writes_is_waited_for():
         with transaction.atomic():
             Organization.objects.create(name="Late", billing_email="late@example.com")
             written.set()
-            may_commit.wait(10)
+            may_commit.wait(60)
         connection.close()
 
     writer = threading.Thread(target=write_late)
     writer.start()
-    assert written.wait(10)
+    assert written.wait(60)
     threading.Timer(0.1, may_commit.set).start()
     delete_rows(connection)
-    writer.join(10)
+    writer.join(60)
     assert rows_left() == {}

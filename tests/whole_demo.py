@@ -18,7 +18,7 @@ import pytest
 
 from config.demo.children import marked
 from config.env import BASE_DIR
-from config.local import free_port
+from tests.ports import next_port
 
 START_SECONDS = 180
 # What would give it services, keys or ways of this test run.
@@ -29,13 +29,13 @@ class WholeDemo:
     """A demo that may be started, killed and started again: on the same ports, with the same data."""
 
     def __init__(self, place: Path) -> None:
-        self.place, self.port, self.sandbox_port = place, free_port(), free_port()
+        self.place, self.port, self.sandbox_port = place, next_port(), next_port()
         self.url, self.sandbox = f"http://localhost:{self.port}", f"http://127.0.0.1:{self.sandbox_port}"
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(NOT_ITS)} | {
             "KESSAI_LOCAL_DIR": str(place),
             "KESSAI_PORT": str(self.port),
             "KESSAI_SANDBOX_PORT": str(self.sandbox_port),
-            "KESSAI_AWS_PORT": str(free_port()),
+            "KESSAI_AWS_PORT": str(next_port()),
         }
         self.log = place.with_name(f"{place.name}.log")
         self.process: subprocess.Popen[bytes] | None = None

@@ -6,7 +6,6 @@ python -m tests.bench.webhook [--seconds 4] [--runs 3] [--connections 48]
 import argparse
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import psutil
 from config.env import BASE_DIR
 from tests.bench.ground import KEY, Row, ground, print_table
 from tests.bench.webhook_load import Load, Template, run_load
+from tests.ports import next_port
 
 STOCK = "tests.bench.webhook_stock"
 BARE = "tests.bench.webhook_bare"
@@ -117,16 +117,10 @@ def start_all(stack: ExitStack, answers: Path) -> Iterator[Server]:
         yield replace(stock, name=f"{name}, one at a time", at_once=1)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 @contextmanager
 def a_server(module: str, more: dict[str, str]) -> Iterator[tuple[psutil.Process, int]]:
     """One web process as it is deployed, and its port."""
-    port = free_port()
+    port = next_port()
     command = [sys.executable, "-m", "uvicorn", f"{module}:application", "--port", str(port), "--no-access-log"]
     process = subprocess.Popen(
         [*command, "--log-level", "warning"], cwd=BASE_DIR, env=os.environ | more, stderr=subprocess.DEVNULL

@@ -30,8 +30,9 @@ def fresh_nudges(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def own_redis(fresh_nudges: None, settings: LazySettings) -> None:
-    """A Redis database that no other test process nudges through."""
+def own_redis(fresh_nudges: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis database that no other test process nudges through, and that is away only where a test says so."""
+    monkeypatch.setattr(nudge, "PATIENCE_SECONDS", 20.0)
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12 + 3
     settings.REDIS_URL = settings.REDIS_URL.rpartition("/")[0] + f"/{number}"
     nudge.nudge_redis().flushdb()

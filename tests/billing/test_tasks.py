@@ -51,7 +51,7 @@ def worker(own_redis: None, stripe: object, transactional_db: None) -> Iterator[
     yield process
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(60)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -63,7 +63,7 @@ def test_a_webhook_is_mirrored_by_a_worker_without_anybodys_help(worker, stripe,
     wait_until(lambda: InboxEvent.objects.get().state == InboxState.MIRRORED)
     stripe.v1.products.update(product.id, {"name": "Team"})
     assert post_webhook({**event, "id": "evt_2"}).status_code == 200
-    wait_until(lambda: djstripe.Product.objects.get().name == "Team", seconds=10)
+    wait_until(lambda: djstripe.Product.objects.get().name == "Team")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def broker(own_redis: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("celery.current_app.send_task", app.send_task)
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 40) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come to pass"

@@ -50,7 +50,7 @@ def python(tmp_path: Path, code: str) -> Command:
     return Command(argv=[sys.executable, "-c", code], log=tmp_path / "log")
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 20) -> bool:
+def eventually(holds: Callable[[], bool], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -87,14 +87,17 @@ def test_it_kills_what_does_not_stop(tmp_path: Path, children: Children, monkeyp
     assert process.poll() == -signal.SIGKILL
 
 
-def test_a_second_ctrl_c_cuts_the_patience_short(tmp_path: Path, children: Children) -> None:
+def test_a_second_ctrl_c_cuts_the_patience_short(
+    tmp_path: Path, children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "PATIENCE", 600.0)
     children.start("stubborn", python(tmp_path, STUBBORN))
     assert eventually(lambda: "up" in (tmp_path / "log").read_text())
     hurry = threading.Event()
     hurry.set()
     begun = time.monotonic()
     assert children.stop([], hurry=hurry) == ["stubborn"]
-    assert time.monotonic() - begun < room.PATIENCE / 2
+    assert time.monotonic() - begun < 120
 
 
 def test_the_children_of_a_child_go_too(tmp_path: Path, children: Children) -> None:

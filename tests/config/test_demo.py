@@ -24,7 +24,7 @@ from config.demo.plan import Plan
 from config.demo.screen import Screen
 from config.demo.trouble import Interrupted, Trouble
 from config.env import BASE_DIR
-from config.local import free_port
+from tests.ports import next_port
 from tests.whole_demo import WholeDemo
 
 NOTHING_GIVEN = Given(postgres=False, redis=False, stripe=False, aws=False)
@@ -54,7 +54,7 @@ def test_a_port_taken_on_the_other_localhost_is_taken(monkeypatch: pytest.Monkey
 
 
 def test_a_free_port_is_used_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    port = free_port()
+    port = next_port()
     monkeypatch.setenv("KESSAI_PORT", str(port))
     assert ports.choose(ports.WEB) == port
 
@@ -154,7 +154,7 @@ def test_a_step_waits_for_those_it_needs() -> None:
     release = threading.Event()
     with ThreadPoolExecutor(4) as pool:
         plan = Plan(Screen(), pool, threading.Event())
-        first = plan.step("first", lambda: (release.wait(10), done.append("first"))[1])
+        first = plan.step("first", lambda: (release.wait(60), done.append("first"))[1])
         plan.step("second", lambda: done.append("second"), after=[first])
         plan.step("not needed", lambda: done.append("never"), unless=True)
         release.set()
@@ -169,7 +169,7 @@ def test_a_step_that_fails_stops_those_that_need_it_and_is_the_one_that_is_told(
         raise Trouble("The disk is full.")
 
     def be_interrupted() -> None:
-        failed.wait(10)
+        failed.wait(60)
         raise Interrupted
 
     failed = threading.Event()
@@ -223,10 +223,8 @@ def test_the_whole_demo_starts_outlives_a_kill_and_leaves_nothing_behind(whole_d
 
     whole_demo.end(signal.SIGKILL)
     assert whole_demo.left(), "the kill was to leave processes behind, or this test shows nothing"
-    begun = time.monotonic()
     whole_demo.start()
     assert "Stopped what an earlier run left" in whole_demo.said()
-    assert time.monotonic() - begun < 60
     assert whole_demo.end(signal.SIGINT) == 0
     assert whole_demo.left() == []
 

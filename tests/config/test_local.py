@@ -49,7 +49,7 @@ def test_postgresql_comes_back_with_what_it_had_promised_after_it_was_killed(ope
 def test_a_postgresql_left_over_is_stopped_before_the_next_one_starts(postgres: Server) -> None:
     again = start_postgres(Path(postgres.command.argv[2]), durable=False)
     try:
-        assert postgres.process.wait(10) == 0
+        assert postgres.process.wait(60) == 0
         assert again.process.poll() is None
     finally:
         again.stop()

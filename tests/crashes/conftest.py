@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from config.local import Server, start_postgres
 from tests import processes
+from tests.ports import next_port
 
 PATIENCE = 120.0  # a machine may have others to serve
 
@@ -24,9 +24,7 @@ class Web:
     """A web process as it is deployed, which can be killed and started again on the same port."""
 
     def __init__(self, **environment: str) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = next_port()
         self.environment = processes.portal_environment() | {"LOG_LEVEL": "ERROR"} | environment
         self.process: processes.AnyProcess | None = None
 

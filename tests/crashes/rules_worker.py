@@ -45,7 +45,7 @@ COMMAS: dict[str, tuple[Any, str, Callable[[Callable[..., Any]], Callable[..., A
 
 
 def call_outside(call: TargetCall) -> Outcome:
-    httpx.post(os.environ["TARGET_URL"], headers={"Idempotency-Key": call.key}, timeout=10, trust_env=False)
+    httpx.post(os.environ["TARGET_URL"], headers={"Idempotency-Key": call.key}, timeout=60, trust_env=False)
     return Done()
 
 

@@ -74,7 +74,7 @@ def finish(arns, clock) -> list[tuple[str, str]]:
         said = [ended(arn, seconds=60) for arn in arns]
         return [(each["status"], each.get("error", "") + each.get("cause", "")) for each in said]
     finally:
-        assert living.finish(threads, seconds=20)
+        assert living.finish(threads, seconds=60)
 
 
 def refunds_of(stripe) -> list[int]:

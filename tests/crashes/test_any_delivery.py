@@ -89,7 +89,7 @@ def test_the_mirror_ends_equal_to_stripe(places, workers, redis_url, sandbox, po
         place.delivered.clear()
     deliver(news(places), chance, post_webhook, share=0.3)  # once more, and late
     workers.kill_all()
-    httpx.delete(f"{sandbox}/_sandbox/faults", timeout=5)
+    httpx.delete(f"{sandbox}/_sandbox/faults", timeout=60)
     catch_up()
     found = untruths()
     for _ in range(5):
@@ -168,7 +168,7 @@ def make_trouble(sandbox: str, place: Place, redis_url: str, chance: random.Rand
     effect = chance.choice(["rate_limit", "server_error", "latency", "timeout"])
     key = place.account.secret_key
     fault = {"effect": effect, "key": key, "count": chance.randint(1, 3), "path": "/v1/*/*_*", "seconds": 0.2}
-    httpx.post(f"{sandbox}/_sandbox/faults", json=fault | {"method": "GET"}, timeout=5).raise_for_status()
+    httpx.post(f"{sandbox}/_sandbox/faults", json=fault | {"method": "GET"}, timeout=60).raise_for_status()
     lot = chance.random()
     if lot < 0.3:
         tear_connections()

@@ -50,7 +50,7 @@ class Workers:
         for process in self._processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
+            process.wait(60)
         self._processes.clear()
 
 
@@ -103,7 +103,7 @@ def make_trouble(trouble: str, workers: Workers, postgres: Any, redis: Redis, sa
         redis.empty_and_restart()
     else:
         fault = {"effect": trouble, "key": key, "count": 8, "path": "/v1/refunds", "method": "POST", "seconds": 1}
-        httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=5).raise_for_status()
+        httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=60).raise_for_status()
 
 
 def begun(postgres: Any) -> bool:

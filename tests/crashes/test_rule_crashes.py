@@ -51,7 +51,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outside]:
     monkeypatch.setattr(deliver, "CALLS", {**deliver.CALLS, "queue": call_outside})
     yield outside
     outside.server.shutdown()
-    thread.join(10)
+    thread.join(60)
     outside.server.server_close()
 
 

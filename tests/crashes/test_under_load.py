@@ -134,7 +134,7 @@ def disturb(postgres: Any, redis: Redis, sandbox: str, key: str) -> None:
     redis.empty_and_restart()
     for effect in ("rate_limit", "server_error", "timeout"):
         fault = {"effect": effect, "key": key, "count": 8, "path": "/v1/*/*_*", "method": "GET", "seconds": 1}
-        answer = httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=5)
+        answer = httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=60)
         assert answer.status_code < 300, answer.text
 
 

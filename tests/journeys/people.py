@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.journeys.conftest import Portal
 
 GOOD_CARD = "4242424242424242"
-WAIT_MS = 20_000  # how long a page may take to turn by itself on a busy machine
+WAIT_MS = 60_000  # how long a page may take to turn by itself on a busy machine
 
 
 @dataclass

@@ -153,7 +153,7 @@ def test_an_opened_list_stays_open_when_news_comes(page: Page, live_server: str)
     page.route("**/specimen/live/**", lambda route: route.fulfill(status=503))  # no stream: it polls
     page.goto(f"{live_server}/specimen/")
     page.get_by_text("Earlier").click()
-    expect(page.get_by_role("heading")).to_have_text(AFTER, timeout=10_000)
+    expect(page.get_by_role("heading")).to_have_text(AFTER)
     expect(page.get_by_role("group").get_by_text("Long ago")).to_be_visible()
     assert looks["page"] >= 2
 

@@ -109,7 +109,7 @@ def test_what_is_kept_for_now_is_deleted_at_once_by_the_workflow(stack, olga, ca
     client.post(address, {"reason": "The customer wants it gone today."})
     row.refresh_from_db()
     assert row.delete_at <= timezone.now()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while Provision.objects.get().state != "deleted":
         assert time.monotonic() < deadline, list(Execution.objects.values("status", "standing", "cause"))
         Execution.objects.filter(standing="Wait until it is gone").update(due_at=timezone.now())

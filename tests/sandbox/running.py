@@ -50,7 +50,7 @@ class RunningSandbox:
         if self.process.poll() is None:
             self.process.terminate()
             try:
-                self.process.wait(timeout=10)
+                self.process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -65,7 +65,7 @@ class RunningSandbox:
         """Any client. Every answer has the shape that the official library declares, or the test that got it fails."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         hooks = {"response": [_check_shape]}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=10, event_hooks=hooks)
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60, event_hooks=hooks)
 
 
 def _check_shape(answer: httpx.Response) -> None:
@@ -91,7 +91,7 @@ def body_of(error: stripe.StripeError) -> Any:
     return error.error
 
 
-def until(ready: Callable[[], Any], seconds: float = 15) -> Any:
+def until(ready: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait for a true value, which is returned; fail at the deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

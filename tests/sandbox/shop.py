@@ -45,7 +45,7 @@ def checkout(v1: Any, **params: Any) -> Any:
 def fill_in(address: str, number: str, **typed: str) -> httpx.Response:
     """Send a card form, as a browser does."""
     form = {"number": number, "expiry": "12 / 34", "cvc": "123", "name": "Alice", "email": "alice@example.com"}
-    return httpx.post(address, data=form | typed, trust_env=False, timeout=30)
+    return httpx.post(address, data=form | typed, trust_env=False, timeout=60)
 
 
 def answer_the_bank(asked: httpx.Response, answer: str) -> httpx.Response:

@@ -1,7 +1,6 @@
 """Events on a bus of EventBridge, played by moto, and from there in a queue."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -13,15 +12,14 @@ import boto3
 import httpx
 import pytest
 
+from tests.ports import next_port
 from tests.sandbox.running import RunningSandbox, new_key, until
 
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """The address of an AWS of this module's own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = next_port()
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"

@@ -32,7 +32,7 @@ def front(running: RunningSandbox, v1: Any, account: str) -> Iterator[httpx.Clie
     """A browser without scripts, on the page of this test's account."""
     v1.products.create({"name": "Pro"})
     scope = f"acct_1{account[2:]}:test"
-    with httpx.Client(base_url=running.url, cookies={"scope": scope}, trust_env=False, timeout=20) as client:
+    with httpx.Client(base_url=running.url, cookies={"scope": scope}, trust_env=False, timeout=60) as client:
         assert f"<strong><code>{scope}</code>" in front_page(client).text
         yield client
 

@@ -8,8 +8,9 @@ import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
 from accounts.models import Organization
+from billing import nudge
 from billing.activity.models import Activity
-from billing.activity.publish import publish
+from billing.activity.publish import channel, publish
 from billing.activity.stream import stream
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -26,7 +27,7 @@ def parse(frame: bytes) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in frame.decode().strip().splitlines())
 
 
-async def next_frame(frames, *, seconds: float = 5) -> dict[str, str]:
+async def next_frame(frames, *, seconds: float = 60) -> dict[str, str]:
     """The next activity's frame; whatever else comes meanwhile is passed over."""
     async with asyncio.timeout(seconds):
         async for frame in frames:
@@ -55,11 +56,15 @@ def test_a_stream_begins_with_what_came_after_the_last_id_seen(acme):
     }
 
 
-def test_a_nudge_wakes_the_stream_long_before_its_next_look(acme):
+def test_a_nudge_wakes_the_stream_long_before_its_next_look(acme, own_redis):
+    def listens() -> bool:
+        return nudge.nudge_redis().pubsub_numsub(channel(acme.pk))[0][1] == 1
+
     async def scenario():
-        async with aclosing(stream(acme.pk, 0, look_seconds=60)) as frames:
-            waiting = asyncio.create_task(next_frame(frames, seconds=10))
-            await asyncio.sleep(0.3)  # long enough to subscribe; were it not, the look would find it, too late
+        async with aclosing(stream(acme.pk, 0, look_seconds=600)) as frames:
+            waiting = asyncio.create_task(next_frame(frames))
+            while not waiting.done() and not await sync_to_async(listens)():
+                await asyncio.sleep(0.01)
             await sync_to_async(publish)(acme, "invoice:paid", dedup_key="1", now=NOW)
             return await waiting
 
@@ -71,7 +76,7 @@ def test_without_redis_the_stream_still_finds_the_news(acme, settings):
 
     async def scenario():
         async with aclosing(stream(acme.pk, 0, look_seconds=0.1)) as frames:
-            waiting = asyncio.create_task(next_frame(frames, seconds=10))
+            waiting = asyncio.create_task(next_frame(frames))
             await asyncio.sleep(0.2)
             await sync_to_async(publish)(acme, "invoice:paid", dedup_key="1", now=NOW)
             return await waiting
@@ -83,7 +88,7 @@ def test_a_quiet_stream_sends_heartbeats(acme):
     async def scenario():
         async with (
             aclosing(stream(acme.pk, None, look_seconds=0.02, heartbeat_seconds=0.05)) as frames,
-            asyncio.timeout(5),
+            asyncio.timeout(60),
         ):
             return [await anext(frames), await anext(frames)]
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import threading
-import time
 
 import pytest
 from django.db import OperationalError
@@ -14,6 +13,7 @@ from billing.inbox.intake import Stored, store
 from billing.inbox.models import InboxEvent
 from tests.billing.events import an_event
 from tests.billing.inbox.asgi import a_door, post, run, run_all
+from tests.billing.inbox.conftest import wait_until
 from tests.billing.inbox.test_webhook import EVENT, REFUSED
 
 database = pytest.mark.django_db(transaction=True)
@@ -86,8 +86,9 @@ def test_events_that_come_together_share_commits_and_each_is_answered(sent):
     batches = []
 
     def store_slowly(arrivals):
+        """As a disk would that takes as long as the others take to come."""
         batches.append(len(arrivals))
-        time.sleep(0.01)  # as a disk would
+        wait_until(lambda: sum(batches) + len(door._gathering._queue) == 100, seconds=60)
         return store(arrivals)
 
     bodies = [json.dumps(an_event(id=f"evt_{number % 90}")) for number in range(100)]
@@ -96,7 +97,7 @@ def test_events_that_come_together_share_commits_and_each_is_answered(sent):
     assert [answer.status for answer in answers] == [200] * 100
     assert [answer.text for answer in answers].count("Stored before.\n") == 10
     assert InboxEvent.objects.count() == 90
-    assert len(batches) < 10
+    assert len(batches) <= 2
     assert sent == ["billing.tasks.mirror_due"]
 
 
@@ -171,12 +172,12 @@ def test_more_than_can_be_stored_is_to_come_again():
     free = threading.Event()
 
     def store_when_free(arrivals):
-        free.wait(20)
+        free.wait(120)
         return [Stored.NEW] * len(arrivals)
 
     async def rush(door):
         asking = [asyncio.create_task(post(door, json.dumps(an_event(id=f"evt_{n}")))) for n in range(30)]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not any(task.done() for task in asking):
                 await asyncio.sleep(0.01)
         free.set()
@@ -190,12 +191,14 @@ def test_more_than_can_be_stored_is_to_come_again():
 
 
 def test_a_redis_that_hangs_delays_no_answer():
-    hanging = threading.Event()
-    with a_door(store=lambda arrivals: [Stored.NEW] * len(arrivals), nudge=lambda: hanging.wait(20)) as door:
-        began = time.monotonic()
+    answered, hung = threading.Event(), []
+    with a_door(
+        store=lambda arrivals: [Stored.NEW] * len(arrivals), nudge=lambda: hung.append(answered.wait(60))
+    ) as door:
         answers = [run(post(door, EVENT)) for _ in range(5)]
-        assert time.monotonic() - began < 5
-        hanging.set()
+        answered.set()
+    assert hung
+    assert all(hung), "an answer waited for the nudge"
     assert [answer.status for answer in answers] == [200] * 5
 
 

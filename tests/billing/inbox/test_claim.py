@@ -79,7 +79,7 @@ def test_workers_that_take_at_once_get_different_events():
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(got) == len(set(got)) == 40
 
 

@@ -144,7 +144,7 @@ def test_doors_that_open_at_once_store_each_event_once(at_once):
 
     def work(arrivals):
         try:
-            together.wait(10)
+            together.wait(60)
             for way, what in arrivals:
                 deliver(way, what)
         except BaseException as error:

@@ -125,6 +125,6 @@ def test_replays_beside_each_other_do_not_stand_in_each_others_way(events, monke
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert counts == [10, 10, 10]
     assert due() == set(range(10))

@@ -193,7 +193,7 @@ def test_receivers_beside_each_other_store_each_event_once(put, queue, sent, lef
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert InboxEvent.objects.count() == 60
     assert sum(receiver.tally.stored for receiver in receivers) == 60
     assert left() == 0
@@ -249,7 +249,7 @@ def test_told_to_stop_the_process_ends_with_what_it_has_stored(put, queue, left)
     try:
         wait_until(lambda: left() == 0, seconds=60)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
@@ -268,7 +268,7 @@ def test_what_happens_at_stripe_comes_over_eventbridge_into_the_inbox(stripe, st
     customer = stripe.v1.customers.create({"name": "アリス"})
     stripe.v1.products.create({"name": "Pro"})
     receiver = Receiver(open_queue(made["queue_url"]), primary(), clock=timezone.now, wait_seconds=1)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while InboxEvent.objects.count() < 2 and time.monotonic() < deadline:
         receiver.receive()
     row = InboxEvent.objects.get(object_id=customer.id)

@@ -56,14 +56,14 @@ def test_the_slower_of_two_workers_does_not_overwrite_the_faster_ones_newer_stat
         answers.append(fetched.data["name"] if fetched.data else "")
         if not asked.is_set():
             asked.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         return fetched
 
     answer_with(slow_once)
     take_events()
     InboxEvent.objects.update(api_version="2020-08-27")  # so that Stripe must be asked
     slower = start(mirror)
-    assert asked.wait(20)
+    assert asked.wait(60)
     shop.stripe.v1.products.update(product.id, {"name": "New"})
     take_events()
     InboxEvent.objects.update(api_version="2020-08-27")
@@ -84,14 +84,14 @@ def test_a_payload_that_is_written_while_its_object_is_fetched_is_not_overwritte
         fetched = fetch(ref)
         if not asked.is_set():
             asked.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
         return fetched
 
     answer_with(slow_once)
     take_events()
     InboxEvent.objects.update(api_version="2020-08-27")
     slower = start(mirror)
-    assert asked.wait(20)
+    assert asked.wait(60)
     shop.stripe.v1.products.update(product.id, {"name": "New"})
     take_events()
     finish(start(mirror))

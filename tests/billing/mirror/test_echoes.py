@@ -102,12 +102,12 @@ def test_a_dispute_marks_its_charge(disputed_charge, bring):
 
 def test_a_dispute_waits_until_stripe_has_told_of_its_charge(disputed_charge, bring, sandbox, stripe_key):
     fault = {"effect": "server_error", "key": stripe_key, "path": "/v1/charges/*", "count": 20}
-    httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=5).raise_for_status()
+    httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=60).raise_for_status()
     bring("charge.dispute.created")
     waiting = InboxEvent.objects.get(type="charge.dispute.created")
     assert waiting.state == InboxState.RECEIVED
     assert not djstripe.Dispute.objects.exists()
-    httpx.delete(f"{sandbox}/_sandbox/faults", timeout=5)
+    httpx.delete(f"{sandbox}/_sandbox/faults", timeout=60)
     mirror_due(lambda: timezone.now() + timedelta(hours=1), budget_seconds=30)
     assert charge_of(disputed_charge)["disputed"] is True
 

@@ -76,7 +76,7 @@ def walk_all(shelf: Shelf, walks: Walks, threads: int) -> list[str]:
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(30)
+        worker.join(60)
     assert not any(worker.is_alive() for worker in workers)
     return seen
 
@@ -134,7 +134,7 @@ def test_a_list_that_has_ended_is_not_cut_while_its_last_page_is_written():
     waiting.start()
     walks.bring(walk, Listing(walk, None, "b", 1_699_999_999, last=True))
     write_all(walks)
-    waiting.join(5)
+    waiting.join(60)
     assert (waiting.is_alive(), cuts.made) == (False, 0)
 
 
@@ -144,7 +144,7 @@ def test_stopping_wakes_whoever_waits():
     waiting = threading.Thread(target=walks.take)
     waiting.start()
     walks.stop()
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
 
 
@@ -249,7 +249,7 @@ def test_pages_that_wait_do_not_keep_out_those_that_they_wait_for():
     waiting.join(0.2)
     assert waiting.is_alive()
     walks.bring(customers, Listing(customers, None, "", None, last=False))
-    waiting.join(5)
+    waiting.join(60)
     assert not waiting.is_alive()
 
 

@@ -35,7 +35,7 @@ def taking(monkeypatch, request) -> list[str]:
         if names[0] != names[-1]:
             another.set()
         elif len(names) == 2 and wanted:
-            assert another.wait(10)
+            assert another.wait(60)
         return take(**how)
 
     monkeypatch.setattr(claim, "take", noting)

@@ -17,7 +17,7 @@ from billing.views.live import for_a_while
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 async def listen(organization: Organization, user: User | None, query: str = "", **headers: str) -> Any:

@@ -200,7 +200,7 @@ def test_of_many_workers_one_asks_for_the_token(server, other_server, oauth):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(outcomes) == 6
     assert all(isinstance(outcome, Done) for outcome in outcomes), outcomes
     assert len(other_server.received) == 1

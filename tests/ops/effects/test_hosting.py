@@ -46,7 +46,7 @@ def stack(stacks, begun):
 
 
 def until(phase: str, **given) -> dict:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while (told := call("describe-stack", **given).result)["phase"] != phase:
         assert time.monotonic() < deadline, told
         time.sleep(0.02)

@@ -165,11 +165,11 @@ def test_an_account_that_is_not_configured_is_refused():
 
 def test_a_stripe_that_fails_is_tried_again(sandbox, stripe, invoice, stripe_key):
     fault = {"effect": "server_error", "key": stripe_key, "path": "/v1/refunds*", "method": "POST"}
-    made = httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=10).json()
+    made = httpx.post(f"{sandbox}/_sandbox/faults", json=fault, timeout=60).json()
     try:
         assert isinstance(call("refund-invoice", invoice=invoice), Retry)
     finally:
-        httpx.delete(f"{sandbox}/_sandbox/faults/{made['id']}", timeout=10)
+        httpx.delete(f"{sandbox}/_sandbox/faults/{made['id']}", timeout=60)
 
 
 def test_every_effect_says_what_it_does_and_how_it_fails():

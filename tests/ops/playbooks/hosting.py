@@ -27,7 +27,7 @@ from ops.workflows.models import Execution
 from ops.workflows.resources import make
 from tests.ops.workflows.moving import next_due
 
-PATIENCE = 30.0  # real seconds for what happens in another process
+PATIENCE = 90.0  # real seconds for what happens in another process
 
 
 @dataclass

@@ -301,7 +301,7 @@ def api(settings) -> Any:
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/customers/*/notes"
     server.shutdown()
-    thread.join(10)
+    thread.join(60)
     server.server_close()
 
 

@@ -54,4 +54,4 @@ def served(*effects: str, make: Callable[..., Any], pollers: int = 1) -> Iterato
     try:
         yield worker
     finally:
-        assert worker.finish(threads, seconds=20)
+        assert worker.finish(threads, seconds=60)

@@ -200,7 +200,7 @@ def effect(name, **parameters):
 
 
 def until(state):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not (said := state()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.05)
