@@ -247,7 +247,7 @@ def test_who_has_a_plan_is_not_sold_a_second(alice: User, acme: Organization, cu
     put_in_mirror(subscription())
     page = go(sign_in(alice), CHOSEN)
     assert not offers(page)
-    assert "You have a plan." in page.content.decode()
+    assert "Business is your plan." in page.content.decode()
 
 
 def test_the_confirmation_is_for_members_alone(charlie: User, acme: Organization) -> None:
