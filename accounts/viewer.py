@@ -39,9 +39,10 @@ def organization_page(act: Act) -> Callable[[OrganizationView], Callable[..., Ht
             if not request.user.is_authenticated:
                 return redirect_to_login(page_to_come_back_to(request))
             membership = find_membership(request, organization_id)
+            # The page that refuses is one of this organization's too.
+            request.membership, request.organization = membership, membership.organization
             if not may(membership.role, act):
                 raise PermissionDenied
-            request.membership, request.organization = membership, membership.organization
             remember_organization(request, membership.organization)
             return view(request, **kwargs)
 

@@ -28,10 +28,14 @@ class Standing:
 
 
 def standing_of(living: SubscriptionFacts, *, now: datetime, language: str) -> Standing:
-    names = querysets.product_names({item.product_id for item in living.items})
-    plan = name_of_items(living, names) or _("Your subscription")
-    tone, title, text = say_standing(living, plan, now=now, language=language)
+    tone, title, text = say_standing(living, name_of(living), now=now, language=language)
     return Standing(tone, title, text, can_cancel(living))
+
+
+def name_of(subscription: SubscriptionFacts) -> str:
+    """Return the name of what is subscribed, for a sentence."""
+    names = querysets.product_names({item.product_id for item in subscription.items})
+    return name_of_items(subscription, names) or _("Your subscription")
 
 
 def say_standing(living: SubscriptionFacts, plan: str, *, now: datetime, language: str) -> tuple[str, str, str]:

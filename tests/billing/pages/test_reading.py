@@ -163,6 +163,17 @@ def test_who_may_do_what(subscribed: Organization, role: Role, page: str, method
     assert getattr(sign_in(user), method)(address(subscribed, page)).status_code == status
 
 
+def test_a_refusal_stands_in_the_frame_of_the_organization_that_refuses(subscribed: Organization, bob: User) -> None:
+    other = Organization.objects.create(name="Bob's Own", billing_email=bob.email)
+    Membership.objects.create(organization=other, user=bob, role=Role.OWNER)
+    client = sign_in(bob)
+    client.get(address(other))
+    refused = client.get(address(subscribed, "invoices/"))
+    assert refused.status_code == 403
+    assert f'href="{address(subscribed, "plans/")}"' in refused.content.decode()
+    assert address(other, "plans/") not in refused.content.decode()
+
+
 def test_a_member_is_shown_no_button_that_would_be_refused(subscribed: Organization, bob: User) -> None:
     page = read(subscribed, bob)
     assert "Business is active." in page
