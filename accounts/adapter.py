@@ -14,6 +14,8 @@ from django.utils import translation
 from accounts.models import User
 from accounts.onward import keep_wanted_page, plan_page, wanted_page, with_next
 
+LEADING_ON = ("signup_url", "password_reset_url")  # what a mail's context calls its links
+
 
 class AccountAdapter(DefaultAccountAdapter):
     """What allauth asks the project."""
@@ -25,8 +27,14 @@ class AccountAdapter(DefaultAccountAdapter):
         context: dict[str, Any],
         headers: dict[str, str] | None = None,
     ) -> EmailMessage:
-        """Write to a user in the user's language, whoever's request caused the mail."""
+        """Write to a user in the user's language, whoever's request caused the mail.
+
+        Links to sign-up and to a new password lead on to the plan that the request is on the way to. Nothing is kept
+        with the account for it: whoever asks for such a mail has not shown whose the account is.
+        """
         user, context = context.get("user"), {"site_url": settings.SITE_URL, **context}
+        page = wanted_page(self.request) if self.request else ""
+        context |= {name: with_next(context[name], page) for name in LEADING_ON if name in context}
         language = user.language if isinstance(user, User) else translation.get_language()
         with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)

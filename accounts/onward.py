@@ -1,8 +1,9 @@
 """Where somebody who has no account yet wanted to go: the page of a plan that they chose as a visitor.
 
 It travels from page to page as `next`, and is kept with the account until its owner arrives there, so that a link to
-confirm an address says nothing of it and still leads to it, in whatever browser it is opened. Of an address that
-comes in only what names a plan is taken, and it is written anew: nobody is led anywhere else by it.
+confirm an address says nothing of it and still leads to it, in whatever browser it is opened. A link to a new password
+says it itself: anybody may ask for one, and what they want is not to be kept with somebody's account. Of an address
+that comes in only what names a plan is taken, and it is written anew: nobody is led anywhere else by it.
 """
 
 from collections.abc import Mapping

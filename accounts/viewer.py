@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate
+from urllib.parse import urlsplit, urlunsplit
 
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts.models import Membership, Organization
 from accounts.permissions import Act, may
@@ -32,19 +34,33 @@ def organization_page(act: Act) -> Callable[[OrganizationView], Callable[..., Ht
     """
 
     def decorate(view: OrganizationView) -> Callable[..., HttpResponseBase]:
-        @login_required
         @wraps(view)
         def guarded(request: Any, organization_id: str, **kwargs: Any) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return redirect_to_login(page_to_come_back_to(request))
             membership = find_membership(request, organization_id)
+            # The page that refuses is one of this organization's too.
+            request.membership, request.organization = membership, membership.organization
             if not may(membership.role, act):
                 raise PermissionDenied
-            request.membership, request.organization = membership, membership.organization
             remember_organization(request, membership.organization)
             return view(request, **kwargs)
 
         return guarded
 
     return decorate
+
+
+def page_to_come_back_to(request: HttpRequest) -> str:
+    """Where sign-in leads on to: the page that was asked for. Who sent a form after their session had ended comes back
+    to the page that it stands on: the form's own address is no page.
+    """
+    if request.method in ("GET", "HEAD"):
+        return request.get_full_path()
+    came_from = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(came_from, request.get_host(), require_https=request.is_secure()):
+        return "/"
+    return urlunsplit(("", "", *urlsplit(came_from)[2:]))
 
 
 def find_membership(request: HttpRequest, organization_id: str) -> Membership:

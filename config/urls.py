@@ -13,7 +13,7 @@ console.login = secure_admin_login(console.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", console.urls),
-    path("accounts/", include("allauth.urls")),
+    path("accounts/", include("accounts.allauth_urls")),
     path("language/", choose_language, name="set_language"),
     path("style/", show_style, name="style"),
     path("", include("accounts.urls")),

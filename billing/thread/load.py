@@ -44,7 +44,6 @@ def load_situation(
     price_products = price_products_of(schedule, order)
     invoices = tuple(querysets.invoices_for_thread(organization, latest=LATEST_INVOICES))
     living = subscription is not None and subscription.living
-    looks_above = with_cover and not living and organization.parent_id is not None
     situation = Situation(
         now=now,
         language=language,
@@ -56,11 +55,23 @@ def load_situation(
         provision=provision_of(subscription.id) if subscription else None,
         suspensions=suspensions_of(organization) if living else (),
         outlooks=outlooks_of(organization) if living else (),
-        cover=load_cover(organization) if looks_above else None,
+        cover=cover_beside(subscription, organization) if with_cover else None,
         price_products=price_products,
         product_names=querysets.product_names(products_named(subscription, activities, price_products.values())),
     )
     return with_failure(with_order(situation, order))
+
+
+def cover_shown(organization: Organization) -> CoverFacts | None:
+    """Return what the organization's overview shows of another one's subscription; None where it shows none."""
+    return cover_beside(querysets.current_subscription(organization), organization)
+
+
+def cover_beside(subscription: SubscriptionFacts | None, organization: Organization) -> CoverFacts | None:
+    """Look above an organization for a cover, unless it has a subscription of its own that has not ended."""
+    if organization.parent_id is None or (subscription is not None and subscription.living):
+        return None
+    return load_cover(organization)
 
 
 def load_cover(organization: Organization) -> CoverFacts | None:

@@ -70,7 +70,7 @@ def of_serving(now: Now, server: ProvisionFacts, situation: Situation) -> Now:
             now, title=_("Your server is stopped."), reason=reason_of_held(), tone=ATTENTION, word=_("Stopped")
         )
     if server.state is State.STOPPED:
-        reason = _("Your payment arrived. This takes about a minute, and this page turns by itself.")
+        reason = _("Your payment arrived. This takes about a minute, and this page updates by itself.")
         return Now(_("Your server is starting again."), reason, WAITING, _("Starting"))
     if server.state is State.READY and now.tone == GOOD:
         where = _("Its address is %(address)s.") % {"address": server.address} if server.address else ""
@@ -92,7 +92,7 @@ def reason_of_letting_go(server: ProvisionFacts, situation: Situation) -> str:
 
 
 def reason_of_building(server: ProvisionFacts, situation: Situation) -> str:
-    usual = _("This usually takes a few minutes, and this page turns by itself.")
+    usual = _("This usually takes a few minutes, and this page updates by itself.")
     if server.attempt == 1:
         return usual
     again = _("The attempt before did not succeed; this is attempt %(number)d.") % {"number": server.attempt}

@@ -17,10 +17,12 @@ from accounts.models import Organization
 from accounts.onward import arrive, plan_named_in, plan_page, with_next, with_query
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, current_membership, memberships_of, organization_page
+from billing import clock
 from billing.mirror import querysets
 from billing.plans.choice import find_choice
 from billing.views.addresses import local
 from billing.views.covering import payer_of
+from billing.views.standing import standing_of
 
 
 @never_cache
@@ -68,6 +70,7 @@ def confirm(request: OrganizationRequest) -> HttpResponse:
     context = {
         "choice": choice,
         "living": living,
+        "standing": standing_of(living, now=clock.now(), language=language) if living else None,
         "payer": None if living else payer_of(request),
         "others": [(each.organization, confirmation_of(request, each.organization)) for each in others],
         "new_url": with_next(reverse("accounts:organization_new"), page_of(request)),

@@ -10,8 +10,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.models import Organization
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, organization_page
+from billing import clock
 from billing.entitlements.resolve import covered_by
 from billing.mirror import querysets
 from billing.mirror.facts import SubscriptionFacts
@@ -24,8 +26,10 @@ from billing.subscriptions.refresh import refresh
 from billing.thread import Situation
 from billing.thread.load import load_situation
 from billing.thread.present import plan_name
+from billing.thread.words import day_words
 from billing.views.addresses import absolute, local
 from billing.views.answers import Retry, show_answer
+from billing.views.standing import name_of
 
 LONGEST_INTENT = 64
 
@@ -37,7 +41,7 @@ def cancel(request: OrganizationRequest) -> HttpResponse:
     """GET says until when it goes on and what ends; POST does it."""
     living = querysets.living_subscription(request.organization)
     if living is None or not leaving.can_cancel(living):
-        messages.info(request, _("There is nothing to cancel: no plan is set to renew."))
+        messages.info(request, say_nothing_to_cancel(request.organization))
         return redirect(local("billing:overview", request.organization))
     if request.method == "POST":
         return do_cancel(request, living)
@@ -46,6 +50,18 @@ def cancel(request: OrganizationRequest) -> HttpResponse:
     )
     covered = covered_by(request.organization)
     return render(request, "billing/cancel.html", {**describe_consequence(living, situation), "covered": covered})
+
+
+def say_nothing_to_cancel(organization: Organization) -> str:
+    """Say why not. It may be cancelled already: by the same click, whose answer was lost on its way."""
+    last = querysets.current_subscription(organization)
+    end = (last.ends_at or last.ended_at) if last else None
+    if last is None or end is None:
+        return _("There is nothing to cancel: no plan is set to renew.")
+    words = {"plan": name_of(last), "day": day_words(end, now=clock.now(), language=get_language() or "en")}
+    if last.living:
+        return _("%(plan)s is cancelled. It goes on until %(day)s.") % words
+    return _("%(plan)s is cancelled: it ended on %(day)s.") % words
 
 
 def describe_consequence(living: SubscriptionFacts, situation: Situation) -> dict[str, object]:
@@ -82,7 +98,7 @@ def resume(request: OrganizationRequest) -> HttpResponse:
     overview = local("billing:overview", request.organization)
     living = querysets.living_subscription(request.organization)
     if living is None or not leaving.can_resume(living):
-        messages.info(request, _("There is no cancellation to take back."))
+        messages.info(request, say_nothing_to_take_back(living))
         return redirect(overview)
     intent = intent_of(request)
     answer = leaving.resume(living, intent=intent, stripe=stripe_client())
@@ -92,6 +108,13 @@ def resume(request: OrganizationRequest) -> HttpResponse:
         return redirect(overview)
     retry = Retry(local("billing:resume", request.organization), _("Keep the plan"), {"intent": intent})
     return show_answer(request, answer, retry=retry, back=overview)
+
+
+def say_nothing_to_take_back(living: SubscriptionFacts | None) -> str:
+    """Say why not. It may be taken back already: by the same click, whose answer was lost on its way."""
+    if living is None:
+        return _("There is no cancellation to take back.")
+    return _("%(plan)s goes on: no cancellation stands.") % {"plan": name_of(living)}
 
 
 def told(sentence: str, *, shown: bool) -> str:

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
 
+from accounts.models import Organization
 from accounts.permissions import Act, may
 from accounts.viewer import OrganizationRequest, organization_page
 from billing import clock
@@ -24,7 +25,7 @@ from billing.thread.server import TONES
 from billing.thread.shapes import Now
 from billing.thread.words import method_words
 from billing.views.addresses import live_url
-from billing.views.covering import describe_covered, describe_payer
+from billing.views.covering import describe_covered, describe_payer, mark_of
 from billing.views.invoices import SHOWN_ON_OVERVIEW, InvoiceRow, describe_invoice
 
 IN_TROUBLE = frozenset({SubscriptionStatus.PAST_DUE, SubscriptionStatus.INCOMPLETE, SubscriptionStatus.UNPAID})
@@ -81,7 +82,7 @@ def overview(request: OrganizationRequest) -> HttpResponse:
     manages = may(request.membership.role, Act.MANAGE_BILLING)
     context = {
         "now": situation.now,
-        "live_url": news,
+        "live_url": live_above(news, request.organization, situation),
         "intent": secrets.token_hex(8),
         "thread": build_thread(situation),
         "subscription": subscription,
@@ -101,6 +102,11 @@ def overview(request: OrganizationRequest) -> HttpResponse:
         "can_resume": can_resume(subscription),
     }
     return render(request, "billing/overview.html", context)
+
+
+def live_above(news: str, organization: Organization, situation: Situation) -> str:
+    """Let the stream look above too, where an organization stands above: its news tell this one nothing else."""
+    return f"{news}-{mark_of(situation.cover)}" if organization.parent_id else news
 
 
 def plan_lines(situation: Situation) -> list[PlanLine]:

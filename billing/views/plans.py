@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.permissions import Act
 from accounts.viewer import OrganizationRequest, current_membership, organization_page
+from billing import clock
 from billing.checkout.orders import unfinished_order
 from billing.checkout.outcomes import AlreadySubscribed, AwaitingConfirmation, NotOffered, Outcome, Started, Superseded
 from billing.checkout.start import start_checkout
@@ -27,6 +28,7 @@ from billing.subscriptions.refresh import refresh
 from billing.views.addresses import checkout_urls, local
 from billing.views.answers import Retry, show_answer
 from billing.views.covering import payer_of
+from billing.views.standing import standing_of
 
 
 @dataclass(frozen=True)
@@ -60,9 +62,11 @@ def plans(request: OrganizationRequest) -> HttpResponse:
         request, querysets.catalog(), living=living, fixed=querysets.currency_of(request.organization)
     )
     context["living"] = living
+    context["standing"] = standing_of(living, now=clock.now(), language=get_language() or "en") if living else None
     context["payer"] = None if living else payer_of(request)
     context["left"] = "left" in request.GET
-    context["open_order"] = open_page_of(request)
+    context["open_order"] = order = open_page_of(request)
+    context["awaited_order"] = order if order and order.returned_at and order.answer != "open" else None
     context["overview_url"] = local("billing:overview", request.organization)
     return render(request, "billing/plans.html", context)
 
@@ -72,7 +76,8 @@ def describe_offers(
 ) -> dict[str, Any]:
     language = get_language() or "en"
     currency = choose_currency(catalog, fixed=fixed, asked=request.GET.get("currency", ""), language=language)
-    interval = choose_interval(catalog, currency, asked=request.GET.get("interval", ""))
+    its_own = living.items[0].interval if living and living.items else ""
+    interval = choose_interval(catalog, currency, asked=request.GET.get("interval") or its_own)
     return {
         "offers": [describe_offer(plan, currency, interval, living, language) for plan in catalog.plans],
         "currency": currency,

@@ -1,5 +1,6 @@
 """Organizations and the people in them. Organizations are shown; what a user may do here is changed, with a reason."""
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.admin import register
@@ -16,6 +17,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from accounts.models import CustomerLink, Invitation, Membership, Organization, User
+from billing.entitlements.access import Access
+from billing.entitlements.resolve import cover_of, covered_by
 from billing.models import Activity, CheckoutOrder
 from ops.console.audited import AuditedAdmin
 from ops.console.columns import mode, shown
@@ -59,6 +62,8 @@ class OrganizationAdmin(PageAdmin):
             "invitations": row.invitations.order_by("-created_at")[:ROWS],
             "links": row.customer_links.order_by("-created_at"),
             "subscriptions": subscriptions_of(row),
+            "cover": cover_from_above(row),
+            "covered": covered_by(row),
             "orders": CheckoutOrder.objects.filter(organization=row).order_by("-created_at")[:ROWS],
             "activities": Activity.objects.filter(organization=row).order_by("-id")[:ROWS],
             "executions": executions_for(*row.customer_links.values_list("customer_id", flat=True)),
@@ -70,10 +75,31 @@ class OrganizationAdmin(PageAdmin):
         return int(row.member_count)
 
 
+@dataclass(frozen=True)
+class CoverFromAbove:
+    """The subscription of an organization above that decides what this one is granted."""
+
+    payer: Organization
+    access: Access
+    subscription: Subscription | None
+
+
+def cover_from_above(organization: Organization) -> CoverFromAbove | None:
+    """Return who pays for an organization; None where it pays for itself, or nobody does."""
+    cover = cover_of(organization)
+    if cover.payer == organization:
+        return None
+    found = named(Subscription.objects.filter(id=cover.access.subscription_id))
+    return CoverFromAbove(cover.payer, cover.access, found.first())
+
+
 def subscriptions_of(organization: Organization) -> QuerySet[Subscription]:
-    found: QuerySet[Subscription] = Subscription.objects.filter(customer__subscriber=organization)
-    named: QuerySet[Subscription] = found.annotate(plan_name=plan_name())
-    return named.order_by("-created")[:ROWS]
+    return named(Subscription.objects.filter(customer__subscriber=organization)).order_by("-created")[:ROWS]
+
+
+def named(subscriptions: QuerySet[Subscription]) -> QuerySet[Subscription]:
+    found: QuerySet[Subscription] = subscriptions.annotate(plan_name=plan_name())
+    return found
 
 
 @register(Membership, site=console)

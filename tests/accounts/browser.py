@@ -7,7 +7,7 @@ import re
 import struct
 import time
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.core import mail
 from django.http import HttpResponse
@@ -34,10 +34,11 @@ def is_signed_in(browser: Client) -> bool:
 
 
 def link_in_mail(to: str, containing: str) -> str:
-    """Return the path of the newest mailed link to this address whose path contains the words."""
+    """Return the path and query of the newest mailed link to this address in which the words stand."""
     for message in reversed(mail.outbox):
         if message.to == [to]:
-            paths = [str(urlsplit(url).path) for url in re.findall(r"https?://\S+", str(message.body))]
+            urls = [urlsplit(url) for url in re.findall(r"https?://\S+", str(message.body))]
+            paths = [urlunsplit(("", "", url.path, url.query, "")) for url in urls]
             found = [path for path in paths if containing in path]
             if found:
                 return found[0]

@@ -326,6 +326,17 @@ def test_an_act_that_cannot_be_done_says_why_and_does_nothing(olga, machine, nam
     assert not StaffAct.objects.exists()
 
 
+def test_the_page_of_an_act_opened_by_address_says_that_it_cannot_be_done_now(olga, machine):
+    run(machine, "rests", 100)
+    execution = Execution.objects.get()
+    for name in ("redrive", "skip", "result", "again"):
+        opened = sign_in(olga).get(reverse("admin:ops_execution_act", args=[execution.pk, name]), follow=True)
+        assert opened.redirect_chain == [(reverse("admin:ops_execution_change", args=[execution.pk]), 302)]
+        assert "The execution is running: this cannot be done with it." in opened.content.decode()
+        assert "It ended in" not in opened.content.decode()
+    assert "It ended in" not in act(olga, execution, "redrive").content.decode()
+
+
 def test_who_may_only_look_finds_no_buttons_and_can_do_nothing(machine):
     execution = failed(machine)
     client = member("view_execution", "view_statemachine")

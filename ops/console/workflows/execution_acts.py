@@ -219,11 +219,20 @@ def failed_words(row: Execution) -> str:
     return _("It ended in “%(state)s”: %(error)s") % told
 
 
+def say_not_now(row: Execution) -> str:
+    """What is said to whoever opens an act's page by its address, and the execution does not stand so."""
+    told = {"state": row.get_status_display().lower()}
+    return _("The execution is %(state)s: this cannot be done with it.") % told
+
+
 def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
     """Say what the act means and ask why; then do it."""
     chosen = act_named(act)
     form = chosen.form(request.POST if request.method == "POST" else None)
     back = reverse("admin:ops_execution_change", args=[row.pk])
+    if request.method != "POST" and row.status not in chosen.statuses:
+        messages.warning(request, say_not_now(row))
+        return redirect(back)
     # Named before it is asked for, so that a button pressed twice starts one.
     name = request.POST.get("name", "")[:80] or f"{row.name[:60]}-again-{uuid4().hex[:8]}"
     if request.method == "POST" and form.is_valid():
@@ -241,7 +250,7 @@ def ask(request: HttpRequest, row: Execution, act: str) -> HttpResponse:
         "title": chosen.title,
         "subject": f"{row.machine.name} · {row.name}",
         "sentence": chosen.sentence,
-        "about": failed_words(row) if chosen.statuses is REDRIVABLE else "",
+        "about": failed_words(row) if chosen.statuses is REDRIVABLE and row.status in REDRIVABLE else "",
         "form": form,
         "fields": [field for field in form if field.name != "reason"],
         "hidden": {"name": name, "events": request.POST.get("events", str(row.events))},

@@ -192,3 +192,22 @@ def test_the_console_speaks_of_the_subscription_that_has_ended(
     page = sign_in(olga).get(f"/admin/djstripe/subscription/{pk}/change/", follow=True).content.decode()
     assert "Business ended on" in page
     assert "through Acme." not in page
+
+
+def test_the_console_says_who_pays_for_a_part_and_whom_a_payer_covers(
+    acme: Organization, branch: Organization, olga: User, subscribe: Subscribe
+) -> None:
+    own = part_of(acme, "Own")
+    subscribe(acme)
+    subscribe(own)
+    client = sign_in(olga)
+    pages = {
+        each.name: client.get(f"/admin/accounts/organization/{each.pk}/change/").content.decode()
+        for each in (acme, branch, own)
+    }
+    payer = f'<a class="text-link" href="/admin/accounts/organization/{acme.pk}/change/">Acme</a>'
+    assert "Paid for by another organization" in pages["Acme Osaka"]
+    assert f"<td>{payer}</td><td>Business</td>" in pages["Acme Osaka"]
+    assert "Paid for by another organization" not in pages["Own"] + pages["Acme"]
+    assert 'Acme Osaka</a> <span class="quiet">covered' in pages["Acme"]
+    assert "Own</a></li>" in pages["Acme"]

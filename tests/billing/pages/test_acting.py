@@ -139,3 +139,26 @@ def test_a_price_withdrawn_at_stripe_is_told_in_stripes_words(acme: Organization
 def test_nothing_to_cancel_is_a_sentence(acme: Organization, member: Client) -> None:
     answer = member.get(f"/o/{acme.public_id}/cancel/", follow=True)
     assert "There is nothing to cancel" in answer.content.decode()
+
+
+def test_a_cancellation_whose_answer_was_lost_reads_as_done(
+    subscribed: Organization, shop: Shop, member: Client, unplug: Callable[[], None]
+) -> None:
+    shop.stripe.v1.subscriptions.update(living(subscribed).id, {"cancel_at_period_end": True})
+    shop.mirror_events()  # its webhook arrived meanwhile
+    unplug()
+    retried = member.post(f"/o/{subscribed.public_id}/cancel/", {"intent": "same"}, follow=True).content.decode()
+    assert "Business is cancelled. It goes on until " in retried
+    assert "There is nothing to cancel" not in retried
+
+
+def test_one_that_ended_at_once_reads_as_cancelled_too(subscribed: Organization, shop: Shop, member: Client) -> None:
+    shop.stripe.v1.subscriptions.cancel(living(subscribed).id)
+    shop.mirror_events()
+    retried = member.post(f"/o/{subscribed.public_id}/cancel/", {"intent": "same"}, follow=True).content.decode()
+    assert "Business is cancelled: it ended on " in retried
+
+
+def test_a_cancellation_that_is_taken_back_already_reads_so(subscribed: Organization, member: Client) -> None:
+    retried = member.post(f"/o/{subscribed.public_id}/resume/", {"intent": "same"}, follow=True).content.decode()
+    assert "Business goes on: no cancellation stands." in retried

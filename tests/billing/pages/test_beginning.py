@@ -133,6 +133,70 @@ def test_an_address_that_is_taken_is_answered_like_a_free_one(alice: User) -> No
     assert alice.wanted_page == ""
 
 
+def forget_password(browser: Client, email: str) -> HttpResponse:
+    """From the chosen plan to sign-in and on to "Forgot your password?", as far as "look in your mail"."""
+    sign_in_page = go(browser, linked(go(browser, CHOSEN), "/accounts/login/"))
+    asked = go(browser, linked(sign_in_page, "/accounts/password/reset/"))
+    assert "$520.00 per year" in asked.content.decode()
+    form = {"email": email, "next": hidden(asked, "next")}
+    return browser.post("/accounts/password/reset/", form, follow=True)  # type: ignore[return-value]
+
+
+def linked(page: HttpResponse, path: str) -> str:
+    """The last address on the page that begins so: the one in its content."""
+    return str(re.findall(rf'href="({path}[^"]*)"', page.content.decode())[-1]).replace("&amp;", "&")
+
+
+def sign_in_with_new_password(browser: Client, page: HttpResponse) -> HttpResponse:
+    """From "your password is changed" to sign-in, and in."""
+    sign_in_page = go(browser, linked(page, "/accounts/login/"))
+    form = {"login": "alice@example.com", "password": "a brand new phrase", "next": hidden(sign_in_page, "next")}
+    return browser.post("/accounts/login/", form, follow=True)  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_new_password_lies_on_the_way(alice: User, acme: Organization, elsewhere: bool) -> None:
+    browser = new_browser()
+    sent = forget_password(browser, alice.email)
+    assert "Look in your mail" in sent.content.decode()
+    phone = new_browser() if elsewhere else browser
+    asked = go(phone, link_in_mail(alice.email, "password/reset/key"))
+    assert "$520.00 per year" in asked.content.decode()
+    form = {"password1": "a brand new phrase", "password2": "a brand new phrase", "next": hidden(asked, "next")}
+    action = re.search(r'action="([^"]*/password/reset/key/[^"]*)"', asked.content.decode())
+    assert action
+    changed = phone.post(action[1], form, follow=True)
+    assert "Your password is changed" in changed.content.decode()
+    assert offers(sign_in_with_new_password(phone, changed))  # type: ignore[arg-type]
+
+
+def test_a_new_password_on_the_phone_leaves_the_plan_where_it_was_chosen(alice: User, acme: Organization) -> None:
+    browser = new_browser()
+    sent = forget_password(browser, alice.email)
+    alice.set_password("a brand new phrase")
+    alice.save()
+    assert offers(sign_in_with_new_password(browser, sent))
+
+
+def test_whoever_asks_for_somebodys_new_password_leaves_nothing_with_the_account(
+    alice: User, acme: Organization
+) -> None:
+    forget_password(new_browser(), alice.email)
+    alice.refresh_from_db()
+    assert alice.wanted_page == ""
+    assert log_in(new_browser(), alice.email)["Location"] == "/"
+
+
+def test_a_mail_to_an_address_without_account_leads_on_too() -> None:
+    forget_password(new_browser(), "nobody@example.com")
+    assert "$520.00 per year" in go(new_browser(), link_in_mail("nobody@example.com", "signup")).content.decode()
+
+
+def test_a_mail_leads_nowhere_else(alice: User) -> None:
+    new_browser().post("/accounts/password/reset/", {"email": alice.email, "next": "https://evil.example/"})
+    assert "?" not in link_in_mail(alice.email, "password/reset/key")
+
+
 def test_who_belongs_to_no_organization_makes_one_on_the_way() -> None:
     dora = sign_in(make_user("Dora"))
     page = go(dora, CHOSEN)
@@ -183,7 +247,7 @@ def test_who_has_a_plan_is_not_sold_a_second(alice: User, acme: Organization, cu
     put_in_mirror(subscription())
     page = go(sign_in(alice), CHOSEN)
     assert not offers(page)
-    assert "You have a plan." in page.content.decode()
+    assert "Business is your plan." in page.content.decode()
 
 
 def test_the_confirmation_is_for_members_alone(charlie: User, acme: Organization) -> None:

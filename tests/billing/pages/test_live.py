@@ -1,7 +1,8 @@
 """News as they happen: who may listen, from where, and what comes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 from django.test import AsyncClient
 from django.utils import timezone
+from djstripe.models import Subscription
 
-from accounts.models import Membership, Organization, User
+from accounts.models import Membership, Organization, Role, User
 from billing.activity import verbs
 from billing.activity.publish import publish
-from billing.views.live import for_a_while
+from billing.views.covering import mark_of_cover
+from billing.views.live import above_of, for_a_while
+from tests.billing.mirrored import put_in_mirror
+from tests.billing.objects import subscription
+from tests.cast import sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -114,3 +120,89 @@ def test_a_stream_ends_in_time_so_that_membership_is_asked_again() -> None:
         return len([frame async for frame in for_a_while(for_ever(), 0.05)])
 
     assert run(count()) > 0
+
+
+@pytest.fixture
+def branch(acme: Organization, alice: User, bob: User, plans: None, customer_of: Callable[..., None]) -> Organization:
+    """A part of Acme, whose subscription to Business serves it; Bob owns it and is no member of Acme."""
+    customer_of(acme, "cus_1")
+    put_in_mirror(subscription())
+    Membership.objects.filter(user=bob).delete()
+    part = Organization.objects.create(name="Acme Osaka", billing_email=bob.email, parent=acme)
+    Membership.objects.create(organization=part, user=bob, role=Role.OWNER)
+    return part
+
+
+def place_in(page: str) -> str:
+    """Where the page's stream begins, by its own address for it."""
+    found = re.search(r'data-live-url="[^"?]*(\?after=[^"]*)"', page)
+    assert found
+    return found[1]
+
+
+def end_it(organization: Organization) -> None:
+    Subscription.objects.update(stripe_data=subscription(status="canceled", ended_at=1_770_100_000))
+    publish(organization, verbs.SUBSCRIPTION_CANCELED, subject_id="sub_1", dedup_key="end", now=timezone.now())
+
+
+def test_a_page_turns_when_the_one_that_pays_for_it_has_news(
+    acme: Organization, branch: Organization, bob: User
+) -> None:
+    shown = sign_in(bob).get(f"/o/{branch.public_id}/").content.decode()
+    assert "through Acme" in shown
+
+    async def story() -> bytes:
+        frames = aiter(await listen(branch, bob, place_in(shown)))
+        assert b"retry" in await anext(frames)
+        await sync_to_async(end_it)(acme)
+        return await next_news(frames)
+
+    news = run(story())
+    assert b"data: {}" in news  # what happened there is not told
+    shown = sign_in(bob).get(f"/o/{branch.public_id}/").content.decode()
+    assert "You have no plan yet." in shown
+    assert place_in(shown).encode() == b"?after=" + re.findall(rb"id: (.*)\n", news)[0]  # the page knows it now
+
+
+def test_a_payers_news_between_the_page_and_its_stream_are_not_lost(
+    acme: Organization, branch: Organization, bob: User
+) -> None:
+    place = place_in(sign_in(bob).get(f"/o/{branch.public_id}/").content.decode())
+    end_it(acme)
+
+    async def story() -> bytes:
+        return await next_news(aiter(await listen(branch, bob, place)))
+
+    assert b"data: {}" in run(story())
+
+
+def test_a_payers_news_that_change_nothing_of_what_is_shown_are_not_told(
+    acme: Organization, branch: Organization, bob: User
+) -> None:
+    place = place_in(sign_in(bob).get(f"/o/{branch.public_id}/").content.decode())
+
+    async def story() -> bytes:
+        frames = aiter(await listen(branch, bob, place))
+        await anext(frames)
+        await sync_to_async(tell)(acme, "paid above")
+        await sync_to_async(tell)(branch, "own")
+        return await next_news(frames)
+
+    assert b"in_1" in run(story())  # its own came first: of the other nothing did
+
+
+def test_how_many_are_paid_for_costs_a_stream_no_query(
+    acme: Organization, branch: Organization, bob: User, django_assert_num_queries: Any
+) -> None:
+    for number in range(30):
+        Organization.objects.create(name=f"Part {number}", billing_email="part@example.com", parent=acme)
+    above = above_of(Organization.objects.get(pk=branch.pk), mark_of_cover(branch.pk))
+    above.turned(own_news=False)
+    with django_assert_num_queries(1):
+        assert not above.turned(own_news=False)
+
+
+def test_the_plan_and_the_invoices_have_their_place_on_a_page_that_has_none_yet(acme: Organization, bob: User) -> None:
+    page = sign_in(bob).get(f"/o/{acme.public_id}/").content.decode()
+    for region in ("payer", "plan", "invoices"):
+        assert f'<div data-live-region="{region}"></div>' in page  # what comes can be put there

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.test import Client
@@ -162,6 +163,17 @@ def test_who_may_do_what(subscribed: Organization, role: Role, page: str, method
     assert getattr(sign_in(user), method)(address(subscribed, page)).status_code == status
 
 
+def test_a_refusal_stands_in_the_frame_of_the_organization_that_refuses(subscribed: Organization, bob: User) -> None:
+    other = Organization.objects.create(name="Bob's Own", billing_email=bob.email)
+    Membership.objects.create(organization=other, user=bob, role=Role.OWNER)
+    client = sign_in(bob)
+    client.get(address(other))
+    refused = client.get(address(subscribed, "invoices/"))
+    assert refused.status_code == 403
+    assert f'href="{address(subscribed, "plans/")}"' in refused.content.decode()
+    assert address(other, "plans/") not in refused.content.decode()
+
+
 def test_a_member_is_shown_no_button_that_would_be_refused(subscribed: Organization, bob: User) -> None:
     page = read(subscribed, bob)
     assert "Business is active." in page
@@ -192,6 +204,81 @@ def test_the_present_plan_is_marked_and_no_second_is_offered(subscribed: Organiz
     page = read(subscribed, alice, "plans/")
     assert "Your plan" in page
     assert "Subscribe to" not in page
+
+
+@pytest.mark.parametrize(
+    ("fields", "title", "text"),
+    [
+        ({}, "Business is your plan.", "It cannot be changed into another one here yet. To go over to another plan"),
+        ({"status": "trialing"}, "Business is your plan.", "it goes on until"),
+        ({"cancel_at_period_end": True}, "Business is your plan until", "After that you can begin with any plan"),
+        ({"status": "past_due"}, "A payment for Business is open.", "The overview says what happened"),
+        ({"status": "unpaid"}, "A payment for Business is open.", "You can begin with another plan once Business"),
+        ({"status": "incomplete"}, "The first payment for Business is not complete.", "it ends at once"),
+        ({"status": "paused"}, "Business is your plan.", "You can begin with another plan once Business has ended."),
+        ({"items": []}, "Your subscription is your plan.", "once Your subscription has ended."),
+    ],
+)
+@pytest.mark.parametrize("page", ["plans/", "begin/?plan=team"])
+def test_who_has_a_plan_reads_how_to_come_to_another_one(
+    acme: Organization, alice: User, customer_of: Callable[..., None], fields: Any, title: str, text: str, page: str
+) -> None:
+    customer_of(acme, "cus_1")
+    put_in_mirror(subscription(**fields))
+    shown = read(acme, alice, page)
+    assert title in shown
+    assert text in shown
+    assert (address(acme, "cancel/") in shown) == ("cancel_at_period_end" not in fields)
+
+
+def test_who_pays_by_the_year_sees_their_own_price_first(
+    acme: Organization, alice: User, customer_of: Callable[..., None]
+) -> None:
+    customer_of(acme, "cus_1")
+    yearly = {"interval": "year", "interval_count": 1, "usage_type": "licensed", "meter": None}
+    put_in_mirror(subscription(items=[item(price={"recurring": yearly})]))
+    assert "¥50,000" in read(acme, alice, "plans/?currency=jpy")
+    assert "¥50,000" not in read(acme, alice, "plans/?currency=jpy&interval=month")
+
+
+def test_a_member_reads_whose_decision_another_plan_is(subscribed: Organization, bob: User) -> None:
+    page = read(subscribed, bob, "plans/")
+    assert "The people who manage billing in your organization decide about it" in page
+    assert address(subscribed, "cancel/") not in page
+
+
+def test_who_has_no_plan_any_more_is_offered_all(
+    acme: Organization, alice: User, customer_of: Callable[..., None]
+) -> None:
+    customer_of(acme, "cus_1")
+    put_in_mirror(subscription(status="canceled", ended_at=1_770_100_000))
+    page = read(acme, alice, "plans/")
+    assert "Subscribe to Team" in page
+    assert "is your plan" not in page
+
+
+def test_an_order_that_waits_for_confirmation_is_not_paid_twice(acme: Organization, alice: User) -> None:
+    waiting = order(acme, returned_at=timezone.now())
+    page = read(acme, alice, "plans/")
+    assert "An order waits for Stripe's confirmation." in page
+    assert "Go on to the payment page" not in page
+    CheckoutOrder.objects.filter(pk=waiting.pk).update(answer="open")  # Stripe has said that it is not paid
+    assert "Go on to the payment page" in read(acme, alice, "plans/")
+
+
+@pytest.mark.parametrize(
+    ("came_from", "leads_to"),
+    [
+        ("http://testserver/o/org_1/plans/?interval=year", "/o/org_1/plans/?interval=year"),
+        ("https://evil.example/", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_sent_after_the_session_ended_comes_back_to_its_page(
+    acme: Organization, came_from: str, leads_to: str
+) -> None:
+    answer = Client().post(address(acme, "subscribe/"), {"price": "price_business"}, headers={"referer": came_from})
+    assert parse_qs(urlsplit(answer["Location"]).query) == {"next": [leads_to]}
 
 
 def test_an_open_page_leads_back_to_itself(acme: Organization, alice: User) -> None:

@@ -27,7 +27,7 @@ def provision(state: State, **facts: Any) -> ProvisionFacts:
         # paid, and being built
         (
             {}, provision(State.BUILDING), [invoice()], "waiting", "Building", "Your server is being built.",
-            "This usually takes a few minutes, and this page turns by itself.",
+            "This usually takes a few minutes, and this page updates by itself.",
         ),
         # a build failed; the next is under way
         (
@@ -65,7 +65,7 @@ def provision(state: State, **facts: Any) -> ProvisionFacts:
         # the payment arrived
         (
             {}, provision(State.STOPPED), [], "waiting", "Starting", "Your server is starting again.",
-            "Your payment arrived. This takes about a minute, and this page turns by itself.",
+            "Your payment arrived. This takes about a minute, and this page updates by itself.",
         ),
         # given up, and not yet refunded
         (
