@@ -346,8 +346,10 @@ def invoice_now(
 
 
 def _owing(subscription: Doc) -> str:
-    """What it is while it is not paid for: one that nobody has resumed yet stays paused."""
-    return "paused" if subscription["status"] == "paused" else "past_due"
+    """What it is while it is not paid for: one that nobody has resumed yet stays paused, one that has not begun yet
+    incomplete."""
+    status: str = subscription["status"]
+    return status if status in ("paused", "incomplete") else "past_due"
 
 
 def _pay_now(ctx: Context, subscription: Doc, invoice: Doc, params: dict[str, Any]) -> Doc:

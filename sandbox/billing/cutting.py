@@ -16,7 +16,7 @@ def cut(ctx: Context, subscription: Doc) -> tuple[list[Doc], list[Doc]]:
     that, as fields of invoice items."""
     made, prorations = [], []
     for item in subscription["items"]["data"]:
-        end = _end(subscription, item)
+        end = _end(subscription, item, ctx.now)
         made.append(item if end == item["current_period_end"] else item | {"current_period_end": end})
         if made[-1] is not item and subscription["status"] not in ("trialing", "incomplete"):
             prorations += _moved(ctx, subscription, item, end)
@@ -29,9 +29,10 @@ def until(subscription: Doc, period: Period) -> Period:
     return Period(period.start, at) if at and period.start < at < period.end else period
 
 
-def _end(subscription: Doc, item: Doc) -> int:
+def _end(subscription: Doc, item: Doc, now: int) -> int:
+    """Where the item's period ends: with the trial while that goes on, which a new cycle may have outlasted."""
     start, trial_end = item["current_period_start"], subscription["trial_end"]
-    runs = trial_end is not None and trial_end > start
+    runs = trial_end is not None and trial_end > max(start, now)
     end = trial_end if runs else items.cycle_in(subscription, item["price"]).holding(start).end
     return until(subscription, Period(start, end)).end
 

@@ -213,3 +213,20 @@ def test_time_may_pass_in_any_way(
     check_billed_once(walk)
     with travel.engine.store.read() as tx:
         assert tx.sql("SELECT kind, error FROM jobs WHERE error IS NOT NULL").fetchall() == []
+
+
+def test_a_subscription_that_has_not_begun_is_never_late(travel: Travel) -> None:
+    walk = Walk(travel, {"payment_behavior": "default_incomplete"}, "cancel", clocked=False)
+    walk.act("card", "pm_card_chargeCustomerFail")
+    walk.act("restart", None)
+    assert walk.now()["status"] == "incomplete"
+    walk.advance(DAY)
+    assert walk.now()["status"] == "incomplete_expired"
+
+
+def test_a_trial_that_is_over_does_not_end_the_period_that_outlasted_it(travel: Travel) -> None:
+    walk = Walk(travel, {"trial_period_days": "5"}, "cancel", clocked=False)
+    for step in (("restart", None), ("advance", 16 * DAY), ("leave", True)):
+        walk.act(*step)
+        check_end(walk)
+    assert walk.now()["cancel_at"] == max(item["current_period_end"] for item in walk.now()["items"]["data"])
