@@ -161,7 +161,7 @@ class Tally:
             count_call(tally, target, fitting, setting)
 
     def bucket_of_quarter(self, at: datetime) -> float:
-        """When it begins. As `bucket_of`, which is the same for a whole quarter of an hour: no zone's offset is finer."""
+        """When it begins, which is the same for a whole quarter of an hour: no zone's offset is finer."""
         quarter = int(at.timestamp() // QUARTER.total_seconds())
         found = self.quarters.get(quarter)
         if found is None:
