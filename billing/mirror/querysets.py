@@ -38,6 +38,7 @@ from billing.stripe_accounts import PRIMARY
 MOST_SUBSCRIPTIONS = 50
 MOST_OWED = 20
 MOST_ATTEMPTS = 50
+LAST_MADE = ("-created", "-djstripe_id")  # of what was made in one second, what the mirror learnt last
 NEWEST = ("-created_at", "-pk")
 OLDEST = ("created_at", "pk")
 
@@ -64,7 +65,7 @@ def customer_ids_of(organization: Organization) -> QuerySet[CustomerLink, str | 
 def subscriptions_of(organization: Organization) -> list[SubscriptionFacts]:
     """Return the organization's subscriptions, the one that matters most first; ended ones too, at most 50."""
     rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
-    newest = rows.order_by("-created", "-djstripe_id").values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS]
+    newest = rows.order_by(*LAST_MADE).values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS]
     return sorted((subscription_facts(data) for data in newest), key=precedence)
 
 
@@ -76,7 +77,7 @@ def current_subscription(organization: Organization) -> SubscriptionFacts | None
 def living_subscription(organization: Organization) -> SubscriptionFacts | None:
     """Return a subscription that has not ended: while there is one, no second is sold."""
     rows = mirror.Subscription.objects.filter(customer_id__in=customer_ids_of(organization))
-    living = rows.exclude(row__status__in=[status.value for status in ENDED]).order_by("-created")
+    living = rows.exclude(row__status__in=[status.value for status in ENDED]).order_by(*LAST_MADE)
     found = (subscription_facts(data) for data in living.values_list("stripe_data", flat=True)[:MOST_SUBSCRIPTIONS])
     return min(found, key=precedence, default=None)
 
@@ -169,13 +170,13 @@ def default_method_id(organization: Organization, subscription: SubscriptionFact
     customers = mirror.Customer.objects.filter(id__in=customer_ids_of(organization))
     if subscription:
         customers = customers.filter(id=subscription.customer_id)
-    data = customers.order_by("-created").values_list("stripe_data", flat=True).first() or {}
+    data = customers.order_by(*LAST_MADE).values_list("stripe_data", flat=True).first() or {}
     return id_of((data.get("invoice_settings") or {}).get("default_payment_method"))
 
 
 def currency_of(organization: Organization) -> str:
     """Return the currency that Stripe has fixed for the organization's customer, empty before the first payment."""
-    customers = mirror.Customer.objects.filter(id__in=customer_ids_of(organization)).order_by("-created")
+    customers = mirror.Customer.objects.filter(id__in=customer_ids_of(organization)).order_by(*LAST_MADE)
     data = customers.values_list("stripe_data", flat=True).first() or {}
     return str(data.get("currency") or "")
 
@@ -186,7 +187,7 @@ def failure_of(invoice: InvoiceFacts) -> PaymentFailure | None:
     Where the invoice does not name its payment intents (`payments` is not expanded in events), the customer's
     newest one of the same sum since the invoice is taken.
     """
-    intents = mirror.PaymentIntent.objects.filter(customer_id=invoice.customer_id).order_by("-created")
+    intents = mirror.PaymentIntent.objects.filter(customer_id=invoice.customer_id).order_by(*LAST_MADE)
     if invoice.payment_intent_ids:
         intents = intents.filter(id__in=invoice.payment_intent_ids)
         return next((payment_failure(data) for data in intents.values_list("stripe_data", flat=True)[:1]), None)

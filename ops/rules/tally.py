@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from accounts.models import CustomerLink, Organization
@@ -12,6 +12,7 @@ from ops.rules.envelopes import STRIPE, Event, Received, rule_arn, written_time
 from ops.rules.transform import NoInput, Setting
 
 BY_HOUR_UP_TO = timedelta(days=3)
+QUARTER, LONGER_THAN_A_DAY = timedelta(minutes=15), timedelta(hours=26)
 EXAMPLES = 20
 INPUTS = 3  # shown of each target
 ORGANIZATIONS = 20
@@ -129,8 +130,8 @@ class Tally:
         self.by_hour = until - since <= BY_HOUR_UP_TO
         self.since, self.until, self.zone = since, until, zone
         self.looked = self.archived = self.read = self.matched = 0
-        self.times: Counter[datetime] = Counter()
-        self.quarters: dict[int, datetime] = {}
+        self.times: Counter[float] = Counter()  # by when they begin, in Unix time: on the clock, an hour may come twice
+        self.quarters: dict[int, float] = {}
         self.organizations: Counter[int] = Counter()
         self.without_organization = 0
         self.of_customer: dict[str, int | None] = {}
@@ -159,18 +160,18 @@ class Tally:
         for target, tally in self.targets:
             count_call(tally, target, fitting, setting)
 
-    def bucket_of_quarter(self, at: datetime) -> datetime:
-        """As `bucket_of`, which is the same for a whole quarter of an hour: no zone's offset is finer."""
-        quarter = int(at.timestamp() // 900)
+    def bucket_of_quarter(self, at: datetime) -> float:
+        """When it begins, which is the same for a whole quarter of an hour: no zone's offset is finer."""
+        quarter = int(at.timestamp() // QUARTER.total_seconds())
         found = self.quarters.get(quarter)
         if found is None:
-            found = self.quarters[quarter] = self.bucket_of(at)
+            found = self.quarters[quarter] = self.bucket_of(at).timestamp()
         return found
 
     def bucket_of(self, at: datetime) -> datetime:
         here = at.astimezone(self.zone)
         hour = here.replace(minute=0, second=0, microsecond=0)
-        return hour if self.by_hour else hour.replace(hour=0)
+        return hour if self.by_hour else hour.replace(hour=0, fold=0)
 
     def learn_organizations(self, customers: Iterable[str]) -> None:
         new = [customer for customer in customers if customer and customer not in self.of_customer]
@@ -201,12 +202,19 @@ class Tally:
 
     def buckets(self) -> tuple[Bucket, ...]:
         """Every hour or day of the period, those without a match too."""
-        step = timedelta(hours=1) if self.by_hour else timedelta(days=1)
-        starts, at = [], self.bucket_of(self.since)
-        while at < self.until:
-            starts.append(at)
-            at = self.bucket_of(at + step + (timedelta() if self.by_hour else timedelta(hours=2)))
-        return tuple(Bucket(start, self.times[start]) for start in starts)
+        buckets, start = [], self.bucket_of(self.since)
+        while start.timestamp() < self.until.timestamp():
+            buckets.append(Bucket(start, self.times[start.timestamp()]))
+            start = self.bucket_after(start)
+        return tuple(buckets)
+
+    def bucket_after(self, start: datetime) -> datetime:
+        """Steps are real time: where a clock is put forward or back, an hour or a day is another one's length."""
+        step = QUARTER if self.by_hour else LONGER_THAN_A_DAY
+        at = start.astimezone(UTC) + step
+        while (later := self.bucket_of(at)).timestamp() == start.timestamp():
+            at += step
+        return later
 
     def snapshot(self, *, total: int, seconds: float, done: bool) -> Snapshot:
         most = self.organizations.most_common(ORGANIZATIONS)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts.models import Membership, Organization, Role, User
 from billing.checkout.models import CheckoutOrder, OrderState
+from billing.mirror.querysets import current_subscription, living_subscription
 from tests.billing.mirrored import put_in_mirror
 from tests.billing.objects import card, declined_intent, invoice, item, line, open_invoice, subscription, ts
 from tests.cast import make_user, sign_in
@@ -108,6 +109,13 @@ def test_a_second_subscription_made_at_stripe_is_shown_beside(subscribed: Organi
 
 
 # --- roles and outsiders ----------------------------------------------------------------------------
+
+
+def test_of_two_subscriptions_of_one_second_every_question_is_answered_by_the_same(subscribed: Organization) -> None:
+    for number in range(5):
+        put_in_mirror(subscription(f"sub_same_{number}"))
+    living, current = living_subscription(subscribed), current_subscription(subscribed)
+    assert living and current and living.id == current.id == "sub_same_4"
 
 
 @pytest.mark.parametrize("page", PAGES)

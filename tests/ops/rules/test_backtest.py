@@ -123,6 +123,39 @@ def test_a_short_period_is_told_hour_by_hour(db):
     assert [(bucket.start.hour, bucket.matched) for bucket in found.buckets] == [(9, 0), (10, 0), (11, 1)]
 
 
+@pytest.mark.parametrize(
+    ("zone", "until", "told"),
+    [
+        # at two it is three
+        ("America/New_York", datetime(2026, 3, 8, 9, tzinfo=UTC), [(0, 0), (1, 1), (3, 1), (4, 1)]),
+        # at two it is one again
+        ("America/New_York", datetime(2026, 11, 1, 8, tzinfo=UTC), [(0, 0), (1, 1), (1, 1), (2, 1)]),
+        # at two it is half past one again
+        ("Australia/Lord_Howe", datetime(2026, 4, 4, 17, tzinfo=UTC), [(0, 0), (1, 1), (2, 1), (3, 1)]),
+    ],
+)
+def test_an_hour_that_summer_time_takes_or_gives_is_told_as_the_clock_told_it(db, zone, until, told):
+    for ago in (150, 80, 20):  # minutes
+        make_event(until, received_at=until - timedelta(minutes=ago), type="invoice.paid")
+    found = tried(PAID, since=until - timedelta(hours=4), until=until, zone=ZoneInfo(zone))
+    assert [(bucket.start.hour, bucket.matched) for bucket in found.buckets] == told
+
+
+def test_a_day_whose_midnight_comes_twice_is_one(db):
+    """In Havana at one o'clock it is midnight again."""
+    until = datetime(2026, 11, 3, 12, tzinfo=UTC)
+    for ago in (timedelta(hours=55, minutes=30), timedelta(hours=54, minutes=30), DAY):
+        make_event(until, received_at=until - ago, type="invoice.paid")
+    found = tried(PAID, since=until - 4 * DAY, until=until, zone=ZoneInfo("America/Havana"))
+    assert [(bucket.start.day, bucket.matched) for bucket in found.buckets] == [
+        (30, 0),
+        (31, 0),
+        (1, 2),
+        (2, 1),
+        (3, 0),
+    ]
+
+
 def test_targets_show_what_they_would_have_been_given_and_what_could_not_be_made(db):
     paid(2 * DAY, "in_1", 5000)
     other = paid(DAY, "in_2")
