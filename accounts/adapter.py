@@ -1,6 +1,6 @@
 """allauth's joint with our accounts."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.models import EmailAddress
@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from accounts.onward import keep_wanted_page, plan_page, wanted_page, with_next
@@ -19,6 +20,15 @@ LEADING_ON = ("signup_url", "password_reset_url")  # what a mail's context calls
 
 class AccountAdapter(DefaultAccountAdapter):
     """What allauth asks the project."""
+
+    error_messages: ClassVar[dict[str, Any]] = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": _(
+            "No account has this address with this password. Check both, or choose a new password."
+        ),
+        "enter_current_password": _("This is not your present password."),
+        "incorrect_password": _("This is not your password."),
+        "too_many_login_attempts": _("Too many attempts have failed. Wait five minutes, or choose a new password."),
+    }
 
     def render_mail(
         self,

@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from accounts.sign_in import ResetPassword, ResetPasswordFromKey
+from accounts.new_password import ResetPassword, ResetPasswordFromKey
 
 # Found before allauth's own, under the same names and at the same addresses.
 urlpatterns = [

@@ -1,16 +1,24 @@
 """Second factors: their secrets lie encrypted in the database."""
 
 import base64
+from typing import Any, ClassVar
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 
 class MfaAdapter(DefaultMFAAdapter):
     """What allauth's second factors ask the project."""
+
+    error_messages: ClassVar[dict[str, Any]] = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": _(
+            "This code does not fit. An app's code is good for 30 seconds, a recovery code for one use."
+        ),
+    }
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         """Under whose name devices keep a passkey: the service's, not its host's."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Collate
 from django.utils.translation import get_language
 from djstripe import models as mirror
 
@@ -39,8 +40,11 @@ MOST_SUBSCRIPTIONS = 50
 MOST_OWED = 20
 MOST_ATTEMPTS = 50
 LAST_MADE = ("-created", "-djstripe_id")  # of what was made in one second, what the mirror learnt last
-NEWEST = ("-created_at", "-pk")
-OLDEST = ("created_at", "pk")
+# Where two invoices are of one second, the later number is the newer one. Compared byte by byte, as Python compares:
+# one order for what the database sorts and for what is sorted here (`by_time_and_number`).
+NUMBER = Collate("number", "C")
+NEWEST = ("-created_at", NUMBER.desc(), "-pk")
+OLDEST = ("created_at", NUMBER.asc(), "pk")
 
 # Which of several subscriptions a page speaks of: the one that is in use, then the one that could be again.
 PRECEDENCE = (
@@ -113,18 +117,25 @@ def page_of_invoices(
     id begins at the newest. Two queries at most, whatever the number of invoices.
     """
     rows = invoices_of(organization)
-    edge = rows.filter(pk=before or after).values_list("created_at", "pk").first() if before or after else None
+    edge = rows.filter(pk=before or after).first() if before or after else None
     if edge is None:
         found = read_invoices(rows[: size + 1])
         return found[:size], False, len(found) > size
-    created, invoice_id = edge
     if after:
-        newer = rows.filter(Q(created_at__gt=created) | Q(created_at=created, pk__gt=invoice_id)).order_by(*OLDEST)
-        found = read_invoices(newer[: size + 1])
+        found = read_invoices(beyond(edge, rows, "gt").order_by(*OLDEST)[: size + 1])
         return found[:size][::-1], len(found) > size, True
-    older = rows.filter(Q(created_at__lt=created) | Q(created_at=created, pk__lt=invoice_id))
-    found = read_invoices(older[: size + 1])
+    found = read_invoices(beyond(edge, rows, "lt")[: size + 1])
     return found[:size], True, len(found) > size
+
+
+def beyond(edge: InvoiceRow, rows: InvoiceQuestions, side: str) -> InvoiceQuestions:
+    """Return what stands on one side of an invoice in the list: `lt`, the older ones, or `gt`, the newer ones."""
+    of_its_second = Q(**{f"numbered__{side}": edge.number}) | Q(number=edge.number, **{f"pk__{side}": edge.pk})
+    found: InvoiceQuestions = rows.annotate(numbered=NUMBER).filter(
+        Q(**{f"created_at__{side}": edge.created_at}) | of_its_second,
+        **{f"created_at__{side}e": edge.created_at},  # what the index finds; the rest is a filter
+    )
+    return found
 
 
 def find_invoice(organization: Organization, invoice_id: str) -> InvoiceFacts | None:

@@ -12,6 +12,7 @@ from accounts.models import Organization
 from billing import clock
 from billing.entitlements.resolve import access_of
 from billing.mirror.facts import InvoiceFacts, SubscriptionFacts, invoice_facts, subscription_facts
+from billing.mirror.querysets import NEWEST
 from billing.models import CheckoutOrder, InboxEvent, InvoiceRow, Suspension
 from billing.thread import Thread, build_thread
 from billing.thread.load import load_situation
@@ -63,7 +64,7 @@ def suspensions_of(facts: SubscriptionFacts) -> QuerySet[Suspension]:
 
 def invoices_of(subscription_id: str) -> list[InvoiceFacts]:
     """Read the newest invoices of a subscription."""
-    rows = InvoiceRow.objects.filter(subscription_id=subscription_id).order_by("-created_at")
+    rows = InvoiceRow.objects.filter(subscription_id=subscription_id).order_by(*NEWEST)
     return [invoice_facts(data) for data in rows.values_list("invoice__stripe_data", flat=True)[:INVOICES]]
 
 

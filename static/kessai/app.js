@@ -38,6 +38,10 @@ function endBusy() {
 document.addEventListener("submit", markBusy);
 window.addEventListener("pageshow", endBusy); // also when the page comes back from the history
 
+// --- a form that comes back with a fault: its first wrong field is where one goes on, and it is seen ---
+
+document.querySelector("main [aria-invalid='true']")?.focus();
+
 // --- menus, dialogs, copying, printing ------------------------------------------------------------
 
 function closeMenus(except) {

@@ -36,6 +36,20 @@ def test_guessing_passwords_is_slowed_down(browser, alice) -> None:
     assert not is_signed_in(browser)
 
 
+def test_the_link_to_a_new_password_stands_behind_the_field_and_the_button(browser) -> None:
+    page = browser.get("/accounts/login/").content.decode()
+    assert page.index('name="password"') < page.index("Forgot your password?")
+    assert page.count("Forgot your password?") == 1
+
+
+def test_a_code_that_does_not_fit_says_what_a_code_is_good_for(browser, alice) -> None:
+    log_in(browser, alice.email)
+    prove_oneself(browser)
+    browser.get("/accounts/2fa/totp/activate/")
+    answer = browser.post("/accounts/2fa/totp/activate/", {"code": "000000"})
+    assert "This code does not fit." in answer.content.decode()
+
+
 def test_capital_letters_in_the_address_make_no_difference(browser, alice) -> None:
     log_in(browser, "ALICE@Example.Com")
     assert is_signed_in(browser)
@@ -45,7 +59,8 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(browser, ali
     answers = [log_in(browser, alice.email, "wrong"), log_in(browser, "nobody@example.com", "wrong")]
     assert [answer.status_code for answer in answers] == [200, 200]
     errors = [str(answer.context["form"].non_field_errors()) for answer in answers]  # type: ignore[attr-defined]
-    assert errors[0] == errors[1] != ""
+    assert errors[0] == errors[1]
+    assert "Check both, or choose a new password." in errors[0]
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,16 @@ def test_a_form_is_sent_once_however_often_it_is_clicked(page: Page, live_server
     assert len(sent) == 1
 
 
+def test_a_form_that_comes_back_with_a_fault_goes_on_at_the_wrong_field(page: Page, live_server: str) -> None:
+    page.goto(f"{live_server}/accounts/signup/")
+    for label, value in (("Your name", "Ella"), ("Your organization's name", "Ella & Co"), ("Password", "short")):
+        page.get_by_label(label).fill(value)
+    page.get_by_label("E-mail address").fill("ella@example.com")
+    page.get_by_role("button", name="Create account").click()
+    expect(page.get_by_label("Password")).to_be_focused()
+    expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
+
+
 BEFORE, AFTER = "Your payment is on its way", "Business is active"
 
 

@@ -1,9 +1,11 @@
 """Components say what they are given, in words and not in colour alone."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django import forms
+from django.conf import settings
 from django.template import Context, Template
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
@@ -33,6 +35,13 @@ def test_a_state_has_an_icon_and_a_word(tone: str) -> None:
     drawn = render_to_string("components/state.html", {"tone": tone, "word": "Something"})
     assert "Something" in drawn
     assert "icons.svg#" in drawn
+
+
+def test_every_icon_that_a_page_names_is_drawn() -> None:
+    pages = "".join(path.read_text() for path in (settings.BASE_DIR / "templates").rglob("*.html"))
+    named = set(re.findall(r'icon(?:_name=| )"([a-z-]+)"', pages))
+    sprite = (settings.BASE_DIR / "static/kessai/icons.svg").read_text()
+    assert named - set(re.findall(r'id="([a-z-]+)"', sprite)) == set()
 
 
 def test_a_missing_amount_is_a_dash() -> None:

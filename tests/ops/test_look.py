@@ -9,11 +9,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from playwright.sync_api import Page
 
+from accounts.models import Organization
 from billing.models import Activity
 from ops.console.columns import mode, shown
 from ops.console.display import ago, moment
 from ops.workflows.machines import save_version
-from tests.cast import sign_in
+from tests.cast import make_user, sign_in
 from tests.ops.rows import make_customer, make_invoice, make_plan, make_subscription
 
 AT = datetime(2026, 11, 3, 15, 42, 7, tzinfo=UTC)
@@ -23,6 +24,13 @@ SPILLING = """() => [...document.querySelectorAll(".console section, .two-column
     .concat([document.documentElement])
     .filter((box) => box.scrollWidth > box.clientWidth + 1)
     .map((box) => box.textContent.trim().slice(0, 60))"""
+
+# By how many pixels a list is wider than what it stands in.
+WIDER_THAN_ITS_WINDOW = """() => {
+    let box = document.querySelector("#result_list").parentElement;
+    while (getComputedStyle(box).overflowX === "visible") box = box.parentElement;
+    return box.scrollWidth - box.clientWidth;
+}"""
 
 
 @pytest.mark.parametrize(("language", "written"), [("en", "3 Nov 2026 15:42:07"), ("ja", "2026/11/03 15:42:07")])
@@ -127,3 +135,27 @@ def test_a_long_name_covers_nothing_and_pushes_nothing_out(live_server, page: Pa
         page.goto(live_server.url + address)
         spilling[address] = page.evaluate(SPILLING)
     assert not any(spilling.values()), spilling
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_no_list_is_wider_than_the_window_for_a_long_name(live_server, page: Page, acme, olga):
+    now = timezone.now()
+    acme.name, acme.billing_email = LONG, f"{'rechnungswesen.' * 4}@{'dampfschifffahrt.' * 3}example"
+    acme.save()
+    Organization.objects.create(name=f"{LONG}, part", billing_email=acme.billing_email, parent=acme)
+    make_user("Wolfeschlegelsteinhausenbergerdorff" * 2)
+    make_invoice(make_subscription(make_customer(acme, now=now), make_plan("Team", now=now), now=now), now=now)
+    Activity.objects.create(organization=acme, verb="invoice:paid", dedup_key="a", at=now, subject_id="in_1" * 6)
+    cookie = sign_in(olga).cookies[settings.SESSION_COOKIE_NAME].value
+    page.context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie, "url": live_server.url}])
+    page.set_viewport_size({"width": 1280, "height": 900})
+    wider = {}
+    for model in (
+        "accounts_organization", "accounts_membership", "accounts_customerlink", "accounts_user", "billing_activity",
+        "djstripe_customer", "djstripe_invoice", "djstripe_subscription",
+    ):  # fmt: skip
+        page.goto(live_server.url + reverse(f"admin:{model}_changelist"))
+        assert page.locator("#result_list tbody tr").count() > 0, model
+        wider[model] = page.evaluate(WIDER_THAN_ITS_WINDOW)
+    assert not any(over > 1 for over in wider.values()), wider

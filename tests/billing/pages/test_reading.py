@@ -371,6 +371,22 @@ def test_five_hundred_invoices_are_read_page_by_page_each_once(subscribed: Organ
     assert [row.facts.id for row in back.context["rows"]] == seen[:25]
 
 
+def test_invoices_of_one_second_stand_in_the_order_of_their_numbers_everywhere(
+    subscribed: Organization, alice: User
+) -> None:
+    for number, invoice_id in enumerate(["in_m", "in_z", "in_b", "in_y", "in_a"], start=2):
+        put_in_mirror(invoice(invoice_id, number=f"ACME-{number:04}", created=1_780_000_000))
+    client = sign_in(alice)
+    numbers = [f"ACME-{number:04}" for number in (6, 5, 4, 3, 2)]
+    first = client.get(address(subscribed, "invoices/")).context["rows"]
+    assert [row.facts.number for row in first][:5] == numbers
+    assert [row.facts.number for row in client.get(address(subscribed)).context["invoices"]] == numbers[:3]
+    older = client.get(address(subscribed, "invoices/?before=in_b")).context["rows"]
+    assert [row.facts.number for row in older][:2] == numbers[3:]
+    newer = client.get(address(subscribed, "invoices/?after=in_b")).context["rows"]
+    assert [row.facts.number for row in newer] == numbers[:2]
+
+
 def test_an_invoice_shows_its_lines_its_sums_and_its_documents(subscribed: Organization, alice: User) -> None:
     put_in_mirror(
         invoice(
