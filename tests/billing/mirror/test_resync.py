@@ -362,3 +362,10 @@ def test_an_entitlement_whose_end_was_never_told_is_marked(shop, mirror_events, 
     assert run("--check")["entitlements.active_entitlement"] == counts(deleted=1)
     assert run()["entitlements.active_entitlement"] == counts(deleted=1)
     assert not djstripe.ActiveEntitlement.objects.exists()
+
+
+def test_characters_that_postgresql_does_not_keep_are_no_difference_for_ever(shop):
+    shop.product(name="a\x00b")
+    assert run("product")["product"] == counts(created=1)
+    assert run("--check", "product")["product"] == counts(unchanged=1)
+    assert run("product")["product"] == counts(unchanged=1)

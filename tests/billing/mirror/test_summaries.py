@@ -60,6 +60,19 @@ def test_of_two_summaries_of_one_second_it_does_not_matter_which_comes_last(shop
     assert entitlements() == set()
 
 
+def test_what_a_test_clock_gave_in_its_time_and_a_product_lost_in_ours_is_asked_about(shop):
+    """The later event has the earlier date: a clock's months ahead."""
+    customer = shop.customer().id
+    shop.give_card(customer)
+    subscription = shop.subscription(customer, features_of_a_product(shop, 1))
+    given = shop.stripe.v1.entitlements.active_entitlements.list({"customer": customer}).data
+    now = int(timezone.now().timestamp())
+    granted, taken = summary(customer, 1, *given), summary(customer, 2)
+    shop.stripe.v1.subscriptions.cancel(subscription.id)
+    tell({**granted, "created": now + 40 * 86400}, {**taken, "created": now}, together=False)
+    assert entitlements() == set()
+
+
 def test_entitlements_beyond_those_that_an_event_shows_are_mirrored_too(shop):
     customer = shop.customer().id
     shop.give_card(customer)
