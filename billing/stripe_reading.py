@@ -20,6 +20,7 @@ from django.conf import settings
 from billing import metrics, stripe_budget, stripe_patience
 from billing.stripe_accounts import StripeAccount, primary
 from billing.stripe_client import refuse_calls, stripe_http
+from billing.unusual_json import read_json
 
 Data = dict[str, Any]
 
@@ -91,7 +92,7 @@ def read_once(url: str, account: StripeAccount) -> Answer:
             error.low, error.high = low, high
         raise error
     try:
-        return Answer(orjson.loads(body), low, high)
+        return Answer(read_json(body), low, high)
     except ValueError as error:  # an answer that broke off, or a proxy's page
         raise stripe.APIConnectionError(f"Stripe's answer is not JSON: {error}", should_retry=True)
 

@@ -56,6 +56,8 @@ class WebhookDoor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # the handshake gets 403; Django would fail with a trace
         elif scope["type"] == "http" and (address := ADDRESS.fullmatch(scope["path"])):
             await self._answer(scope, address["account"], receive, send)
         else:

@@ -7,9 +7,9 @@ from datetime import datetime
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
-from billing.inbox.intake import storable
 from billing.inbox.models import AsideMessage
 from billing.inbox.refusals import Refused
+from billing.unusual_json import storable
 
 KEPT_CHARACTERS = 65_536  # of a message's body: enough to see what it is
 

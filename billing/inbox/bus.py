@@ -8,10 +8,9 @@ unless raw delivery is on (AWS docs, "Amazon SNS raw message delivery").
 
 from typing import Any
 
-import orjson
-
 from billing.inbox.envelope import SNAPSHOT, STRIPE, THIN, Envelope, needed_text, written_moment
 from billing.inbox.refusals import NotAnEvent, Reason, Refused
+from billing.unusual_json import read_json
 
 PARTNER = "aws.partner/stripe.com/"
 LONGEST_MESSAGE = 1_048_576  # characters; AWS docs: a message of SQS has at most 1 MiB
@@ -32,7 +31,7 @@ def read_message(body: str) -> dict[str, Any]:
 
 def parse(text: str) -> Any:
     try:
-        return orjson.loads(text)
+        return read_json(text)
     except ValueError:
         raise Refused("The message is not JSON.", reason=Reason.NOT_JSON)
 

@@ -14,7 +14,8 @@ SNAPSHOT = "event"  # with a copy of its object; API reference "The Event object
 THIN = "v2.core.event"  # with a reference to its object alone; API reference "Event (v2)"
 # Objects without an id of their own, of which each customer has one: they go by the customer's id.
 ONE_OF_A_CUSTOMER = frozenset({"cash_balance", "entitlements.active_entitlement_summary"})
-VERSION = re.compile(r"20\d\d-\d\d-\d\d\b.*")  # 2026-08-26.dahlia; older ones have no name, previews have more
+# 2026-08-26.dahlia; older ones have no name, previews have more.
+VERSION = re.compile(r"20\d\d-\d\d-\d\d\b.*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from billing.inbox.models import Door, InboxState
 from billing.inbox.refusals import NotAnEvent
 from billing.sending import sending_cursor
 from billing.stripe_accounts import PRIMARY
+from billing.unusual_json import storable
 
 log = structlog.get_logger(__name__)
 
@@ -141,17 +142,6 @@ def otherwise_storable(payload: Any) -> tuple[Any, str]:
         return payload, json.dumps(payload, allow_nan=False)
     except (RecursionError, ValueError):
         raise NotAnEvent("The event is nested deeper than any, or no JSON.")
-
-
-def storable(value: Any) -> Any:
-    """Replace the characters that PostgreSQL cannot store by U+FFFD, in every string and key."""
-    if isinstance(value, str):
-        return value.replace("\x00", "\ufffd").encode(errors="surrogatepass").decode(errors="replace")
-    if isinstance(value, list):
-        return [storable(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
-    return value
 
 
 def store(arrivals: Sequence[Arrival]) -> list[Stored]:

@@ -3,8 +3,6 @@
 What is here is shared by two ways to the same door: Django's view, and `asgi_door.py`, which stands before Django.
 """
 
-import json
-import math
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NoReturn
@@ -27,6 +25,7 @@ from billing.inbox.refusals import Reason, Refused
 from billing.inbox.signature import signers
 from billing.numerals import whole_number
 from billing.stripe_accounts import StripeAccount, UnknownAccount, by_name, configured
+from billing.unusual_json import read_slowly
 
 log = structlog.get_logger(__name__)
 
@@ -103,20 +102,9 @@ def read_json(body: bytes) -> tuple[Any, str | None]:
     except ValueError:  # half a surrogate pair, for one: JSON, though not orjson's
         pass
     try:
-        return json.loads(text, parse_constant=refuse_constant, parse_float=finite), None
-    except (ValueError, RecursionError):
+        return read_slowly(text), None
+    except ValueError:
         raise Refused("The body is not JSON.", reason=Reason.NOT_JSON)
-
-
-def refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)  # NaN and Infinity are Python's JSON, not JSON
-
-
-def finite(written: str) -> float:
-    number = float(written)
-    if math.isinf(number):
-        raise ValueError(written)
-    return number
 
 
 def bound(payload: Any, text: str | None, signed_by: Sequence[StripeAccount], *, now: datetime) -> Arrival:

@@ -63,7 +63,7 @@ def rows_of(
     if kind.model is not None and links_of(kind.model):
         rows += link_rows(kind.model, data)
     if kind.name == "charge":
-        rows += source_rows(data)
+        rows += source_rows(data, owner_id=owner_id, now=now, livemode=livemode)
     if inside_stands:
         return rows
     known = {one["id"]: one for _, one in children_of(kind, before)} if before else {}
@@ -123,17 +123,26 @@ def several(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else ()
 
 
-def source_rows(charge: Data) -> list[TableRow]:
-    """The row of a charge's legacy source (Stripe docs: "The Sources API is deprecated") that the charge points to."""
+def source_rows(charge: Data, *, owner_id: str | None, now: datetime, livemode: bool | None) -> list[TableRow]:
+    """The row of a charge's legacy source (Stripe docs: "The Sources API is deprecated") that the charge points to, and
+    the source itself as it was then, where nothing newer is known: whoever paid as a guest, no event tells of it.
+    """
+    source = inner(charge.get("source"))
     object_id = id_of(charge.get("source"))
     if not object_id:
         return []
     kind_name = SOURCES.get(object_id.partition("_")[0], f"UNSUPPORTED_{object_id}")
-    return [
+    rows = [
         TableRow(layout_of(djstripe.DjstripePaymentMethod).table, object_id, {"id": object_id, "type": kind_name[:50]})
     ]
+    if kind_name in PAID_WITH and source.get("object") == kind_name:
+        whole = rows_of(kind_for(kind_name), dict(source), owner_id=owner_id, now=now, livemode=livemode)
+        rows += [replace(row, only_new=True) for row in whole]
+    return rows
 
 
+# Of an account that was debited the charge shows what it shows to others.
+PAID_WITH = frozenset({"card", "bank_account", "source"})
 SOURCES = {"card": "card", "src": "source", "ba": "bank_account", "acct": "account"}
 
 

@@ -13,9 +13,9 @@ from django.conf import settings
 
 from billing.mirror.collapse import collapse
 from billing.mirror.gate import FAR
-from billing.mirror.kinds import Kind, Ref, kind_for
+from billing.mirror.kinds import Gathered, Kind, Ref, kind_for
 from billing.mirror.shapes import id_of, inner, is_cut_short
-from billing.stripe_accounts import StripeAccount
+from billing.stripe_accounts import StripeAccount, primary
 from billing.stripe_client import refuse_calls
 from billing.stripe_reading import LONG_AGO, Answer, Missing, read
 
@@ -60,6 +60,8 @@ def fetch(ref: Ref, *, account: StripeAccount | None = None) -> Fetched:
     Raises CannotBeAsked, and stripe.StripeError when Stripe does not answer or refuses.
     """
     kind = kind_for(ref.kind)
+    if kind.gathered:
+        return gather(ref, kind.gathered, account=account)
     if not kind.fetchable:
         raise CannotBeAsked(f"Stripe cannot be asked for a single {ref.kind}.")
     try:
@@ -71,6 +73,23 @@ def fetch(ref: Ref, *, account: StripeAccount | None = None) -> Fetched:
     if answer.data.get("deleted"):
         return Fetched(ref, None, answer.low, answer.high)
     return as_fetched(kind, complete(kind, answer, account=account))
+
+
+def gather(ref: Ref, gathered: Gathered, *, account: StripeAccount | None) -> Fetched:
+    """Return an object that is but a list, with the whole list."""
+    account = account or primary()
+    try:
+        pages = list(list_pages(gathered.path, {gathered.param: ref.id}, account=account))
+    except Missing as missing:
+        return Fetched(ref, None, missing.low, missing.high)
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+        return Fetched(ref, None, LONG_AGO, FAR)  # whose list it is is gone, and the list with it
+    rows = [data for page in pages for data in page.objects]
+    whole = {"object": "list", "data": rows, "has_more": False, "url": gathered.url.format(id=ref.id)}
+    data = {"object": ref.kind, gathered.param: ref.id, "livemode": account.livemode, gathered.place: whole}
+    return Fetched(ref, data, min(page.low for page in pages), max(page.high for page in pages))
 
 
 def as_fetched(kind: Kind, answer: Answer) -> Fetched:

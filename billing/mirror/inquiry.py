@@ -21,6 +21,8 @@ from billing.mirror.words import Story
 from billing.mirror.write import Snapshot, own_rows, stored_of
 from billing.stripe_accounts import StripeAccount
 
+# Stripe keeps a stub of these: what names one that is gone names it in the mirror too, whichever of both came first.
+LEAVES_A_STUB = frozenset({"customer"})
 GENERATIONS = 12  # of parents: longer than any chain of references between Stripe's objects
 
 Clock = Callable[[], datetime]
@@ -75,6 +77,11 @@ class Answers:
         """Take a state in, for whatever state was there before."""
         self.snapshots[ref] = snapshot
         self.rows.pop(ref, None)
+
+    def leave_out(self, reference: Reference) -> None:
+        """What is referred to is gone: it gets a tombstone, or the reference stays empty."""
+        buried = reference.required or reference.ref.kind in LEAVES_A_STUB
+        (self.bury if buried else self.absent).add(reference.ref)
 
 
 def find_out(
@@ -215,7 +222,7 @@ def take_in(
         elif isinstance(fetched, Exception):
             answers.errors[ref] = fetched
         elif fetched.data is None and ref in required:
-            (answers.bury if required[ref] else answers.absent).add(ref)
+            answers.leave_out(Reference(ref, required[ref]))
         else:
             snapshot = snapshot_of(fetched, answer.gate, stories.get(ref))
             answers.take(ref, replace(snapshot, timely=answers.livemode))
@@ -223,12 +230,15 @@ def take_in(
 
 def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: Answers) -> None:
     """Where Stripe answers no single object of a kind (a discount), the latest event has the last word, in whatever API
-    version, and though it shows but the beginning of a list.
+    version, and though it shows but the beginning of a list. Of several in one second an end is the latest: the ids of
+    such objects are given once.
     """
     if story is None:
         answers.absent.add(ref)
         return
     word, shown = story.told[-1].word, story.last_shown
+    if has_ended(word.created, gate, story):
+        word = replace(word, says=Says.GONE)
     if (shown is None and word.says is not Says.GONE) or word.created < (gate.low if gate else 0):
         answers.errors[ref] = CannotBeAsked(f"Stripe answers no single {ref.kind}, and its event holds none.")
     else:
@@ -237,6 +247,13 @@ def take_events_word(ref: Ref, gate: Gate | None, story: Story | None, answers: 
         at = story.newest.occurred_at
         told = Snapshot(ref, data, word.created, word.created, expected_version=version, at=at, told=True)
         answers.take(ref, replace(told, timely=word.timely))
+
+
+def has_ended(second: int, gate: Gate | None, story: Story) -> bool:
+    """Whether an event of this second tells of the object's end, be it one that was mirrored before."""
+    if gate and gate.gone and gate.low == gate.high == second:
+        return True
+    return any(word.says is Says.GONE for word in story.words if word.created == second)
 
 
 def snapshot_of(fetched: Fetched, gate: Gate | None, story: Story | None) -> Snapshot:
@@ -257,7 +274,7 @@ def missing_references(answers: Answers, *, owner: str | None, now: datetime) ->
     wanted = references_lacking(answers, owner=owner, now=now)
     gone = {ref for ref, snapshot in answers.snapshots.items() if snapshot.data is None}
     for ref in wanted.keys() & gone:
-        (answers.bury if wanted[ref].required else answers.absent).add(ref)
+        answers.leave_out(wanted[ref])
     return [reference for ref, reference in wanted.items() if ref not in gone]
 
 

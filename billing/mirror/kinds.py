@@ -36,6 +36,16 @@ class Under:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """An object that only events tell, and that is but a list: how Stripe is asked for the whole of that."""
+
+    path: str  # of the list
+    param: str  # the parameter, and the object's key, that names whose list it is
+    place: str  # the key under which the object shows the list
+    url: str  # as the object shows it; {id} is the owner's
+
+
+@dataclass(frozen=True)
 class Kind:
     name: str  # Stripe's `object`
     model: type[Model] | None  # None: kept whole in billing_rawobject
@@ -48,6 +58,7 @@ class Kind:
     under: Under | None = None
     # References that are worth expanding whenever Stripe is asked anyway: each spares a call. `collapse` parts them.
     spares: tuple[str, ...] = ()
+    gathered: Gathered | None = None
 
     @property
     def fetchable(self) -> bool:
@@ -148,9 +159,17 @@ def raw(name: str, path: str = "", *, under: Under | None = None) -> Kind:
     return Kind(name, None, path, listing=None if under or not path else ALL, under=under)
 
 
+SUMMARY = Kind(
+    "entitlements.active_entitlement_summary",
+    None,
+    gathered=Gathered(
+        "/v1/entitlements/active_entitlements", "customer", "entitlements", "/v1/customer/{id}/entitlements"
+    ),
+)
 RAW: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        SUMMARY,
         raw("test_helpers.test_clock", "/v1/test_helpers/test_clocks"),
         raw("billing.meter", "/v1/billing/meters"),
         raw("billing.alert", "/v1/billing/alerts"),

@@ -70,12 +70,16 @@ BY_CUSTOMER = (
 BY_CLOCK = ("customer", "subscription")
 # Those that know no customer, but a charge.
 BY_CHARGE = ("refund", "dispute", "radar.early_fraud_warning")
-# Lists that leave objects out: that a row is not listed says nothing (API reference: closed reviews, inline prices).
-PARTIAL = frozenset({"review", "price"})
+# Lists that leave objects out: that a row is not listed says nothing (API reference: inline prices).
+PARTIAL = frozenset({"price"})
+# Lists of what is still open: a row that says so and is not listed has been closed (API reference, "List all open
+# reviews").
+OPEN_ONLY = frozenset({"review"})
 # A call for each customer, for what few customers have: only when asked for by name.
 ONLY_BY_NAME = frozenset({"customer_cash_balance_transaction", "customer_balance_transaction"})
 # Lists inside a customer that spare a call for each, where they are asked for (Stripe docs: "Expanding responses").
 NESTED = {"customer": ("tax_ids",)}
+NESTED_KINDS = {"tax_ids": "tax_id"}
 # References that a list brings along, expanded (`Kind.spares` besides): no kind need be there before because of them.
 ALONG = {
     "customer": ("invoice_settings.default_payment_method",),

@@ -8,14 +8,15 @@ from typing import Any
 from django.db import connection
 
 from billing.mirror import asking, tables
-from billing.mirror.columns import layout_for
-from billing.mirror.compare import Difference
-from billing.mirror.drift import look
+from billing.mirror.columns import children_of, layout_for
+from billing.mirror.compare import Difference, differences
+from billing.mirror.drift import living, look
 from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
+from billing.mirror.history import ListedParent
 from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
-from billing.mirror.listing import ALONG, NESTED, PARTIAL
-from billing.mirror.resync_parts import BRINGERS, parent_column, rows_of
+from billing.mirror.listing import ALONG, NESTED, NESTED_KINDS, OPEN_ONLY, PARTIAL
+from billing.mirror.resync_parts import BRINGERS, parent_column, rows_of, summaries_of
 from billing.mirror.touched import points_to
 from billing.mirror.write import Change, Snapshot, differs, stored_of
 from billing.stripe_accounts import StripeAccount
@@ -83,12 +84,26 @@ def settle(
     different, along = differing_in(page, compared)
     unlisted = unlisted_rows(page, account=account)
     if check:
-        return checked(own, different, unlisted, account=account)
+        return checked(page, own, different, unlisted, account=account, how=how)
     same = {ref: Change.UNCHANGED for ref in own if ref not in different}
-    gone = refreshed(unlisted, account=account, clock=clock, how=how)
-    own_rest = frozenset(own).intersection(different)
-    changes = {**same, **{ref: gone[ref] for ref in unlisted}}
-    return Settled(changes, rest=list(different.values()), own=own_rest, along=along, heard=page.heard)
+    ended = [snapshot for ref in unlisted if (snapshot := end_of(ref, page))]
+    asked = [ref for ref in unlisted if can_be_asked(ref)]
+    gone = refreshed(asked, account=account, clock=clock, how=how)
+    own_rest = frozenset(own).intersection(different) | {snapshot.ref for snapshot in ended}
+    changes = {**same, **{ref: gone[ref] for ref in asked if ref.kind == page.kind.name}}
+    return Settled(changes, rest=[*different.values(), *ended], own=own_rest, along=along, heard=page.heard)
+
+
+def can_be_asked(ref: Ref) -> bool:
+    return kind_for(ref.kind).fetchable
+
+
+def end_of(ref: Ref, page: Page) -> Snapshot | None:
+    """What an object is that was not listed and that Stripe answers nowhere else (a product's feature): gone."""
+    if can_be_asked(ref) or not page.heard:
+        return None
+    at = min(heard.at for heard in page.heard.values())
+    return Snapshot(ref, None, at, at)
 
 
 def differing_in(page: Page, compared: dict[Ref, Data]) -> tuple[dict[Ref, Snapshot], frozenset[Ref]]:
@@ -197,7 +212,8 @@ def written(
         return changes
     stored = stored_of(snapshot.ref for snapshot in passed_by)  # often another list has brought the very same along
     changes |= {snapshot.ref: Change.UNCHANGED for snapshot in passed_by}
-    stale = [snapshot.ref for snapshot in passed_by if differs(snapshot, stored.get(snapshot.ref))]
+    differing = [snapshot.ref for snapshot in passed_by if differs(snapshot, stored.get(snapshot.ref))]
+    stale = [ref for ref in differing if can_be_asked(ref)]  # of others the next list tells
     return changes | (asking.refresh(stale, account=account, clock=clock, how=how) if stale else {})
 
 
@@ -214,35 +230,73 @@ def refreshed(unlisted: Sequence[Ref], *, account: StripeAccount, clock: Clock, 
 
 
 def checked(
-    own: Iterable[Ref], different: Iterable[Ref], unlisted: Sequence[Ref], *, account: StripeAccount
+    page: Page,
+    own: Collection[Ref],
+    different: Mapping[Ref, Snapshot],
+    unlisted: Sequence[Ref],
+    *,
+    account: StripeAccount,
+    how: asking.How,
 ) -> Settled:
-    """Look closer at what seems to differ: it may have changed meanwhile, or its event may be on its way."""
-    own = list(own)
-    suspects = [ref for ref in different if ref in set(own)] + list(unlisted)
-    found = look(suspects, account=account)
+    """Look closer at what seems to differ: it may have changed meanwhile, or its event may be on its way.
+
+    What stands inside the page's objects is counted for its own kind, as it is when it is written.
+    """
+    suspects = [*set(different).intersection(own), *unlisted]
+    found = look([ref for ref in suspects if can_be_asked(ref)], account=account)
     for error in found.errors.values():
         raise error
+    found.differing |= differing_lists([ref for ref in suspects if not can_be_asked(ref)], different, account)
     changes = {ref: change_of(found.differing.get(ref)) for ref in own}
     changes |= {ref: change_of(found.differing[ref]) for ref in unlisted if ref in found.differing}
-    return Settled(changes, differing=found.differing)
+    inside = {ref: change for ref, change in changes.items() if ref.kind != page.kind.name}
+    how([], inside)
+    return Settled({ref: changes[ref] for ref in changes.keys() - inside.keys()}, differing=found.differing)
 
 
-def change_of(differences: Sequence[Difference] | None) -> Change:
+def differing_lists(
+    refs: Sequence[Ref], listed: Mapping[Ref, Snapshot], account: StripeAccount
+) -> dict[Ref, list[Difference]]:
+    """In what objects differ that Stripe answers in lists alone."""
+    stored = stored_of(refs, livemode=account.livemode) if refs else {}
+    found = {}
+    for ref in refs:
+        theirs = listed[ref].data if ref in listed else None
+        found[ref] = differences(ref.kind, living(stored.get(ref)), theirs)
+    return {ref: each for ref, each in found.items() if each}
+
+
+def change_of(found: Sequence[Difference] | None) -> Change:
     """What a resync would do about it."""
-    if not differences:
+    if not found:
         return Change.UNCHANGED
-    if differences[0].path == "":
-        return Change.CREATED if differences[0].ours is None else Change.DELETED
+    if found[0].path == "":
+        return Change.CREATED if found[0].ours is None else Change.DELETED
     return Change.UPDATED
 
 
 def unlisted_rows(page: Page, *, account: StripeAccount) -> list[Ref]:
     """Objects of the mirror that the page should have listed and did not: perhaps Stripe has them no more."""
+    return [*unlisted_themselves(page, account=account), *unlisted_inside(page, account=account)]
+
+
+def unlisted_inside(page: Page, *, account: StripeAccount) -> list[Ref]:
+    """Those that should have stood in the lists inside the page's objects (a customer's tax ids)."""
+    owners = tuple(answer.data["id"] for answer in page.objects)
+    inside = [Answer(data, 0, 0) for answer in page.objects for _, data in nested_in(page.kind, answer.data)]
+    return [
+        ref
+        for name in (NESTED_KINDS[key] for key in NESTED.get(page.kind.name, ()))
+        for ref in unlisted_themselves(Page(kind_for(name), tuple(inside), Window(parents=owners)), account=account)
+    ]
+
+
+def unlisted_themselves(page: Page, *, account: StripeAccount) -> list[Ref]:
     if page.window is None or page.kind.name in PARTIAL:
         return []
     condition, params = rows_in(page.kind, page.window)
     if not condition:
-        return []
+        return unlisted_heard(page, page.window, account=account)
     rows, more = rows_of(page.kind, account)
     listed = [*(answer.data["id"] for answer in page.objects), *page.carried]
     with connection.cursor() as cursor:
@@ -254,6 +308,20 @@ def unlisted_rows(page: Page, *, account: StripeAccount) -> list[Ref]:
     held = tables.read(page.kind, ids, livemode=account.livemode) if ids else {}
     clocked = customers_by_clock(held.values(), account)
     return [Ref(page.kind.name, object_id) for object_id, data in held.items() if listed_here(data, page, clocked)]
+
+
+def unlisted_heard(page: Page, window: Window, *, account: StripeAccount) -> list[Ref]:
+    """Of a kind whose rows do not say whose they are (an entitlement): what the parents' lists had brought before, or
+    what the parents' own summaries show.
+    """
+    before = ListedParent.objects.filter(owner=account.name, kind=page.kind.name, parent__in=window.parents)
+    known = {child for children in before.values_list("children", flat=True) for child in children}
+    for kind in summaries_of(page.kind):
+        for data in tables.read(kind, window.parents, livemode=account.livemode).values():
+            known |= {one["id"] for _, one in children_of(kind, data)}
+    lacking = known - {answer.data["id"] for answer in page.objects}
+    held = tables.read(page.kind, sorted(lacking), livemode=account.livemode) if lacking else {}
+    return [Ref(page.kind.name, object_id) for object_id, data in held.items() if not data.get("deleted")]
 
 
 def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
@@ -283,7 +351,7 @@ def rows_in(kind: Kind, window: Window) -> tuple[str, dict[str, Any]]:
 
 def listed_here(data: Data, page: Page, clocked: set[str]) -> bool:
     """Whether Stripe would list this row there: not what is gone, nor what lives by a test clock, unless by that."""
-    if data.get("deleted"):
+    if data.get("deleted") or (page.kind.name in OPEN_ONLY and not data.get("open")):
         return False
     if page.window and (page.window.customer or page.window.parents or page.window.clock):
         return True

@@ -12,12 +12,12 @@ from typing import Any
 
 import stripe
 from django.db import connection
-from djstripe.models import Charge, ProductFeature
+from djstripe.models import ActiveEntitlement, Charge, ProductFeature
 
-from billing.mirror.columns import layout_for
+from billing.mirror.columns import CHILDREN, layout_for
 from billing.mirror.fetch import list_pages
 from billing.mirror.history import ResyncPart, ResyncRun
-from billing.mirror.kinds import Kind, Under, kind_for
+from billing.mirror.kinds import RAW, Kind, Under, kind_for
 from billing.mirror.layout import OWNER, Column
 from billing.mirror.listing import BY_CHARGE, BY_CLOCK, BY_CUSTOMER, by_created
 from billing.mirror.owner import owner_id
@@ -190,7 +190,8 @@ def needless(kind: Kind, wanted: Wanted) -> bool:
     if kind.name == "tax_id":
         return "customer" in wanted.kinds and wanted.since is None
     if kind.name == ENTITLEMENTS:
-        return "product_feature" in wanted.kinds and not ProductFeature.objects.exists()
+        none = not ProductFeature.objects.exists() and not ActiveEntitlement.objects.exists()
+        return "product_feature" in wanted.kinds and none
     return False
 
 
@@ -256,20 +257,35 @@ def parents_left(
             {"" if listed_since is None else LEFT_OUT.format(with_others=WITH_OTHERS[kind.name])}
             ORDER BY id COLLATE "C"
             """,  # noqa: S608
-            {**params, "run": run.pk, "name": account.name, "child": kind.name, "since": listed_since},
+            {
+                **params,
+                "run": run.pk,
+                "name": account.name,
+                "child": kind.name,
+                "since": listed_since,
+                "summaries": [summary.name for summary in summaries_of(kind)],
+            },
         )
         return [object_id for (object_id,) in cursor.fetchall()]
 
 
 def having_children(kind: Kind) -> str:
-    """The SQL condition that the mirror has living children of a parent; where the table tells whose they are."""
+    """The SQL condition that the mirror has living children of a parent, or what a list of its children was like."""
     parent = parent_column(kind)
     if parent is None:
-        return ""
+        return (
+            "OR id IN (SELECT parent FROM billing_listedparent WHERE owner = %(name)s AND kind = %(child)s)"
+            " OR id IN (SELECT id FROM billing_rawobject WHERE kind = ANY(%(summaries)s))"
+        )
     return (
         f'OR id IN (SELECT {parent.name} FROM "{layout_for(kind).table}"'  # noqa: S608 - our own names
         f""" WHERE {parent.name} IS NOT NULL AND NOT stripe_data @> '{{"deleted": true}}')"""
     )
+
+
+def summaries_of(kind: Kind) -> list[Kind]:
+    """The kinds that are a list of what one parent has of this kind (a customer's entitlements)."""
+    return [other for other in RAW.values() if other.gathered and CHILDREN[other.name].kind == kind.name]
 
 
 def parent_column(kind: Kind) -> Column | None:

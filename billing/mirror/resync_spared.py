@@ -76,7 +76,7 @@ class Spared:
     def note(self, kind_name: str, settled: Settled) -> None:
         """A page stands in the mirror: what came along with it, and what parents' lists brought."""
         self.met.update(ref.id for ref in settled.along if ref.kind in self.since)
-        if kind_name in TELLING:
+        if kind_name in TELLING or kind_name == resync_parts.ENTITLEMENTS:
             remember(self.account.name, kind_name, settled.heard)
 
     def plan(self, run: ResyncRun, noted: Noted) -> list[ResyncPart]:

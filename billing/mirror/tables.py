@@ -12,13 +12,13 @@ import orjson
 from djstripe import models as djstripe
 from psycopg.types.json import Jsonb
 
-from billing.inbox.intake import storable
 from billing.mirror.columns import LINKS, MODELS, TableRow, as_stripe_has_it, layout_for, layouts_for, rows_of, without
 from billing.mirror.kinds import KINDS, Kind, Ref, kind_for
 from billing.mirror.layout import DATA, MODE, OWNER, UPDATED, Column, Data, Layout, Links, layout_of
 from billing.mirror.raw import RawObject
 from billing.mirror.signals import before_write
 from billing.sending import sending_cursor
+from billing.unusual_json import storable
 
 Key = tuple[Any, ...]  # the values of a table's unique columns
 

@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import connections, transaction
 
-from billing.inbox.intake import storable
+from billing.unusual_json import storable
 from ops import metrics
 from ops.effects.outcome import Done, Outcome, Refused, Retry
 from ops.rules.dead import publish_dead_letter

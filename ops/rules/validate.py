@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 from django.utils.translation import gettext as _
 
-from billing.inbox.intake import storable
 from billing.stripe_accounts import configured
+from billing.unusual_json import storable
 from ops.effects.destinations.models import Destination
 from ops.effects.known import EFFECTS
 from ops.rules import transform

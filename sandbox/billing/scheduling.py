@@ -75,8 +75,7 @@ def begin(ctx: Context, schedule: Doc, phase: Doc) -> Doc:
         params["backdate_start_date"] = phase["start_date"]
     lacks_card = _lacks_card(ctx, schedule["customer"], resolved)
     params["payment_behavior"] = "default_incomplete" if lacks_card else "allow_incomplete"
-    subscription = subscribing.begin(ctx, params | {"billing_mode": _mode(schedule)})
-    lifecycle.changed(ctx, subscription, {"schedule": schedule["id"]})
+    subscription = subscribing.begin(ctx, params | {"billing_mode": _mode(schedule), "schedule": schedule["id"]})
     started = {"current_phase": phases.shown(phase), "status": "active", "subscription": subscription["id"]}
     schedule = updated(ctx, schedule, started)
     foretell_end(ctx, schedule)

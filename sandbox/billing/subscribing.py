@@ -163,7 +163,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         ("application", "application_fee_percent", "billing_cycle_anchor_config", "billing_thresholds", "cancel_at",
          "canceled_at", "customer_account", "default_source", "ended_at", "latest_invoice",
          "next_pending_invoice_item_invoice", "on_behalf_of", "pause_collection", "pending_invoice_item_interval",
-         "pending_setup_intent", "pending_update", "schedule", "transfer_data")
+         "pending_setup_intent", "pending_update", "transfer_data")
     )  # fmt: skip
     payment = {**payment_settings.NOTHING, "save_default_payment_method": "off"}
     return nothing | {
@@ -188,6 +188,7 @@ def _fields(ctx: Context, customer: Doc, params: dict[str, Any]) -> Doc:
         "managed_payments": {"enabled": False},
         "metadata": merge_metadata({}, params.get("metadata")),
         "payment_settings": payment_settings.said(payment, params.get("payment_settings")),
+        "schedule": params.get("schedule"),
         "start_date": backdating.start_of(ctx, params),
         "status": "incomplete",
         "test_clock": customer["test_clock"],

@@ -34,3 +34,10 @@ def test_what_has_begun_keeps_its_beginning(travel: Travel) -> None:
     assert (status, said["error"]["param"]) == (400, "phases[0][start_date]")
     kept = travel.post(path, **changed, **{"phases[0][start_date]": str(phase["start_date"])})
     assert kept["phases"][0]["start_date"] == phase["start_date"]
+
+
+def test_the_subscription_says_from_its_first_event_on_which_schedule_it_came_from(travel: Travel) -> None:
+    given = phases(price(travel, 1000), customer=customer(travel), start_date="now")
+    schedule = travel.post("/v1/subscription_schedules", **given)
+    [created] = travel.get("/v1/events", type="customer.subscription.created")["data"]
+    assert created["data"]["object"]["schedule"] == schedule["id"]

@@ -35,8 +35,13 @@ class Command(BaseCommand):
 def described(kind: Kind) -> tuple[str, str, str, str]:
     """The cells of a kind's row, in the order of HEAD."""
     place = kind.model._meta.label if kind.model is not None else "billing.RawObject"
-    asked = f"{kind.path}/{{id}}" if kind.fetchable else ""
-    return kind.name, place, asked, how_listed(kind)
+    return kind.name, place, how_asked(kind), how_listed(kind)
+
+
+def how_asked(kind: Kind) -> str:
+    if kind.gathered:
+        return f"{kind.gathered.path}?{kind.gathered.param}={{id}}"
+    return f"{kind.path}/{{id}}" if kind.fetchable else ""
 
 
 def how_listed(kind: Kind) -> str:

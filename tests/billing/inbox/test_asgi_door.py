@@ -226,6 +226,19 @@ def test_at_the_end_of_the_process_what_has_gathered_is_stored(sent):
     assert late == 503
 
 
+@pytest.mark.parametrize("path", ["/", "/webhooks/stripe"])
+def test_whoever_asks_for_a_websocket_is_refused_without_a_trace(path):
+    said = []
+
+    async def send(message):
+        said.append(message["type"])
+
+    with a_door(store=never) as door:
+        door._inner = never  # Django would fail: it knows no websockets
+        run(door({"type": "websocket", "path": path, "headers": []}, None, send))
+    assert said == ["websocket.close"]
+
+
 def test_other_addresses_are_left_to_django():
     seen = []
 

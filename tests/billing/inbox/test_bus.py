@@ -125,3 +125,10 @@ def test_an_envelope_with_any_part_replaced_is_read_or_refused(name, value):
         arrival_in(json.dumps(STACK | {name: value}), ACCOUNT, now=NOW)
     except Refused as refusal:
         assert refusal.reason in Reason
+
+
+def test_half_a_surrogate_pair_keeps_no_event_out_as_it_does_not_at_the_webhook():
+    arrival = arrival_in(
+        json.dumps(an_envelope(detail=an_event(account="acct_2", note="a \ud800 b"))), ACCOUNT, now=NOW
+    )
+    assert json.loads(arrival.body)["note"].startswith("a \ufffd")

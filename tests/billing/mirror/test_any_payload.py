@@ -18,13 +18,14 @@ from django.utils import timezone
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from billing.inbox.intake import storable, store_event
+from billing.inbox.intake import store_event
 from billing.inbox.models import Door, InboxEvent, InboxState
 from billing.mirror import fetch
 from billing.mirror.apply import mirror_due
 from billing.mirror.failing import ATTEMPTS, LONGEST_WAIT
 from billing.mirror.kinds import KINDS, RAW
 from billing.stripe_reading import FAR, LONG_AGO, Answer, Missing
+from billing.unusual_json import storable
 from tests.billing.events import an_event
 from tests.billing.mirror.test_published_objects import published
 

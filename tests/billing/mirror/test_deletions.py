@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -142,3 +143,18 @@ def test_an_object_that_its_table_cannot_hold_is_kept_whole_beside_it(shop, mirr
     assert not djstripe.Price.objects.filter(id=price.id).exists()
     assert RawObject.objects.get(id=price.id).stripe_data["unit_amount"] == 5000
     assert InboxEvent.objects.get(object_id=price.id).error == ""
+
+
+def test_what_a_deleted_customer_paid_names_it_whichever_event_came_first(shop, take_events):
+    """A charge that came after its customer's end would otherwise name nobody, and one that came before it, the
+    customer: two mirrors of one company."""
+    customer = shop.customer()
+    given = {"amount": 900, "currency": "usd", "customer": customer.id, "payment_method": "pm_card_visa"}
+    shop.stripe.v1.payment_intents.create({**given, "confirm": True, "off_session": True})
+    shop.stripe.v1.customers.delete(customer.id)
+    take_events()
+    InboxEvent.objects.filter(object_kind="customer").update(due_at=timezone.now() + timedelta(hours=1))
+    mirror_due(timezone.now, budget_seconds=10)
+    assert djstripe.Charge.objects.get().customer_id == customer.id
+    assert djstripe.PaymentIntent.objects.get().customer_id == customer.id
+    assert djstripe.Customer.objects.get().stripe_data["deleted"] is True

@@ -94,3 +94,25 @@ def test_a_customers_entitlements_are_rows_while_they_last(busy_company, stripe,
     stripe.v1.subscriptions.cancel(djstripe.Subscription.objects.get().id)
     mirror_events()
     assert not djstripe.ActiveEntitlement.objects.exists()
+
+
+def test_the_card_that_a_guest_paid_with_is_a_row_that_the_charge_leads_to(stripe, mirror_events):
+    v1: Any = stripe.v1
+    charge = v1.charges.create({"amount": 900, "currency": "usd", "source": "tok_visa"})
+    mirror_events()
+    card = djstripe.Charge.objects.get().source.resolve()
+    assert (card.id, card.stripe_data["last4"]) == (charge.source.id, "4242")
+
+
+def test_a_card_that_events_told_of_is_not_taken_back_by_an_older_charge(stripe, mirror_events):
+    v1: Any = stripe.v1
+    customer = v1.customers.create({"email": "alice@example.com"})
+    card = v1.customers.payment_sources.create(customer.id, {"source": "tok_visa"})
+    given = {"amount": 900, "currency": "usd", "customer": customer.id}
+    v1.charges.create({**given, "source": card.id})
+    v1.customers.payment_sources.update(customer.id, card.id, {"name": "Alice"})
+    mirror_events()
+    assert djstripe.Card.objects.get().stripe_data["name"] == "Alice"
+    v1.charges.update(v1.charges.list().data[0].id, {"description": "Tea"})
+    mirror_events()
+    assert djstripe.Card.objects.get().stripe_data["name"] == "Alice"

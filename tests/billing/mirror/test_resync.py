@@ -1,19 +1,22 @@
 """Resyncs of a few objects: what is counted, what is written, and what is said when it cannot be done."""
 
 import json
+import time
 from collections import Counter
 from io import StringIO
 from typing import Any
 
+import httpx
 import pytest
 from django.core.management import CommandError, call_command
 from djstripe import models as djstripe
 
 from billing.inbox.models import InboxEvent, InboxState
-from billing.mirror import resync, resync_lists, resync_parts
+from billing.mirror import fetch, resync, resync_lists, resync_parts
 from billing.mirror.fetch import list_page
 from billing.mirror.history import ResyncNote, ResyncPart, ResyncRun
 from billing.mirror.kinds import kind_for
+from billing.mirror.models import MirrorGate
 from billing.mirror.raw import RawObject
 from billing.mirror.resync_counts import outcomes
 from billing.mirror.tables import read
@@ -288,3 +291,81 @@ def test_what_it_wrote_before_it_was_stopped_is_counted_though_nobody_kept_its_p
     shop.product("Later")
     assert run("product")["product"] == counts(created=4)
     assert not ResyncNote.objects.exists()
+
+
+def test_a_review_whose_end_was_never_told_is_closed_though_stripe_lists_open_ones_alone(shop, mirror_events, sandbox):
+    payment = pay(shop, shop.customer().id, "pm_card_visa")
+    opened = httpx.post(f"{sandbox}/_sandbox/reviews", json={"charge": payment.latest_charge}).json()
+    mirror_events()
+    shop.stripe.v1.reviews.approve(opened["id"])
+    assert run("--check", "review")["review"] == counts(updated=1)
+    assert run("review")["review"] == counts(updated=1)
+    assert djstripe.Review.objects.get().stripe_data["open"] is False
+    assert run("review")["review"] == counts()  # it is not asked about again
+
+
+def test_a_tax_id_whose_end_was_never_told_is_marked_though_it_comes_with_its_customer(shop, mirror_events):
+    customer = shop.customer()
+    taxes = shop.stripe.v1.customers.tax_ids
+    kept, given_up = (taxes.create(customer.id, {"type": "jp_trn", "value": f"T123456789123{n}"}) for n in (4, 5))
+    mirror_events()
+    taxes.delete(customer.id, given_up.id)
+    check, done, again = run("--check", "customer", "tax_id"), run("customer", "tax_id"), run("customer", "tax_id")
+    assert (check["customer"], check["tax_id"]) == (counts(unchanged=1), counts(deleted=1))
+    assert (done["customer"], done["tax_id"]) == (counts(unchanged=1), counts(deleted=1))
+    assert "tax_id" not in again
+    assert djstripe.TaxId.objects.get().id == kept.id
+
+
+def test_features_that_products_get_and_lose_are_found_in_their_list_alone(shop, later):
+    """Stripe has no event that tells of them, and answers none by its id."""
+    v1: Any = shop.stripe.v1
+    product = shop.product()
+    feature = v1.entitlements.features.create({"name": "Audit log", "lookup_key": "audit"})
+    given = v1.products.features.create(product.id, {"entitlement_feature": feature.id})
+    names = ("product", "entitlements.feature", "product_feature")
+    run("product", "entitlements.feature")
+    assert run("--check", *names)["product_feature"] == counts(created=1)
+    assert run(*names)["product_feature"] == counts(created=1)
+    assert run("--check", *names)["product_feature"] == counts(unchanged=1)
+    v1.products.features.delete(product.id, given.id)
+    later()
+    assert run("--check", *names)["product_feature"] == counts(deleted=1)
+    assert run(*names)["product_feature"] == counts(deleted=1)
+    assert not djstripe.ProductFeature.objects.exists()
+    assert run(*names)["product_feature"] == counts()
+
+
+@pytest.fixture
+def later():
+    """Wait until Stripe's clock surely shows more than it did when its answers were written last."""
+
+    def wait() -> None:
+        highest = max(MirrorGate.objects.values_list("high", flat=True))
+        while fetch.list_page("/v1/products", {}).low <= highest:
+            time.sleep(0.1)
+
+    return wait
+
+
+@pytest.mark.parametrize("first", ["an event", "a resync"])
+def test_an_entitlement_whose_end_was_never_told_is_marked(shop, mirror_events, first):
+    v1: Any = shop.stripe.v1
+    product, customer = shop.product(), shop.customer()
+    feature = v1.entitlements.features.create({"name": "Audit log", "lookup_key": "audit"})
+    v1.products.features.create(product.id, {"entitlement_feature": feature.id})
+    shop.give_card(customer.id)
+    subscription = shop.subscription(customer.id, shop.price(product.id).id)
+    mirror_events() if first == "an event" else run()
+    assert djstripe.ActiveEntitlement.objects.get().lookup_key == "audit"
+    v1.subscriptions.cancel(subscription.id)
+    assert run("--check")["entitlements.active_entitlement"] == counts(deleted=1)
+    assert run()["entitlements.active_entitlement"] == counts(deleted=1)
+    assert not djstripe.ActiveEntitlement.objects.exists()
+
+
+def test_characters_that_postgresql_does_not_keep_are_no_difference_for_ever(shop):
+    shop.product(name="a\x00b")
+    assert run("product")["product"] == counts(created=1)
+    assert run("--check", "product")["product"] == counts(unchanged=1)
+    assert run("product")["product"] == counts(unchanged=1)

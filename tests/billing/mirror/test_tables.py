@@ -13,11 +13,11 @@ from djstripe import models as djstripe
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing.inbox.intake import storable
 from billing.mirror import tables
 from billing.mirror.columns import departed, references, rows_of, without
 from billing.mirror.kinds import Ref, kind_for
 from billing.mirror.raw import RawObject
+from billing.unusual_json import storable
 from tests.billing.objects import NOW, card, invoice, item, line, price, product, subscription
 
 pytestmark = pytest.mark.django_db
