@@ -177,7 +177,7 @@ def test_a_call_that_fails_after_its_effect_charges_once(
 
 def test_a_caller_that_hangs_up_finds_the_work_done(running: RunningSandbox, key: str, fault: Asking) -> None:
     fault("timeout", count=1, when="after", path="/v1/customers", seconds=30)
-    impatient = stripe.HTTPXClient(timeout=0.5, allow_sync_methods=True)
+    impatient = stripe.HTTPXClient(timeout=2.0, allow_sync_methods=True)
     v1 = running.client(key, max_network_retries=2, http_client=impatient).v1
     made = v1.customers.create({"name": "Alice"})
     assert [found.id for found in v1.customers.list().data] == [made.id]

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser import VIOLATIONS
 from tests.sandbox.running import Receiver
 from tests.sandbox.shop import ASKS, GOOD, POOR, checkout, customer, fill_in, plan, subscribed
 from tests.sandbox.test_portal_plans import configuration
@@ -242,7 +243,7 @@ def test_every_page_fits_and_can_be_read_by_everybody(
             type_card(page, POOR)
             page.get_by_role("button", name="Subscribe").click()
             expect(page.get_by_role("alert")).to_be_visible()
-        found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa"]})
+        found = Axe().run(page, options=VIOLATIONS | {"runOnly": ["wcag2a", "wcag2aa"]})
         assert found.violations_count == 0, f"{name}: {found.generate_report()}"
         for size in sorted(WIDTHS, key=lambda size: size == width):  # ends in the size of the next page
             page.set_viewport_size({"width": size, "height": 800})

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -93,12 +94,13 @@ def test_a_destination_that_is_away_is_tried_again_when_it_asks(server, crm):
 
 def test_too_many_rests_the_destination_for_all_workers(server, crm):
     server.replies = [Reply(429, "", {"Retry-After": "40"})]
+    began = time.monotonic()
     assert send(crm) == Retry("Http429: The destination answered 429 Too Many Requests.", timedelta(seconds=40))
     waiting = send(crm)
     assert isinstance(waiting, Retry)
     assert (waiting.tried, waiting.error.partition(":")[0]) == (False, "RateLimited")
     assert waiting.after is not None
-    assert timedelta(seconds=35) < waiting.after < timedelta(seconds=42)
+    assert 40 - (time.monotonic() - began) <= waiting.after.total_seconds() < 42
     assert len(server.received) == 1
 
 
@@ -113,7 +115,7 @@ def test_no_destination_may_take_longer_than_the_settings_allow(server, make, se
     settings.DESTINATIONS_LONGEST_TIMEOUT_SECONDS = 0.2
     server.replies = [server.hang]
     assert isinstance(send(make(timeout_seconds=60)), Retry)
-    assert DestinationRequest.objects.get().milliseconds < 5000
+    assert DestinationRequest.objects.get().milliseconds < 15_000
 
 
 def test_what_cannot_be_sent_is_refused_and_written_down(server, crm):
