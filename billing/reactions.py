@@ -145,6 +145,7 @@ def news_of_status(old: SubscriptionFacts | None, new: SubscriptionFacts) -> lis
         SubscriptionStatus.ACTIVE: (verbs.SUBSCRIPTION_ACTIVATED, new.latest_invoice_id),
         SubscriptionStatus.TRIALING: (verbs.SUBSCRIPTION_ACTIVATED, "trial"),
         SubscriptionStatus.PAST_DUE: (verbs.SUBSCRIPTION_PAST_DUE, new.latest_invoice_id),
+        SubscriptionStatus.UNPAID: (verbs.SUBSCRIPTION_UNPAID, new.latest_invoice_id),
         SubscriptionStatus.PAUSED: (verbs.SUBSCRIPTION_PAUSED, new.latest_invoice_id),
         SubscriptionStatus.CANCELED: (verbs.SUBSCRIPTION_CANCELED, ""),
         SubscriptionStatus.INCOMPLETE_EXPIRED: (verbs.SUBSCRIPTION_CANCELED, ""),

@@ -7,6 +7,7 @@ SUBSCRIPTION_STARTED = "subscription:started"  # it exists, but its first paymen
 SUBSCRIPTION_ACTIVATED = "subscription:activated"  # from now on it serves: active or trialing
 SUBSCRIPTION_CHANGED = "subscription:changed"  # plan, quantity or trial
 SUBSCRIPTION_PAST_DUE = "subscription:past_due"
+SUBSCRIPTION_UNPAID = "subscription:unpaid"  # Stripe has stopped trying: access rests
 SUBSCRIPTION_CANCELLATION_SCHEDULED = "subscription:cancellation_scheduled"
 SUBSCRIPTION_RESUMED = "subscription:resumed"  # a scheduled cancellation or a pause was taken back
 SUBSCRIPTION_PAUSED = "subscription:paused"

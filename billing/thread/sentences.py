@@ -53,6 +53,10 @@ def tell_past_due(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("%(plan)s became past due.") % {"plan": name_plan(data, situation)}, "", ATTENTION
 
 
+def tell_unpaid(data: Mapping[str, Any], situation: Situation) -> Telling:
+    return _("Stripe stopped trying to collect for %(plan)s.") % {"plan": name_plan(data, situation)}, "", ATTENTION
+
+
 def tell_paused(data: Mapping[str, Any], situation: Situation) -> Telling:
     return _("%(plan)s was paused.") % {"plan": name_plan(data, situation)}, "", WAITING
 
@@ -118,6 +122,7 @@ TELLERS: dict[str, Callable[[Mapping[str, Any], Situation], Telling]] = {
     verbs.SUBSCRIPTION_ACTIVATED: tell_activated,
     verbs.SUBSCRIPTION_CHANGED: tell_changed,
     verbs.SUBSCRIPTION_PAST_DUE: tell_past_due,
+    verbs.SUBSCRIPTION_UNPAID: tell_unpaid,
     verbs.SUBSCRIPTION_CANCELED: tell_canceled,
     verbs.SUBSCRIPTION_PAUSED: tell_paused,
     verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED: tell_cancellation,

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from playwright.sync_api import Page
 
-from accounts.models import Organization
+from accounts.models import Membership, Organization
 from billing.models import Activity
 from ops.console.columns import mode, shown
 from ops.console.display import ago, moment
@@ -19,6 +19,7 @@ from tests.ops.rows import make_customer, make_invoice, make_plan, make_subscrip
 
 AT = datetime(2026, 11, 3, 15, 42, 7, tzinfo=UTC)
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänswitwenversorgungskassenverwaltungsgebäudeeigentümergemeinschaft"
+LONG_ADDRESS = f"{'rechnungswesen.' * 4}@{'dampfschifffahrt.' * 3}example"
 # What leaves its own box, so that a neighbour covers it or the edge cuts it.
 SPILLING = """() => [...document.querySelectorAll(".console section, .two-columns > *, .readonly")]
     .concat([document.documentElement])
@@ -114,8 +115,9 @@ def test_an_operator_who_went_astray_is_led_back_to_the_console(olga, path):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_long_name_covers_nothing_and_pushes_nothing_out(live_server, page: Page, acme, olga, width):
     now = timezone.now()
-    acme.name = LONG
+    acme.name, acme.billing_email = LONG, LONG_ADDRESS
     acme.save()
+    Membership.objects.create(organization=acme, user=make_user("Wolfeschlegelsteinhausenbergerdorff" * 2))
     subscription = make_subscription(make_customer(acme, now=now), make_plan("Team", now=now), now=now)
     invoice = make_invoice(subscription, now=now)
     link = acme.customer_links.get()
@@ -141,7 +143,7 @@ def test_a_long_name_covers_nothing_and_pushes_nothing_out(live_server, page: Pa
 @pytest.mark.django_db(transaction=True)
 def test_no_list_is_wider_than_the_window_for_a_long_name(live_server, page: Page, acme, olga):
     now = timezone.now()
-    acme.name, acme.billing_email = LONG, f"{'rechnungswesen.' * 4}@{'dampfschifffahrt.' * 3}example"
+    acme.name, acme.billing_email = LONG, LONG_ADDRESS
     acme.save()
     Organization.objects.create(name=f"{LONG}, part", billing_email=acme.billing_email, parent=acme)
     make_user("Wolfeschlegelsteinhausenbergerdorff" * 2)

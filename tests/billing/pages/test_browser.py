@@ -86,3 +86,22 @@ def test_a_page_that_has_asked_is_readable_for_everybody(
     assert "has not been paid" in screen.locator("main").inner_text()
     assert faults_of(screen) == []
     assert width_over(screen) <= 0
+
+
+def test_what_has_the_focus_stands_above_the_bar_of_a_phone(
+    chromium: Browser, live_server: str, acme: Organization, alice: User, plans: None
+) -> None:
+    context = chromium.new_context(base_url=str(live_server), viewport={"width": 390, "height": 500}, locale="en-US")
+    page = context.new_page()
+    page.route("**/live/**", lambda route: route.abort())
+    let_in(page, alice, str(live_server))
+    page.goto(f"/o/{acme.public_id}/plans/")
+    bar = page.locator(".nav").bounding_box()
+    assert bar
+    page.locator("main a, main button").first.focus()
+    for _ in range(page.locator("main").locator("a, button").count()):
+        box = page.locator(":focus").bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= bar["y"], page.locator(":focus").inner_text()
+        page.keyboard.press("Tab")
+    context.close()

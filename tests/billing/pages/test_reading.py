@@ -320,9 +320,11 @@ def test_back_from_stripe_it_is_pending_and_never_active(acme: Organization, ali
 
 def test_looking_at_the_return_page_by_hand_is_no_return(acme: Organization, alice: User) -> None:
     placed = order(acme)
-    read(acme, alice, "checkout/return/")
+    page = read(acme, alice, "checkout/return/")
     placed.refresh_from_db()
     assert placed.returned_at is None
+    assert "Go on to the payment page" in page
+    assert "updates by itself" not in page  # nothing is awaited but the viewer
 
 
 def test_it_turns_active_when_the_mirror_says_so(

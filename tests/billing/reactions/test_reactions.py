@@ -72,6 +72,7 @@ def test_what_is_passed_over_unread_had_no_news(before: dict[str, Any], change: 
         (TRIAL, {}, [verbs.SUBSCRIPTION_ACTIVATED]),
         # a renewal failed, and was paid after all
         ({}, {"status": "past_due"}, [verbs.SUBSCRIPTION_PAST_DUE]),
+        ({"status": "past_due"}, {"status": "unpaid"}, [verbs.SUBSCRIPTION_UNPAID]),
         ({"status": "past_due"}, {}, [verbs.SUBSCRIPTION_ACTIVATED]),
         # leaving, and changing one's mind
         ({}, {"cancel_at_period_end": True}, [verbs.SUBSCRIPTION_CANCELLATION_SCHEDULED]),
