@@ -44,6 +44,13 @@ class Fetched:
     inner: Inner = ()  # objects that were expanded in it
 
 
+def as_there(data: Data) -> Data | None:
+    """What was expanded in another object; None where that is but the stub of one that was deleted (API reference,
+    "Expanding responses"): it says nothing, and what the mirror knows of the object stays.
+    """
+    return None if data.get("deleted") else data
+
+
 @dataclass(frozen=True)
 class Listed:
     """One page of a list, newest first, and how it goes on. Nested lists may be cut short."""

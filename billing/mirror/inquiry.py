@@ -12,7 +12,7 @@ from typing import Any
 from billing.mirror import gates, tables
 from billing.mirror.columns import Reference, TableRow, references
 from billing.mirror.echoes import Echo, unheard
-from billing.mirror.fetch import CannotBeAsked, Fetched, fetch_many
+from billing.mirror.fetch import CannotBeAsked, Fetched, as_there, fetch_many
 from billing.mirror.gate import Gate, Says
 from billing.mirror.kinds import Ref
 from billing.mirror.together import fetch_together
@@ -187,7 +187,7 @@ def fetch_all(
     left = [ref for ref in asked if ref not in listed]
     found: dict[Ref, Fetched | Exception] = {**listed, **(fetch_many(left, account=account) if left else {})}
     spare |= {
-        ref: Fetched(ref, data, fetched.low, fetched.high)
+        ref: Fetched(ref, as_there(data), fetched.low, fetched.high)
         for fetched in found.values()
         if isinstance(fetched, Fetched)
         for ref, data in fetched.inner

@@ -11,7 +11,7 @@ from billing.mirror import asking, tables
 from billing.mirror.columns import children_of, layout_for
 from billing.mirror.compare import Difference, differences
 from billing.mirror.drift import living, look
-from billing.mirror.fetch import Listed, as_fetched, complete, short_lists
+from billing.mirror.fetch import Listed, as_fetched, as_there, complete, short_lists
 from billing.mirror.history import ListedParent
 from billing.mirror.inquiry import Later
 from billing.mirror.kinds import Kind, Ref, kind_for
@@ -192,7 +192,7 @@ def snapshots_of(kind: Kind, answers: Sequence[Answer]) -> Iterator[Snapshot]:
         fetched = as_fetched(kind, replace(answer, data=without_nested(kind, answer.data)))
         own.append(Snapshot(fetched.ref, fetched.data, fetched.low, fetched.high))
         for ref, data in (*fetched.inner, *nested_in(kind, answer.data)):
-            yield Snapshot(ref, data, answer.low, answer.high)
+            yield Snapshot(ref, as_there(data), answer.low, answer.high)
     yield from own
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from billing.mirror import asking, drift, resync
 from billing.mirror.failing import first_line
-from billing.mirror.kinds import Kind, Ref
+from billing.mirror.kinds import Kind, Ref, kind_for
 from billing.mirror.listing import kind_of, listable, listed_by_default
 from billing.mirror.resync import AlreadyRunning
 from billing.mirror.resync_counts import Outcome, outcomes
@@ -65,7 +65,7 @@ class Command(BaseCommand):
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            if options["object"]:
+            if options["object"] is not None:
                 self.one_object(options)
             else:
                 self.many(options)
@@ -78,6 +78,8 @@ class Command(BaseCommand):
         name = options["kinds"][0] if options["kinds"] else kind_of(options["object"])
         if name is None:
             raise CommandError(f"Which kind of object is {options['object']}? Say it: `resync coupon --object …`.")
+        if not options["object"] or not can_be_asked(name):
+            raise CommandError(f"Stripe answers no single {name} by {options['object'] or 'no id'} (docs/kinds.md).")
         account, ref = chosen_accounts(options["account"])[0], Ref(name, options["object"])
         change = self.one(ref, account, check=options["check"], as_json=options["json"])
         if change is Change.ABSENT:
@@ -160,6 +162,11 @@ class Command(BaseCommand):
             )
 
 
+def can_be_asked(name: str) -> bool:
+    kind = kind_for(name)
+    return kind.fetchable or kind.gathered is not None
+
+
 def chosen_accounts(names: list[str] | None) -> list[StripeAccount]:
     try:
         accounts = [by_name(name) for name in names] if names else [a for a in configured() if a.secret_key]
@@ -196,8 +203,11 @@ def seconds_of(when: str, now: datetime) -> int:
     """A date, a moment, or a span back from this full hour (so that the same words mean the same), as Unix seconds."""
     span = SPAN.fullmatch(when)
     if span:
-        back = timedelta(hours=int(span[1]) * HOURS[span[2]])
-        return int((now.replace(minute=0, second=0, microsecond=0) - back).timestamp())
+        try:
+            back = timedelta(hours=int(span[1]) * HOURS[span[2]])
+            return int((now.replace(minute=0, second=0, microsecond=0) - back).timestamp())
+        except OverflowError:
+            raise CommandError(f"{when} ago is before all time.")
     try:
         moment = datetime.fromisoformat(when)
     except ValueError:

@@ -369,3 +369,41 @@ def test_characters_that_postgresql_does_not_keep_are_no_difference_for_ever(sho
     assert run("product")["product"] == counts(created=1)
     assert run("--check", "product")["product"] == counts(unchanged=1)
     assert run("product")["product"] == counts(unchanged=1)
+
+
+@pytest.mark.parametrize("check", [(), ("--check",)])
+@pytest.mark.parametrize(
+    "arguments",
+    [("discount", "--object", "di_1"), ("card", "--object", "card_1"), ("nothing", "--object", "x_1"),
+     ("coupon", "--object", ""), ("product", "--since", "9999999999h")],
+)  # fmt: skip
+def test_what_cannot_be_asked_for_is_said_in_a_sentence(stripe, arguments, check):
+    with pytest.raises(CommandError, match=r"no single|before all time"):
+        run(*arguments, *check)
+
+
+def test_the_stub_of_a_deleted_draft_that_an_item_brings_along_takes_nothing_from_its_row(shop, mirror_events):
+    """Where a list expands a reference to what was deleted, Stripe puts `{"id": …, "deleted": true}` there."""
+    v1: Any = shop.stripe.v1
+    customer = shop.customer()
+    draft = v1.invoices.create({"customer": customer.id})
+    v1.invoice_items.create({"customer": customer.id, "invoice": draft.id, "amount": 900, "currency": "usd"})
+    mirror_events()
+    v1.invoices.delete(draft.id)
+    mirror_events()
+    run()
+    row = djstripe.Invoice.objects.get()
+    assert (row.stripe_data["deleted"], row.stripe_data["customer"]) == (True, customer.id)
+    assert not RawObject.objects.filter(kind="invoice").exists()
+    assert run()["invoice"] == counts()
+
+
+def test_the_stub_of_a_draft_that_the_mirror_never_saw_is_no_object(shop):
+    v1: Any = shop.stripe.v1
+    customer = shop.customer()
+    draft = v1.invoices.create({"customer": customer.id})
+    v1.invoice_items.create({"customer": customer.id, "invoice": draft.id, "amount": 900, "currency": "usd"})
+    v1.invoices.delete(draft.id)
+    run()
+    assert not djstripe.Invoice.objects.exists()
+    assert not RawObject.objects.filter(kind="invoice").exists()
