@@ -10,7 +10,10 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 def moment_of(text: str, *, now: datetime) -> datetime:
     """Return the moment that is meant; without a zone it is UTC. Raises ValueError with a sentence."""
     if ago := AGO.fullmatch(text.strip()):
-        return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+        try:
+            return now - timedelta(**{UNITS[ago[2]]: int(ago[1])})
+        except OverflowError:
+            raise ValueError(f"{text!r} ago is before all time.")
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:

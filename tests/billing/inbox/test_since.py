@@ -26,3 +26,8 @@ def test_moments_are_understood_as_people_type_them(text, moment):
 def test_what_is_no_moment_is_said(text):
     with pytest.raises(ValueError, match="is no moment"):
         moment_of(text, now=NOW)
+
+
+def test_what_lies_before_all_time_is_said():
+    with pytest.raises(ValueError, match="before all time"):
+        moment_of("999999d", now=NOW)
