@@ -1,7 +1,7 @@
 """An AWS of this test process's own, played by moto, whose stacks live and tell of it (`config.demo.aws`).
 
 def test_…(aws):             # boto3 finds it by the environment, as it would in a deployment
-def test_…(stacks):          # the same, where CloudFormation is called
+def test_…(stacks):          # the same, where CloudFormation or EC2 is called, which take seconds to import
 def test_…(fail_builds):     # the next so many stacks cannot be built
     fail_builds(1)
 """

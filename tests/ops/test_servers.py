@@ -87,7 +87,7 @@ def test_an_operator_stops_and_starts_a_server_with_a_reason(stack, olga) -> Non
     assert "The customer asked by telephone." in client.get(f"{LIST}{row.pk}/change/").content.decode()
 
 
-def test_what_aws_refuses_is_said_and_changes_nothing(acme, aws, olga) -> None:
+def test_what_aws_refuses_is_said_and_changes_nothing(acme, stacks, olga) -> None:
     row = server(acme, "stopped", instance_id="i-0123456789abcdef0")
     page = sign_in(olga).post(f"{LIST}{row.pk}/start/", {"reason": "Try"}).content.decode()
     assert "AWS did not do it: NoSuchInstance" in page

@@ -80,7 +80,7 @@ def test_a_build_that_fails_takes_itself_down(fail_builds, begun):
     assert until("gone", stack=stack)["status"] == "DELETE_COMPLETE"
 
 
-def test_nothing_is_built_for_who_has_begun_nothing_or_wants_nothing_any_more(aws, begun):
+def test_nothing_is_built_for_who_has_begun_nothing_or_wants_nothing_any_more(stacks, begun):
     assert call("create-stack", template="hosting", subscription="sub_nobody").error.startswith("NoProvision: ")
     call("set-provision", state="ending")
     assert call("create-stack", template="hosting").error.startswith("NotWanted: ")
@@ -133,7 +133,7 @@ def test_anothers_stack_and_instance_are_not_touched(stack, acme):
     until("complete")
 
 
-def test_an_instance_that_is_not_there_is_said(aws, db):
+def test_an_instance_that_is_not_there_is_said(stacks, db):
     assert call("start-instance", instance="i-0123456789abcdef0").error.startswith("NoSuchInstance: ")
 
 
