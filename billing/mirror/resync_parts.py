@@ -270,17 +270,23 @@ def parents_left(
 
 
 def having_children(kind: Kind) -> str:
-    """The SQL condition that the mirror has living children of a parent, or what a list of its children was like."""
+    """The SQL condition that the mirror has living children of a parent."""
     parent = parent_column(kind)
-    if parent is None:
-        return (
-            "OR id IN (SELECT parent FROM billing_listedparent WHERE owner = %(name)s AND kind = %(child)s)"
-            " OR id IN (SELECT id FROM billing_rawobject WHERE kind = ANY(%(summaries)s))"
-        )
-    return (
-        f'OR id IN (SELECT {parent.name} FROM "{layout_for(kind).table}"'  # noqa: S608 - our own names
-        f""" WHERE {parent.name} IS NOT NULL AND NOT stripe_data @> '{{"deleted": true}}')"""
-    )
+    if parent is not None:
+        return f"OR id IN ({living(kind, parent.name)} AND {parent.name} IS NOT NULL)"
+    # The table does not tell whose they are: earlier lists do, and summaries.
+    return f"""
+        OR id IN (SELECT parent FROM billing_listedparent, unnest(children) AS child
+                  WHERE owner = %(name)s AND kind = %(child)s AND child IN ({living(kind, "id")}))
+        OR id IN (SELECT raw.id FROM billing_rawobject AS raw,
+                      jsonb_path_query(raw.stripe_data, '$.*.data[*].id') AS child
+                  WHERE raw.kind = ANY(%(summaries)s) AND child #>> '{{}}' IN ({living(kind, "id")}))
+    """  # noqa: S608 - our own names
+
+
+def living(kind: Kind, column: str) -> str:
+    """The SQL of one column of what the mirror takes to be there."""
+    return f"""SELECT {column} FROM "{layout_for(kind).table}" WHERE NOT stripe_data @> '{{"deleted": true}}'"""  # noqa: S608
 
 
 def summaries_of(kind: Kind) -> list[Kind]:

@@ -348,8 +348,9 @@ def later():
     return wait
 
 
+@pytest.mark.parametrize("end", ["the subscription's", "the customer's"])
 @pytest.mark.parametrize("first", ["an event", "a resync"])
-def test_an_entitlement_whose_end_was_never_told_is_marked(shop, mirror_events, first):
+def test_an_entitlement_whose_end_was_never_told_is_marked(shop, mirror_events, first, end):
     v1: Any = shop.stripe.v1
     product, customer = shop.product(), shop.customer()
     feature = v1.entitlements.features.create({"name": "Audit log", "lookup_key": "audit"})
@@ -358,7 +359,10 @@ def test_an_entitlement_whose_end_was_never_told_is_marked(shop, mirror_events, 
     subscription = shop.subscription(customer.id, shop.price(product.id).id)
     mirror_events() if first == "an event" else run()
     assert djstripe.ActiveEntitlement.objects.get().lookup_key == "audit"
-    v1.subscriptions.cancel(subscription.id)
+    if end == "the customer's":
+        v1.customers.delete(customer.id)
+    else:
+        v1.subscriptions.cancel(subscription.id)
     assert run("--check")["entitlements.active_entitlement"] == counts(deleted=1)
     assert run()["entitlements.active_entitlement"] == counts(deleted=1)
     assert not djstripe.ActiveEntitlement.objects.exists()
