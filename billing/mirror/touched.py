@@ -2,7 +2,8 @@
 
 A test clock that is deleted takes along all that lived by it, and a draft of many lines its items; few of them have an
 event that says so (Stripe docs: "Test clocks"; a draft's events show its first ten lines). What is asked about here is
-what the mirror has of them: Stripe says which of it is gone.
+what the mirror has of them: Stripe says which of it is gone. A credit note lowers what an open invoice's payment asks
+for, and names no payment.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -24,20 +25,35 @@ LASTING = frozenset({"balance_transaction", "event", "price", "product", "coupon
 HOLDING = frozenset({"customer", "subscription", "invoice", "payment_intent", "charge", "setup_intent"})
 TOUCHING = frozenset({*HOLDING, CLOCK})
 GONE = "stripe_data @> '{\"deleted\": true}'"
+CREDIT_NOTE = "credit_note"
+# A payment that still asks for money (API reference, "The PaymentIntent object", `status`).
+ASKING = ("requires_payment_method", "requires_confirmation", "requires_action", "processing")
 
 
 def may_touch(ref: Ref, data: Data | None) -> bool:
     """Whether `touched` need be asked: most states change nothing besides."""
-    return ref.kind in ECHOES or (data is None and ref.kind in TOUCHING)
+    return ref.kind in ECHOES or ref.kind == CREDIT_NOTE or (data is None and ref.kind in TOUCHING)
 
 
 def touched(ref: Ref, data: Data | None, *before: Data | None, livemode: bool) -> list[Echo]:
     """What follows for others from an object's state (None: it is gone) and from how it was known to be before."""
     found = echoes(ref, data, *before)
+    if ref.kind == CREDIT_NOTE and data is not None and data.get("pre_payment_amount"):
+        found += map(Echo, sorted(payments_asking(id_of(data.get("customer")))))
     if data is None:
         told = {echo.ref for echo in found}
         found += map(Echo, sorted(taken_along(ref, [state for state in before if state], livemode=livemode) - told))
     return found
+
+
+def payments_asking(customer: str) -> set[Ref]:
+    """The customer's payments that still ask for money, as far as the mirror has them: hardly ever more than one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM djstripe_paymentintent WHERE customer_id = %s AND stripe_data ->> 'status' = ANY(%s)",
+            [customer, list(ASKING)],
+        )
+        return {Ref("payment_intent", object_id) for (object_id,) in cursor.fetchall()}
 
 
 def taken_along(ref: Ref, before: Sequence[Data], *, livemode: bool) -> set[Ref]:

@@ -1,7 +1,7 @@
 """`manage.py drift`: compare a sample of the mirror, and what changed lately, with Stripe; heal what differs."""
 
 import json
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +15,7 @@ from billing.management.commands.resync import chosen_accounts
 from billing.mirror.drift import check_drift, comparable
 from billing.mirror.history import DriftCheck
 from billing.mirror.kinds import Kind
+from billing.numerals import whole_number
 
 
 class Command(BaseCommand):
@@ -22,7 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("kinds", nargs="*", metavar="kind", help="all kinds when none is given")
-        parser.add_argument("--sample", type=int, default=settings.DRIFT_SAMPLE, help="objects of each kind")
+        parser.add_argument("--sample", type=sample_size, default=settings.DRIFT_SAMPLE, help="objects of each kind")
         parser.add_argument("--account", action="append", metavar="NAME", help="one of STRIPE_ACCOUNTS; all by default")
         parser.add_argument("--no-heal", action="store_true", help="leave what differs as it is")
         parser.add_argument("--json", action="store_true", help="print the result as JSON and nothing else")
@@ -56,6 +57,13 @@ class Command(BaseCommand):
         table.add_row("all", str(check.looked_at), str(check.differing), str(check.healed), style="bold")
         out: Any = self.stdout
         Console(file=out).print(table)
+
+
+def sample_size(text: str) -> int:
+    size = whole_number(text)
+    if size is None:
+        raise ArgumentTypeError(f"{text!r} is no number of objects: write 0 or more.")
+    return size
 
 
 def chosen_kinds(names: list[str]) -> list[Kind]:

@@ -301,3 +301,8 @@ def test_there_is_a_difference_exactly_when_the_objects_differ(ours, theirs):
         return [known(value) for value in data] if isinstance(data, list) else (type(data), data)
 
     assert bool(differences("product", ours, theirs)) == (known(ours) != known(theirs))
+
+
+def test_a_sample_of_less_than_nothing_is_refused():
+    with pytest.raises(CommandError, match="write 0 or more"):
+        call_command("drift", "--sample", "-1")

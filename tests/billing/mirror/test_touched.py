@@ -88,6 +88,25 @@ def test_what_comes_late_of_a_deleted_clock_is_not_brought_to_life(shop, clocked
     assert {kind: living(kind) for kind in KINDS} == {kind: set() for kind in KINDS}
 
 
+def test_a_credit_note_before_payment_leads_to_the_payment_that_asks_for_less(shop, take_events):
+    customer = shop.customer(payment_method="pm_card_visa").id
+    sent = {"customer": customer, "currency": "jpy", "collection_method": "send_invoice", "days_until_due": 9}
+    draft = shop.stripe.v1.invoices.create(sent)
+    shop.stripe.v1.invoice_items.create({"customer": customer, "invoice": draft.id, "amount": 5000, "currency": "jpy"})
+    shop.stripe.v1.invoices.finalize_invoice(draft.id)
+    take_events()
+    mirror()
+    asked = djstripe.PaymentIntent.objects.get()
+    note = shop.stripe.v1.credit_notes.create({"invoice": draft.id, "amount": 2000})
+    for amount in (3000, 5000):
+        take_events()
+        mirror()
+        asked.refresh_from_db()
+        assert asked.stripe_data["amount"] == fetch(Ref("payment_intent", asked.id)).data["amount"] == amount
+        if amount == 3000:
+            shop.stripe.v1.credit_notes.void_credit_note(note.id)
+
+
 @pytest.fixture
 def only_events(take_events):
     """Put events of these types alone into the inbox, of those that are new, and mirror them."""
