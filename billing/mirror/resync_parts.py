@@ -273,20 +273,21 @@ def having_children(kind: Kind) -> str:
     """The SQL condition that the mirror has living children of a parent."""
     parent = parent_column(kind)
     if parent is not None:
-        return f"OR id IN ({living(kind, parent.name)} AND {parent.name} IS NOT NULL)"
+        return f"OR id IN ({living_rows(kind, parent.name)} AND {parent.name} IS NOT NULL)"
     # The table does not tell whose they are: earlier lists do, and summaries.
     return f"""
         OR id IN (SELECT parent FROM billing_listedparent, unnest(children) AS child
-                  WHERE owner = %(name)s AND kind = %(child)s AND child IN ({living(kind, "id")}))
+                  WHERE owner = %(name)s AND kind = %(child)s AND child IN ({living_rows(kind, "id")}))
         OR id IN (SELECT raw.id FROM billing_rawobject AS raw,
                       jsonb_path_query(raw.stripe_data, '$.*.data[*].id') AS child
-                  WHERE raw.kind = ANY(%(summaries)s) AND child #>> '{{}}' IN ({living(kind, "id")}))
+                  WHERE raw.kind = ANY(%(summaries)s) AND child #>> '{{}}' IN ({living_rows(kind, "id")}))
     """  # noqa: S608 - our own names
 
 
-def living(kind: Kind, column: str) -> str:
+def living_rows(kind: Kind, column: str) -> str:
     """The SQL of one column of what the mirror takes to be there."""
-    return f"""SELECT {column} FROM "{layout_for(kind).table}" WHERE NOT stripe_data @> '{{"deleted": true}}'"""  # noqa: S608
+    there = "NOT stripe_data @> '{\"deleted\": true}'"
+    return f'SELECT {column} FROM "{layout_for(kind).table}" WHERE {there}'  # noqa: S608 - our own names
 
 
 def summaries_of(kind: Kind) -> list[Kind]:

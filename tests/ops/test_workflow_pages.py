@@ -370,16 +370,6 @@ def test_what_a_workflow_asks_is_decided_once_with_who_and_why(olga):
     assert "answer-1" not in shown
 
 
-@pytest.mark.parametrize("number", ["²", "x", "9" * 19, pytest.param("9" * 5_000, id="endless")])
-def test_an_address_without_a_row_is_not_found(olga, number):
-    for name, *more in (
-        *(("ops_approval_answer", "approve"), ("ops_approval_change",), ("ops_execution_change",)),
-        *(("ops_execution_act", "redrive"), ("ops_rule_change",), ("ops_statemachine_change",)),
-    ):
-        address = reverse(f"admin:{name}", args=[number, *more])
-        assert sign_in(olga).get(address).status_code in (302, 404), address  # Django's own way: back to the list
-
-
 def test_who_may_only_look_at_approvals_decides_nothing():
     approval = make_approval(timezone.now())
     client = member("view_approval")

@@ -30,7 +30,7 @@ def yearly_in_dollars(plans: None) -> None:
 
 
 def go(browser: Client, address: str) -> HttpResponse:
-    return browser.get(address, follow=True)  # type: ignore[return-value]
+    return browser.get(address, follow=True)  # type: ignore[return-value]  # the stubs' own class
 
 
 def begin_sign_up(browser: Client, address: str = CHOSEN, *, email: str = ELLA) -> HttpResponse:
@@ -48,7 +48,7 @@ def hidden(page: HttpResponse, name: str) -> str:
 
 
 def confirm_address(browser: Client, email: str = ELLA) -> HttpResponse:
-    return browser.post(link_in_mail(email, "confirm-email"), follow=True)  # type: ignore[return-value]
+    return browser.post(link_in_mail(email, "confirm-email"), follow=True)  # type: ignore[return-value]  # the stubs' own class
 
 
 def offers(page: HttpResponse) -> bool:
@@ -139,7 +139,7 @@ def forget_password(browser: Client, email: str) -> HttpResponse:
     asked = go(browser, linked(sign_in_page, "/accounts/password/reset/"))
     assert "$520.00 per year" in asked.content.decode()
     form = {"email": email, "next": hidden(asked, "next")}
-    return browser.post("/accounts/password/reset/", form, follow=True)  # type: ignore[return-value]
+    return browser.post("/accounts/password/reset/", form, follow=True)  # type: ignore[return-value]  # the stubs' own class
 
 
 def linked(page: HttpResponse, path: str) -> str:
@@ -151,7 +151,7 @@ def sign_in_with_new_password(browser: Client, page: HttpResponse) -> HttpRespon
     """From "your password is changed" to sign-in, and in."""
     sign_in_page = go(browser, linked(page, "/accounts/login/"))
     form = {"login": "alice@example.com", "password": "a brand new phrase", "next": hidden(sign_in_page, "next")}
-    return browser.post("/accounts/login/", form, follow=True)  # type: ignore[return-value]
+    return browser.post("/accounts/login/", form, follow=True)  # type: ignore[return-value]  # the stubs' own class
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -167,7 +167,7 @@ def test_a_new_password_lies_on_the_way(alice: User, acme: Organization, elsewhe
     assert action
     changed = phone.post(action[1], form, follow=True)
     assert "Your password is changed" in changed.content.decode()
-    assert offers(sign_in_with_new_password(phone, changed))  # type: ignore[arg-type]
+    assert offers(sign_in_with_new_password(phone, changed))  # type: ignore[arg-type]  # the stubs' own class
 
 
 def test_a_new_password_on_the_phone_leaves_the_plan_where_it_was_chosen(alice: User, acme: Organization) -> None:
